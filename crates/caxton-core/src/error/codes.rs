@@ -1,0 +1,206 @@
+// The table of error codes; included by `error.rs`. 1xxx: names and messages. 2xxx: agents and
+// components. 3xxx: delivery and limits. 4xxx: credentials and permission. 5xxx: storage.
+// 6xxx: the server. 9xxx: the command line.
+codes! {
+    TenantIdMalformed "CX-1001" Invalid "malformed tenant id";
+        "the tenant id has characters or a length that ids do not have";
+        "use a lower-case letter, then up to 62 lower-case letters, digits or hyphens".
+    AgentNameMalformed "CX-1002" Invalid "malformed agent name";
+        "the agent name has characters or a length that names do not have";
+        "use a letter, then up to 62 letters, digits, dots, underscores or hyphens; to name another tenant's agent write name@tenant".
+    IdMalformed "CX-1003" Invalid "malformed id";
+        "the id in the request does not have the form of such ids";
+        "copy the id from the answer or list that named it".
+    TimeMalformed "CX-1004" Invalid "malformed time";
+        "the time is neither RFC 3339 nor, in FIPA's string form, a FIPA date-time token";
+        "write an absolute time such as 2026-11-22T05:09:22Z".
+    MessageMalformed "CX-1010" Invalid "malformed message";
+        "one or more parameters of the ACL message are missing, unknown or out of bounds; each is named in the answer";
+        "mend the named parameters; docs/fipa-acl.md shows all of them with examples".
+    PerformativeUnknown "CX-1011" Invalid "unknown performative";
+        "the performative is none of the 22 communicative acts of FIPA SC00037";
+        "use one of them; the answer names the nearest".
+    AclSyntax "CX-1012" Invalid "malformed ACL string";
+        "the text is not a message in FIPA's string representation (SC00070)";
+        "mend the text at the byte the answer names".
+    JsonMalformed "CX-1013" Invalid "malformed JSON";
+        "the body is not JSON as RFC 8259 has it, is nested too deeply, has a key twice or a lone surrogate";
+        "mend the body at the place the answer names".
+    FieldUnknown "CX-1014" Invalid "unknown field";
+        "the request has a field or parameter that this operation does not know";
+        "remove or correct the field; the answer names it and, where there is one, the nearest known".
+    MessageTooLarge "CX-1020" TooLarge "message too large";
+        "the message is larger than the receiver's message_bytes_max or the server's limit";
+        "send less, send a reference instead, or raise the limit in the receiver's agent.toml".
+    BodyTooLarge "CX-1021" TooLarge "request body too large";
+        "the body is larger than this operation accepts";
+        "send less, or raise the server's limit".
+    ParameterMalformed "CX-1022" Invalid "malformed parameter";
+        "a path, query or header parameter cannot be read";
+        "mend the named parameter".
+    ManifestMalformed "CX-2001" Invalid "malformed agent manifest";
+        "agent.toml is not TOML, lacks a key, has an unknown one or a value out of bounds";
+        "mend the named key; docs/agent-toml.md lists all keys with their bounds".
+    ComponentMissing "CX-2002" Invalid "component missing";
+        "the manifest says behavior = \"wasm\" and no component was given";
+        "send the component's bytes with the manifest, or deploy the folder that has it".
+    ComponentMalformed "CX-2003" Unusable "not a WebAssembly component";
+        "the bytes are not WebAssembly, are cut off or are damaged";
+        "build the component again; docs/write-an-agent.md shows how".
+    ComponentIsModule "CX-2004" Unusable "a core module, not a component";
+        "the bytes are a core WebAssembly module; agents are components";
+        "wrap the module with `wasm-tools component new`, or use the SDK of your language".
+    ComponentWorld "CX-2005" Unusable "a component of another world";
+        "the component does not export the interface caxton:agent/behavior of this server's version, or exports it with other types";
+        "build it against the WIT that `wit/agent.wit` has for this version".
+    ComponentImport "CX-2006" Unusable "an import that is not offered";
+        "the component imports something that is neither of caxton:agent nor of the WASI 0.2 the server offers";
+        "remove the import the answer names; agents have no files, environment or sockets".
+    ComponentFeature "CX-2007" Unusable "a WebAssembly feature that is switched off";
+        "the component uses a feature that the sandbox profile of its manifest refuses";
+        "compile without the feature the answer names, or choose the other profile where it allows it".
+    ComponentLimits "CX-2008" TooLarge "component past the sandbox's limits";
+        "the component has more bytes, functions, tables, memories or instances than the sandbox allows";
+        "make it smaller; the answer names the limit".
+    CompileFailed "CX-2009" Unusable "compilation failed or went past its limits";
+        "the compiler refused the component, or needed more time or memory than a compilation may";
+        "simplify the component; the answer says which limit was met".
+    InitFailed "CX-2010" Unusable "the agent did not start";
+        "its start function or `init` trapped, ran out of fuel, memory or time, or answered with an error";
+        "see the agent's log and the answer's detail; deploy with --no-start to keep it without starting".
+    AgentNotFound "CX-2020" NotFound "no such agent";
+        "no agent of this name is deployed in this tenant";
+        "check the name with `caxton agent list`".
+    AgentExists "CX-2021" Conflict "agent exists";
+        "an agent of this name is deployed already";
+        "choose another name, or deploy the new version with PUT (the CLI's `agent deploy` does that itself)".
+    AgentNameReserved "CX-2022" Conflict "reserved agent name";
+        "ams and df are the platform's own agents (FIPA SC00023)";
+        "choose another name".
+    AgentState "CX-2023" Conflict "not in this state";
+        "the lifecycle does not allow this step from the agent's present state";
+        "see docs/lifecycle.md for the steps; the answer names the present state".
+    AgentsTooMany "CX-2024" Limited "too many agents";
+        "the server's or tenant's limit of deployed agents is reached";
+        "remove agents or raise the limit".
+    ReceiverUnknown "CX-3001" NotFound "unknown receiver";
+        "no agent of the receiver's name is deployed in the tenant, or the tenant may not be reached";
+        "check the receiver with `caxton agent list`".
+    ReceiverStopped "CX-3002" Conflict "receiver is not running";
+        "the receiving agent is loaded, draining or stopped and takes no messages";
+        "start it with `caxton agent start`".
+    MailboxFull "CX-3003" Limited "mailbox full";
+        "the receiver has as many unhandled messages as its mailbox_messages_max allows";
+        "send again later; raise the limit or make the agent faster if this lasts".
+    HopLimit "CX-3004" Conflict "hop limit reached";
+        "the message is the end of a chain of messages that caused each other, longer than the hop limit: most often two agents answer each other for ever";
+        "answer only what asks for an answer; never answer inform, failure or not-understood with a request of the same kind".
+    CallCircle "CX-3005" Conflict "call in a circle";
+        "an agent called an agent that waits, directly or through others, for this very call";
+        "send instead of calling, or break the circle".
+    CallTimeout "CX-3006" Timeout "no answer in time";
+        "the called agent did not answer before the call's time or the agent's wait_timeout_ms_max ran out";
+        "raise the limit, or ask an agent that is not busy".
+    CallNotAllowed "CX-3007" Conflict "a call is not possible here";
+        "calls need exactly one receiver and are not possible inside init";
+        "name one receiver; call from handle".
+    NotUnderstood "CX-3010" Unusable "not understood";
+        "the receiver could not make sense of the message";
+        "see the reason in the reply; the agent's documentation tells what it understands".
+    HandlerFailed "CX-3020" Unusable "the handler answered with an error";
+        "the agent's handle function returned an error";
+        "see its text and the agent's log".
+    HandlerTrapped "CX-3021" Unusable "the handler trapped";
+        "the guest ran into a WebAssembly trap: unreachable, out of bounds, stack overflow and the like";
+        "see the agent's log; the detail has the trap's kind".
+    FuelExhausted "CX-3022" Limited "fuel exhausted";
+        "handling the message took more computing than fuel_per_message_max";
+        "raise the limit in agent.toml if the work is honest; look for an endless loop otherwise".
+    HandleTimeout "CX-3023" Timeout "handling took too long";
+        "handling the message kept a processor longer than handle_timeout_ms_max";
+        "raise the limit in agent.toml, or do less per message".
+    MemoryExhausted "CX-3024" Limited "memory exhausted";
+        "the guest asked for more memory than memory_bytes_max";
+        "raise the limit in agent.toml, or use less".
+    HostCallLimit "CX-3025" Limited "too many host calls or effects for one message";
+        "one handler sent, wrote, logged or called more than one message may";
+        "spread the work over several messages".
+    StateTooLarge "CX-3026" TooLarge "state key or value too large";
+        "a state key is empty, longer than 512 bytes, or a value is larger than state_value_bytes_max";
+        "split the value over several keys".
+    TimerLimit "CX-3027" Limited "too many timers";
+        "the agent has as many timers as one mailbox may have, or the delay is out of bounds";
+        "cancel timers, or use one and keep a list in state".
+    DeadLetterNotFound "CX-3030" NotFound "no such dead letter";
+        "there is no dead letter with this id in this tenant";
+        "list them with `caxton dead-letter list`".
+    MessageNotFound "CX-3031" NotFound "no such message";
+        "there is no message with this id in this tenant, or its time of keeping has passed";
+        "check the id; transient messages are not kept".
+    ConversationNotFound "CX-3032" NotFound "no such conversation";
+        "there is no conversation with this id in this tenant";
+        "list them with `caxton conversation list`".
+    Unauthenticated "CX-4001" Unauthenticated "no valid key";
+        "the request has no key, or one that this server does not know";
+        "send `Authorization: Bearer cx_…`; on the server's own machine the CLI finds DIR/admin.key by itself".
+    PermissionDenied "CX-4003" Forbidden "not permitted";
+        "the key does not have the permission this operation needs";
+        "use a key that has it".
+    TenantNotFound "CX-4010" NotFound "no such tenant";
+        "there is no tenant with this id that the key may see";
+        "check the tenant's id".
+    StorageFailed "CX-5001" Unavailable "storage failed";
+        "the database could not write or sync; nothing was accepted and nothing was lost";
+        "see the server's log; the server tries again by itself and recovers without a restart".
+    StorageFull "CX-5002" Unavailable "storage full";
+        "the disk or the database's size limit is full; new messages are refused, reads go on";
+        "free space; the server goes on by itself".
+    StorageDamaged "CX-5003" Unavailable "database damaged";
+        "the database file fails its checks and is not served";
+        "restore the newest good backup: `caxton backup list`, `caxton backup restore`".
+    StorageBusy "CX-5004" Limited "storage busy";
+        "more writes wait for the disk than the queue may hold";
+        "send again later".
+    OwnerFenced "CX-5005" Unavailable "a newer owner has taken over";
+        "another server has taken over this data; what an older owner still writes is refused";
+        "stop the older server".
+    SchemaNewer "CX-5006" Unavailable "database of a newer version";
+        "the data folder was written by a newer Caxton";
+        "start that version, or restore a backup made by this one".
+    DataLocked "CX-5007" Conflict "data folder in use";
+        "another server runs on this data folder";
+        "stop it, or choose another folder with --data".
+    BackupNotFound "CX-5010" NotFound "no such backup";
+        "there is no backup of this name";
+        "list them with `caxton backup list`".
+    BackupDamaged "CX-5011" Unusable "backup damaged";
+        "the backup's files do not match its checksums or fail the database's own check";
+        "take another backup; do not restore this one".
+    Internal "CX-6001" Internal "internal error";
+        "a defect of the server; the log has the details under the request id";
+        "report it with the request id".
+    Draining "CX-6002" Unavailable "server is shutting down";
+        "the server drains before it stops and takes no new work";
+        "send again in a moment, or to another server".
+    DeadlineExceeded "CX-6003" Timeout "deadline exceeded";
+        "the request's own deadline passed before it was done";
+        "give it more time".
+    ConfigInvalid "CX-6010" Invalid "invalid configuration";
+        "a configuration key is unknown or its value out of bounds";
+        "mend the named key; `caxton config show --origin` tells where each value comes from".
+    ListenRefused "CX-6011" Invalid "refused to listen without TLS";
+        "the address is not loopback and there is no TLS, so keys and messages would cross the network in the clear";
+        "listen on 127.0.0.1, or add --insecure if the network is trusted".
+    RouteUnknown "CX-6020" NotFound "no such route";
+        "the method and path are none of the API's";
+        "see /openapi.json".
+    MethodUnknown "CX-6021" Invalid "method not allowed";
+        "the path exists, but not with this method";
+        "see /openapi.json".
+    Usage "CX-9001" Invalid "wrong usage";
+        "the command line cannot be understood";
+        "see `caxton --help`".
+    ServerUnreachable "CX-9002" Unavailable "server unreachable";
+        "no server answers at the address";
+        "start one with `caxton serve`, or name another with --server".
+}

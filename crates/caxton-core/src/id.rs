@@ -1,0 +1,162 @@
+//! Identifiers that are not names: messages, conversations, artefact digests, owner epochs.
+
+use crate::error::{Code, Error};
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Longest conversation id, `reply-with` and `in-reply-to`, in bytes.
+pub const TOKEN_BYTES_MAX: usize = 255;
+
+/// A message's id, unique over all servers. A UUIDv7 (RFC 9562), so that ids sort by age and new
+/// rows are appended to the journal's tree instead of scattered over it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MessageId(Uuid);
+
+impl MessageId {
+    /// Builds the id from a time and 10 random bytes, which the caller's `Clock` and `Entropy` gave.
+    pub fn from_parts(at: Timestamp, random: [u8; 10]) -> Self {
+        Self(uuid::Builder::from_unix_timestamp_millis(at.as_ms(), &random).into_uuid())
+    }
+
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        Uuid::try_parse(text).map(Self).map_err(|_| {
+            Error::new(
+                Code::IdMalformed,
+                format!(
+                    "`{}` is not a message id (a UUID)",
+                    crate::error::shown(text)
+                ),
+            )
+        })
+    }
+}
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// A conversation's id: 1 to 255 bytes of UTF-8 without control characters.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ConversationId(Arc<str>);
+
+impl ConversationId {
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        if is_token(text) {
+            return Ok(Self(Arc::from(text)));
+        }
+        Err(Error::new(
+            Code::IdMalformed,
+            format!(
+                "`{}` is not a conversation id: 1 to {TOKEN_BYTES_MAX} bytes without control characters",
+                crate::error::shown(text)
+            ),
+        ))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ConversationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for ConversationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.0, f)
+    }
+}
+
+/// Whether a text may stand as conversation id, `reply-with`, `in-reply-to`, protocol or ontology.
+pub fn is_token(text: &str) -> bool {
+    (1..=TOKEN_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
+/// The SHA-256 of an artefact; shown as 64 hex digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Digest(pub [u8; 32]);
+
+impl Digest {
+    pub fn parse_hex(text: &str) -> Option<Self> {
+        if text.len() != 64 || !text.is_ascii() {
+            return None;
+        }
+        let mut bytes = [0_u8; 32];
+        for (index, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(text.get(index * 2..index * 2 + 2)?, 16).ok()?;
+        }
+        Some(Self(bytes))
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The owner's epoch: grows each time a mailbox's data gets a new owner (a server that starts, later
+/// a node that takes over). The store refuses a commit of an older one.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Epoch(pub u64);
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn message_ids_sort_by_time() {
+        let early = MessageId::from_parts(Timestamp::from_us(1_000_000), [255; 10]);
+        let late = MessageId::from_parts(Timestamp::from_us(1_001_000), [0; 10]);
+        assert!(early < late);
+        assert_eq!(MessageId::parse(&early.to_string()).unwrap(), early);
+        assert!(MessageId::parse("../x").is_err());
+    }
+
+    #[test]
+    fn digests_round_trip() {
+        let digest = Digest([0xa5; 32]);
+        assert_eq!(Digest::parse_hex(&digest.to_string()), Some(digest));
+        assert_eq!(Digest::parse_hex("zz"), None);
+    }
+
+    #[test]
+    fn tokens_are_bounded() {
+        assert!(is_token("c1") && !is_token("") && !is_token("a\n") && !is_token(&"x".repeat(256)));
+    }
+}

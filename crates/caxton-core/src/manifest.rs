@@ -1,0 +1,377 @@
+//! `agent.toml`: what an agent is. Strict: an unknown key is an error that names the nearest one.
+
+use crate::agent::AgentName;
+use crate::error::{Code, Error, shown};
+use crate::quota::Limits;
+use semver::Version;
+use serde::{Deserialize, Serialize};
+
+/// Largest manifest, in bytes.
+pub const MANIFEST_BYTES_MAX: usize = 256 << 10;
+/// Most capabilities one manifest may declare.
+pub const CAPABILITIES_MAX: usize = 64;
+
+/// A parsed manifest. Defaults are filled in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    pub name: AgentName,
+    #[serde(default = "first_version")]
+    pub version: Version,
+    #[serde(default)]
+    pub behavior: BehaviorKind,
+    /// The component's file beside the manifest; only the CLI reads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub component: Option<String>,
+    #[serde(default)]
+    pub description: String,
+    #[serde(default)]
+    pub capabilities: Vec<Capability>,
+    #[serde(default)]
+    pub limits: Limits,
+    #[serde(default)]
+    pub delivery: Delivery,
+    #[serde(default)]
+    pub instance: InstanceOptions,
+    #[serde(default)]
+    pub sandbox: Sandbox,
+    #[serde(default)]
+    pub tools: Tools,
+}
+
+fn first_version() -> Version {
+    Version::new(0, 1, 0)
+}
+
+/// What answers the agent's messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BehaviorKind {
+    /// A WebAssembly component in a sandbox.
+    #[default]
+    Wasm,
+    /// Rust code inside the server: for the server's own agents, tests and benches; no manifest
+    /// that comes through a door may say it.
+    #[serde(skip)]
+    Native,
+}
+
+impl BehaviorKind {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Wasm => "wasm",
+            Self::Native => "native",
+        }
+    }
+}
+
+/// Something the agent can do, for others to find it by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Capability {
+    pub name: String,
+    #[serde(default = "first_version")]
+    pub version: Version,
+}
+
+/// Whether messages survive a crash.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// Journalled before it is acknowledged, handled at least once, deduplicated by id.
+    #[default]
+    Durable,
+    /// In memory only, at most once.
+    Transient,
+}
+
+/// One mailbox for the agent, or one for each conversation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MailboxMode {
+    #[default]
+    Agent,
+    Conversation,
+}
+
+/// `[delivery]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Delivery {
+    pub durability: Durability,
+    pub mailbox: MailboxMode,
+    /// Tries of one message before it becomes a dead letter.
+    pub attempts_max: u32,
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        Self {
+            durability: Durability::default(),
+            mailbox: MailboxMode::default(),
+            attempts_max: 5,
+        }
+    }
+}
+
+/// `[instance]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct InstanceOptions {
+    /// The instance's memory must not vanish between messages.
+    pub resident: bool,
+}
+
+/// `[sandbox]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sandbox {
+    pub profile: SandboxProfile,
+}
+
+/// `[tools]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tools {
+    /// Tools the agent may call. No tool can be registered yet, so a name here is an error.
+    pub allow: Vec<String>,
+}
+
+/// Which WebAssembly features the sandbox has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SandboxProfile {
+    /// No SIMD, relaxed SIMD, threads, memory64, multi-memory, tail calls, GC or exceptions.
+    #[default]
+    Default,
+    /// Also no reference types and no bulk memory.
+    Strict,
+}
+
+impl SandboxProfile {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Strict => "strict",
+        }
+    }
+}
+
+impl Manifest {
+    /// A manifest with every default, for native agents and tests.
+    pub fn named(name: AgentName) -> Self {
+        Self {
+            name,
+            version: first_version(),
+            behavior: BehaviorKind::default(),
+            component: None,
+            description: String::new(),
+            capabilities: Vec::new(),
+            limits: Limits::default(),
+            delivery: Delivery::default(),
+            instance: InstanceOptions::default(),
+            sandbox: Sandbox::default(),
+            tools: Tools::default(),
+        }
+    }
+
+    /// Reads and checks `agent.toml`.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        if text.len() > MANIFEST_BYTES_MAX {
+            return Err(malformed(format!(
+                "agent.toml has more than {MANIFEST_BYTES_MAX} bytes"
+            )));
+        }
+        let manifest: Self =
+            toml::from_str(text).map_err(|error| malformed(explain(text, &error)))?;
+        manifest.check()?;
+        Ok(manifest)
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        if self.name.is_reserved() {
+            return Err(Error::new(
+                Code::AgentNameReserved,
+                format!("`{}` is the platform's own", self.name),
+            ));
+        }
+        for (name, value, min, max) in self.limits.bounds() {
+            if !(min..=max).contains(&value) {
+                return Err(malformed(format!(
+                    "limits.{name} = {value} is out of bounds: {min} to {max}"
+                )));
+            }
+        }
+        if !(1..=100).contains(&self.delivery.attempts_max) {
+            return Err(malformed(format!(
+                "delivery.attempts_max = {} is out of bounds: 1 to 100",
+                self.delivery.attempts_max
+            )));
+        }
+        if self.capabilities.len() > CAPABILITIES_MAX {
+            return Err(malformed(format!(
+                "more than {CAPABILITIES_MAX} capabilities"
+            )));
+        }
+        for capability in &self.capabilities {
+            if !crate::id::is_token(&capability.name) {
+                return Err(malformed(format!(
+                    "capability name `{}` is empty or too long",
+                    shown(&capability.name)
+                )));
+            }
+        }
+        if let Some(tool) = self.tools.allow.first() {
+            return Err(malformed(format!(
+                "tools.allow names `{}`; no such tool is registered",
+                shown(tool)
+            )));
+        }
+        match &self.component {
+            Some(file)
+                if file.is_empty() || file.contains(['/', '\\', '\0']) || file.starts_with('.') =>
+            {
+                Err(malformed(format!(
+                    "component = \"{}\" must be a file name beside agent.toml",
+                    shown(file)
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The manifest as TOML, every key written out.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).unwrap_or_default()
+    }
+}
+
+fn malformed(detail: String) -> Error {
+    Error::new(Code::ManifestMalformed, detail)
+}
+
+/// The parser's message with its line, and the nearest known key where one is unknown.
+fn explain(text: &str, error: &toml::de::Error) -> String {
+    let line = error.span().map(|span| {
+        text.get(..span.start)
+            .map_or(1, |head| head.matches('\n').count() + 1)
+    });
+    let place = line
+        .map(|line| format!("line {line}: "))
+        .unwrap_or_default();
+    let message = error.message().replace('\n', " ");
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let hint = match (message.starts_with("unknown"), quoted.next()) {
+        (true, Some(unknown)) => nearest(unknown, quoted)
+            .map(|near| format!("; did you mean `{near}`?"))
+            .unwrap_or_default(),
+        _ => String::new(),
+    };
+    format!("{place}{message}{hint}")
+}
+
+/// The candidate with the least edit distance, if it is near enough to be meant.
+pub fn nearest<'a>(text: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let text: String = text.chars().take(64).flat_map(char::to_lowercase).collect();
+    let budget = (text.chars().count() * 2 / 3).clamp(1, 6);
+    candidates
+        .map(|candidate| (distance(&text, &candidate.to_lowercase()), candidate))
+        .filter(|(distance, _)| *distance <= budget)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Levenshtein's distance, in characters.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut next = Vec::with_capacity(row.len());
+        next.push(i + 1);
+        let mut left = i + 1;
+        for ((y, above), corner) in b.iter().zip(row.iter().skip(1)).zip(row.iter()) {
+            left = (corner + usize::from(x != *y)).min(above + 1).min(left + 1);
+            next.push(left);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const CONTRACT: &str = r#"
+        name = "echo"
+        version = "1.0.0"
+        behavior = "wasm"
+        component = "echo.wasm"
+        capabilities = [{ name = "echo", version = "1.0.0" }]
+        [limits]
+        memory_bytes_max = 67108864
+        fuel_per_message_max = 100000000
+        handle_timeout_ms_max = 5000
+        wait_timeout_ms_max = 120000
+        message_bytes_max = 1048576
+        mailbox_messages_max = 1024
+        [delivery]
+        durability = "durable"
+        mailbox = "agent"
+        attempts_max = 5
+        [instance]
+        resident = false
+        [sandbox]
+        profile = "default"
+        [tools]
+        allow = []
+    "#;
+
+    #[test]
+    fn the_documented_manifest_is_the_default_one() {
+        let manifest = Manifest::parse(CONTRACT).unwrap();
+        assert_eq!(manifest.limits, Limits::default());
+        assert_eq!(manifest.delivery, Delivery::default());
+        assert_eq!(Manifest::parse(&manifest.to_toml()).unwrap(), manifest);
+        assert_eq!(
+            Manifest::parse("name = \"echo\"").unwrap().limits,
+            manifest.limits
+        );
+    }
+
+    #[test]
+    fn faults_are_named_with_their_line_and_the_nearest_key() {
+        let check = |text: &str, expected: &str| {
+            let error = Manifest::parse(text).unwrap_err();
+            assert!(error.detail.contains(expected), "{text}: {}", error.detail);
+        };
+        check("name = \"a\"\nversoin = \"1.0.0\"", "line 2");
+        check(
+            "name = \"a\"\nversoin = \"1.0.0\"",
+            "did you mean `version`",
+        );
+        check(
+            "name = \"a\"\n[limits]\nmemory_max = 1",
+            "did you mean `memory_bytes_max`",
+        );
+        check(
+            "name = \"a\"\n[limits]\nmemory_bytes_max = 1",
+            "out of bounds",
+        );
+        check(
+            "name = \"a\"\n[delivery]\ndurability = \"durabel\"",
+            "did you mean `durable`",
+        );
+        check("name = \"../a\"", "is not an agent name");
+        check("name = \"AMS\"", "platform's own");
+        check(
+            "name = \"a\"\ncomponent = \"../x.wasm\"",
+            "file name beside",
+        );
+        check("name = \"a\"\nbehavior = \"native\"", "unknown variant");
+        check("name = \"a\"\n[tools]\nallow = [\"fetch\"]", "no such tool");
+        check("version = \"1.0.0\"", "missing field `name`");
+        check("name = ", "line 1");
+    }
+}

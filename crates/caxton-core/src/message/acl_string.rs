@@ -1,0 +1,1 @@
+//! FIPA string form (SC00070).

@@ -1,0 +1,92 @@
+//! A tenant: a namespace of agents, keys, quotas and data, walled off from every other.
+
+use crate::error::{Code, Error};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::sync::Arc;
+
+/// Longest tenant id, in bytes.
+pub const TENANT_ID_BYTES_MAX: usize = 63;
+
+/// A tenant's id: `[a-z][a-z0-9-]{0,62}`. It is the platform part of an agent's name.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TenantId(Arc<str>);
+
+impl TenantId {
+    /// The tenant that exists from the first start.
+    pub fn default_tenant() -> Self {
+        Self(Arc::from("default"))
+    }
+
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let mut bytes = text.bytes();
+        let head_ok = bytes.next().is_some_and(|b| b.is_ascii_lowercase());
+        let tail_ok = bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        if head_ok && tail_ok && text.len() <= TENANT_ID_BYTES_MAX {
+            return Ok(Self(Arc::from(text)));
+        }
+        Err(Error::new(
+            Code::TenantIdMalformed,
+            format!(
+                "`{}` is not a tenant id: [a-z][a-z0-9-]{{0,62}}",
+                crate::error::shown(text)
+            ),
+        ))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TenantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for TenantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.0, f)
+    }
+}
+
+impl TryFrom<String> for TenantId {
+    type Error = Error;
+    fn try_from(text: String) -> Result<Self, Error> {
+        Self::parse(&text)
+    }
+}
+
+impl From<TenantId> for String {
+    fn from(id: TenantId) -> Self {
+        id.0.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_ids_pass() {
+        for good in ["a", "default", "acme-2", &"x".repeat(63)] {
+            assert!(TenantId::parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "A",
+            "1a",
+            "-a",
+            "a_b",
+            "a.b",
+            "a/../b",
+            "a\0",
+            "ä",
+            &"x".repeat(64),
+        ] {
+            assert!(TenantId::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

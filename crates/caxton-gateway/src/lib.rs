@@ -1,0 +1,1 @@
+//! The doors: REST, SSE, gRPC and probes over App.

@@ -1,0 +1,1 @@
+//! The Store port on SQLite: migrations, statements, group commit, backup.

@@ -1,0 +1,1 @@
+//! Test server, store conformance suite, seeded simulator; the integration tests live here.

@@ -1,0 +1,2 @@
+//! The `caxton` binary.
+fn main() {}
