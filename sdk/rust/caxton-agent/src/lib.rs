@@ -1,0 +1,77 @@
+//! The SDK for Caxton agents written in Rust.
+//!
+//! An agent is a name that takes messages. This crate turns a type with one function into the
+//! WebAssembly component the server runs, and gives it the server's interfaces under short names:
+//!
+//! ```no_run
+//! use caxton_agent::{Agent, Message, Performative};
+//!
+//! struct Greeter;
+//!
+//! impl Agent for Greeter {
+//!     fn handle(message: Message) -> Result<(), String> {
+//!         if message.performative == Performative::Request {
+//!             message.reply(Performative::Inform).content("good day").send()?;
+//!         }
+//!         Ok(())
+//!     }
+//! }
+//!
+//! caxton_agent::export!(Greeter);
+//! ```
+//!
+//! The types are those of `wit/agent.wit` itself with methods added, so there is nothing to convert
+//! at the boundary. Outside a component (in an agent's own native tests) everything that only works
+//! on messages runs; a call of the server aborts.
+
+#![warn(missing_debug_implementations)]
+
+mod acl;
+mod agent;
+pub mod clock;
+pub mod identity;
+pub mod log;
+mod message;
+pub mod metrics;
+pub mod random;
+pub mod state;
+pub mod timers;
+
+/// The generated bindings: the ABI as it is, for what the short names do not cover.
+#[allow(
+    missing_docs,
+    missing_debug_implementations,
+    unused,
+    clippy::all,
+    clippy::restriction
+)]
+pub mod bindings {
+    wit_bindgen::generate!({
+        world: "agent",
+        path: "../../../wit",
+        pub_export_macro: true,
+        export_macro_name: "export_agent",
+        default_bindings_module: "caxton_agent::bindings",
+        generate_unused_types: true,
+    });
+}
+
+pub use agent::Agent;
+pub use bindings::caxton::agent::messaging::Delivery;
+pub use bindings::caxton::agent::types::{AgentId, Error, Message, Performative, UserParameter};
+pub use message::{call, current, send};
+
+/// Makes a type (its plain name) that implements [`Agent`] the behavior of the component; once in a crate of type
+/// `cdylib`.
+#[macro_export]
+macro_rules! export {
+    ($agent:ident) => {
+        // A native linker takes none of the component's export names; there the type is only
+        // checked, so that an agent's own tests run natively.
+        #[cfg(target_family = "wasm")]
+        $crate::bindings::export_agent!($agent with_types_in $crate::bindings);
+        #[cfg(not(target_family = "wasm"))]
+        const _: fn($crate::Message) -> ::std::result::Result<(), ::std::string::String> =
+            <$agent as $crate::Agent>::handle;
+    };
+}
