@@ -5,6 +5,7 @@
 //! dispatches.
 
 mod check;
+mod fixtures;
 mod hooks;
 mod repo;
 mod test;
@@ -20,6 +21,7 @@ Usage: cargo xtask COMMAND
   test [--yes] [-- ARGS]  run every test; ARGS go to `cargo test`. --yes allows system packages
   check                   fmt, clippy, tidy and cargo-deny: what a change must pass besides tests
   tidy                    the house rules alone, in a second
+  fixtures                build the example agents' components again; --help says how
   hooks                   install the git hook that runs fmt and tidy before each commit
 ";
 
@@ -43,6 +45,7 @@ fn dispatch(args: &[String]) -> anyhow::Result<()> {
         "test" => test::run(rest),
         "check" => check::run(rest),
         "tidy" => tidy::run(rest),
+        "fixtures" => fixtures::run(rest),
         "hooks" => hooks::run(rest),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");

@@ -1,0 +1,93 @@
+//! `cargo xtask hooks`: puts the repository's git hooks where git looks for them.
+//!
+//! The installed hook is one line that runs the tracked script, so that the script's later versions
+//! need no second installation, and git's configuration stays as the user left it.
+
+use crate::repo;
+use anyhow::{Context, bail};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const HOOKS: &[&str] = &["pre-commit"];
+const MARK: &str = "# installed by cargo xtask hooks";
+
+pub fn run(_args: &[String]) -> anyhow::Result<()> {
+    let root = repo::root()?;
+    let output = Command::new("git")
+        .args(["rev-parse", "--git-path", "hooks"])
+        .current_dir(&root)
+        .output()
+        .context("cannot run git")?;
+    if !output.status.success() {
+        bail!(
+            "git found no repository here: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+    }
+    let hooks_dir = root.join(String::from_utf8(output.stdout)?.trim());
+    for name in HOOKS {
+        let path = install(&hooks_dir, name)?;
+        println!("installed {}", path.display());
+    }
+    Ok(())
+}
+
+/// Writes one hook, replacing only one that an earlier run of this command wrote.
+fn install(hooks_dir: &Path, name: &str) -> anyhow::Result<PathBuf> {
+    let path = hooks_dir.join(name);
+    if path.exists() {
+        let old = std::fs::read_to_string(&path)
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        if !old.contains(MARK) {
+            bail!(
+                "{} exists and is not ours; add `.githooks/{name}` to it yourself",
+                path.display()
+            );
+        }
+    }
+    std::fs::create_dir_all(hooks_dir)?;
+    let script = format!(
+        "#!/bin/sh\n{MARK}\nexec \"$(git rev-parse --show-toplevel)/.githooks/{name}\" \"$@\"\n"
+    );
+    std::fs::write(&path, script).with_context(|| format!("cannot write {}", path.display()))?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
+    }
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn empty_dir(name: &str) -> PathBuf {
+        let dir = std::env::temp_dir().join(format!("caxton-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        dir
+    }
+
+    #[test]
+    fn installs_twice_and_runs_the_tracked_script() {
+        let dir = empty_dir("hooks-twice");
+        install(&dir, "pre-commit").unwrap();
+        let path = install(&dir, "pre-commit").unwrap();
+        let script = std::fs::read_to_string(&path).unwrap();
+        assert!(script.contains(".githooks/pre-commit"), "{script}");
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn leaves_a_users_own_hook_alone() {
+        let dir = empty_dir("hooks-own");
+        std::fs::create_dir_all(&dir).unwrap();
+        std::fs::write(dir.join("pre-commit"), "#!/bin/sh\ntrue\n").unwrap();
+        let error = install(&dir, "pre-commit").unwrap_err().to_string();
+        assert!(error.contains("not ours"), "{error}");
+        let kept = std::fs::read_to_string(dir.join("pre-commit")).unwrap();
+        assert_eq!(kept, "#!/bin/sh\ntrue\n");
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+}
