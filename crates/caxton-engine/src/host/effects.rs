@@ -1,0 +1,34 @@
+//! What a handler did, waiting for the commit.
+
+use crate::port::store::Timer;
+use bytes::Bytes;
+use caxton_core::Message;
+use std::sync::Arc;
+
+/// Everything one handler did through its host, besides waiting calls.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// The outbox, in the order of sending.
+    pub messages: Vec<Arc<Message>>,
+    /// State writes; `None` removes. In order; a later write of a key replaces an earlier.
+    pub state: Vec<(String, Option<Bytes>)>,
+    pub timers: Vec<TimerEffect>,
+    /// Waiting calls made: their journal rows are to be forgotten.
+    pub calls: u32,
+}
+
+/// A timer set or cancelled.
+#[derive(Debug)]
+pub enum TimerEffect {
+    Set(Timer),
+    Cancel(String),
+}
+
+impl Effects {
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+            && self.state.is_empty()
+            && self.timers.is_empty()
+            && self.calls == 0
+    }
+}

@@ -1,0 +1,4 @@
+//! The memory store.
+/// tbd
+#[derive(Debug)]
+pub struct MemoryStore;
