@@ -50,12 +50,20 @@ fn install(hooks_dir: &Path, name: &str) -> anyhow::Result<PathBuf> {
         "#!/bin/sh\n{MARK}\nexec \"$(git rev-parse --show-toplevel)/.githooks/{name}\" \"$@\"\n"
     );
     std::fs::write(&path, script).with_context(|| format!("cannot write {}", path.display()))?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
-    }
+    make_executable(&path)?;
     Ok(path)
+}
+
+#[cfg(unix)]
+fn make_executable(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))
+}
+
+/// Elsewhere git starts hooks by their first line alone.
+#[cfg(not(unix))]
+fn make_executable(_path: &Path) -> std::io::Result<()> {
+    Ok(())
 }
 
 #[cfg(test)]
@@ -69,13 +77,32 @@ mod tests {
         dir
     }
 
+    #[track_caller]
+    fn git(dir: &Path, args: &[&str]) {
+        let output = Command::new("git")
+            .args(args)
+            .current_dir(dir)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "git {args:?}: {said}");
+    }
+
     #[test]
-    fn installs_twice_and_runs_the_tracked_script() {
-        let dir = empty_dir("hooks-twice");
-        install(&dir, "pre-commit").unwrap();
-        let path = install(&dir, "pre-commit").unwrap();
-        let script = std::fs::read_to_string(&path).unwrap();
-        assert!(script.contains(".githooks/pre-commit"), "{script}");
+    fn git_runs_the_tracked_script_before_a_commit() {
+        let dir = empty_dir("hooks-run");
+        std::fs::create_dir_all(dir.join(".githooks")).unwrap();
+        // Installed twice, the second time over itself.
+        git(&dir, &["init", "--quiet"]);
+        install(&dir.join(".git/hooks"), "pre-commit").unwrap();
+        install(&dir.join(".git/hooks"), "pre-commit").unwrap();
+        let script = dir.join(".githooks/pre-commit");
+        std::fs::write(&script, "#!/bin/sh\necho ran > ran\n").unwrap();
+        make_executable(&script).unwrap();
+        let who = ["-c", "user.name=t", "-c", "user.email=t@localhost"];
+        let commit = ["commit", "--quiet", "--allow-empty", "--message", "x"];
+        git(&dir, &[&who[..], &commit[..]].concat());
+        assert_eq!(std::fs::read_to_string(dir.join("ran")).unwrap(), "ran\n");
         std::fs::remove_dir_all(&dir).unwrap();
     }
 

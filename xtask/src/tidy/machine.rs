@@ -16,19 +16,16 @@ const FOLDERS: &[(&str, &str)] = &[
 const TEMPORARY: (&str, &str) = ("/", "tmp/");
 const TEMPORARY_ALLOWED: &str = "caxton";
 
-/// A lock file, how its lines name a registry, and the public registry each must name.
-const LOCKS: &[(&str, &str, &str)] = &[
+/// A lock file, how its lines name a registry, and the only ending such a line may have. npm is told
+/// to leave the addresses out (`omit-lockfile-registry-resolved`), so there none is right.
+const LOCKS: &[(&str, &str, Option<&str>)] = &[
     (
         "Cargo.lock",
-        "registry+",
-        "registry+https://github.com/rust-lang/crates.io-index\"",
+        "source = \"registry+",
+        Some("/crates.io-index\""),
     ),
-    (
-        "package-lock.json",
-        "\"resolved\": \"http",
-        "https://registry.npmjs.org/",
-    ),
-    ("uv.lock", "registry = \"http", "https://pypi.org/simple"),
+    ("package-lock.json", "\"resolved\": \"http", None),
+    ("uv.lock", "registry = \"http", None),
 ];
 
 pub fn check(tree: &Tree) -> Vec<Finding> {
@@ -75,8 +72,8 @@ fn starts_a_path<'a>(line: &'a str, name: &'a str) -> impl Iterator<Item = &'a s
 fn registry(path: &str, line: &str) -> Option<String> {
     let file = path.rsplit('/').next()?;
     let (_, mark, public) = LOCKS.iter().find(|(name, _, _)| *name == file)?;
-    let names_another = line.contains(mark) && !line.contains(public);
-    names_another.then(|| "names a registry others cannot reach".to_string())
+    let right = public.is_some_and(|end| line.trim_end().ends_with(end));
+    (line.contains(mark) && !right).then(|| "names a registry others may not reach".to_string())
 }
 
 #[cfg(test)]
