@@ -34,6 +34,7 @@ pub mod log;
 mod message;
 pub mod metrics;
 pub mod random;
+pub mod record;
 pub mod state;
 pub mod timers;
 
