@@ -1,0 +1,313 @@
+//! What comes with a call besides its request: who asks, for which tenant, under which trace.
+//!
+//! It is read from HTTP headers and gRPC metadata by the same code, so that both doors agree. It is
+//! what the caller *says*; the server decides what of it to believe.
+
+use std::fmt;
+use std::time::Duration;
+
+use caxton_core::Code;
+use http::{Extensions, HeaderMap, header};
+
+use crate::ApiError;
+
+/// The header that names a tenant for a platform key.
+pub const TENANT: &str = "caxton-tenant";
+/// The header that makes a repeated creation safe.
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// The header that names a request.
+pub const REQUEST_ID: &str = "x-request-id";
+/// The other header a key may come in.
+pub const API_KEY: &str = "x-api-key";
+/// The W3C trace context.
+pub const TRACEPARENT: &str = "traceparent";
+/// The W3C trace context's companion.
+pub const TRACESTATE: &str = "tracestate";
+/// Where an SSE client left off.
+pub const LAST_EVENT_ID: &str = "last-event-id";
+
+/// Longest header value that is read into a context, in bytes.
+pub const HEADER_BYTES_MAX: usize = 512;
+
+/// What comes with a call besides its request.
+#[derive(Debug, Clone)]
+pub struct CallContext {
+    /// The operation, such as `caxton.v1.CaxtonManagement/SendMessage`.
+    pub method: &'static str,
+    /// The path that was asked for, without its query.
+    pub instance: String,
+    /// The key, if one was given.
+    pub credential: Option<Credential>,
+    /// `Caxton-Tenant`, as given.
+    pub tenant: Option<String>,
+    /// `traceparent`, where it is well-formed.
+    pub traceparent: Option<String>,
+    /// `tracestate`, where there is a `traceparent`.
+    pub tracestate: Option<String>,
+    /// `x-request-id`, where it is fit to be repeated: printable ASCII, not too long.
+    pub request_id: Option<String>,
+    /// `Idempotency-Key`.
+    pub idempotency_key: Option<String>,
+    /// `Last-Event-ID`: a stream goes on after this event.
+    pub last_event_id: Option<String>,
+    /// How long the caller will wait (`grpc-timeout`), from now.
+    pub timeout: Option<Duration>,
+    /// What the server's own layers put on the HTTP request, such as an authenticated principal.
+    pub extensions: Extensions,
+}
+
+/// A key as the caller gave it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credential(String);
+
+impl Credential {
+    /// The secret text; for looking it up, never for a log.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Credential(…)")
+    }
+}
+
+impl CallContext {
+    /// Reads a context from headers, or from gRPC metadata as headers.
+    ///
+    /// # Errors
+    /// `ParameterMalformed` names a header that cannot be read; `Unauthenticated` for an
+    /// `Authorization` of another scheme than Bearer.
+    pub fn read(
+        method: &'static str,
+        instance: &str,
+        headers: &HeaderMap,
+        extensions: Extensions,
+    ) -> Result<Self, ApiError> {
+        let traceparent = text(headers, TRACEPARENT)
+            .ok()
+            .flatten()
+            .filter(|it| is_traceparent(it));
+        let tracestate = match &traceparent {
+            Some(_) => text(headers, TRACESTATE).ok().flatten(),
+            None => None,
+        };
+        Ok(Self {
+            method,
+            instance: instance.to_owned(),
+            credential: credential(headers)?,
+            tenant: text(headers, TENANT)?,
+            traceparent,
+            tracestate,
+            // Only repeated, so an odd one is dropped and not an error.
+            request_id: text(headers, REQUEST_ID).ok().flatten(),
+            idempotency_key: text(headers, IDEMPOTENCY_KEY)?,
+            last_event_id: text(headers, LAST_EVENT_ID)?,
+            timeout: headers
+                .get("grpc-timeout")
+                .and_then(|it| grpc_timeout(it.to_str().ok()?)),
+            extensions,
+        })
+    }
+
+    /// The trace id of `traceparent`: 32 hex digits.
+    pub fn trace_id(&self) -> Option<&str> {
+        self.traceparent.as_deref()?.get(3..35)
+    }
+
+    /// Adds to an error what only the door knows: the path and the trace.
+    #[must_use]
+    pub fn complete(&self, mut error: ApiError) -> ApiError {
+        error.instance.get_or_insert_with(|| self.instance.clone());
+        if error.trace_id.is_none() {
+            error.trace_id = self.trace_id().map(str::to_owned);
+        }
+        error
+    }
+}
+
+fn text(headers: &HeaderMap, name: &str) -> Result<Option<String>, ApiError> {
+    let malformed = |what: &str| {
+        ApiError::new(Code::ParameterMalformed, format!("header `{name}` {what}"))
+            .with_field(name, what)
+    };
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() {
+        return Err(malformed("is given more than once"));
+    }
+    let value = value
+        .to_str()
+        .map_err(|_| malformed("is not printable ASCII"))?
+        .trim();
+    match value.len() {
+        0 => Ok(None),
+        1..=HEADER_BYTES_MAX => Ok(Some(value.to_owned())),
+        _ => Err(malformed("is longer than 512 bytes")),
+    }
+}
+
+/// `Authorization: Bearer` first, then `x-api-key`.
+fn credential(headers: &HeaderMap) -> Result<Option<Credential>, ApiError> {
+    let Some(authorization) = text(headers, header::AUTHORIZATION.as_str())? else {
+        return Ok(text(headers, API_KEY)?.map(Credential));
+    };
+    let (scheme, key) = authorization
+        .split_once(' ')
+        .unwrap_or((&authorization, ""));
+    let key = key.trim();
+    if !scheme.eq_ignore_ascii_case("bearer") || key.is_empty() {
+        let detail = "the Authorization header is not `Bearer` and a key";
+        return Err(ApiError::new(Code::Unauthenticated, detail));
+    }
+    Ok(Some(Credential(key.to_owned())))
+}
+
+/// `00-<32 hex>-<16 hex>-<2 hex>`, lower case, neither id all zero; later versions may add parts.
+/// Source: W3C Trace Context, 3.2.
+fn is_traceparent(text: &str) -> bool {
+    let hex = |part: &str, length: usize| {
+        part.len() == length
+            && part
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let some = |part: &str| part.bytes().any(|byte| byte != b'0');
+    let mut parts = text.split('-');
+    let (Some(version), Some(trace), Some(span), Some(flags)) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return false;
+    };
+    let more = parts.next().is_some();
+    let ids = hex(trace, 32) && some(trace) && hex(span, 16) && some(span) && hex(flags, 2);
+    hex(version, 2) && version != "ff" && ids && !(more && version == "00")
+}
+
+/// At most eight digits and a unit. Source: gRPC over HTTP/2, "Requests".
+fn grpc_timeout(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let value: u64 = digits.parse().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(value * 3_600),
+        "M" => Duration::from_secs(value * 60),
+        "S" => Duration::from_secs(value),
+        "m" => Duration::from_millis(value),
+        "u" => Duration::from_micros(value),
+        "n" => Duration::from_nanos(value),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn read(headers: &[(&'static str, &'static str)]) -> Result<CallContext, ApiError> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, http::HeaderValue::from_static(value));
+        }
+        CallContext::read(
+            "caxton.v1.Server/GetServerStatus",
+            "/v1/x",
+            &map,
+            Extensions::new(),
+        )
+    }
+
+    #[test]
+    fn a_key_is_read_from_either_header_and_never_shown() {
+        let check = |headers: &[(&'static str, &'static str)], expected: Option<&str>| {
+            let context = read(headers).unwrap();
+            assert_eq!(
+                context.credential.as_ref().map(Credential::expose),
+                expected
+            );
+            assert!(!format!("{context:?}").contains("cx_"));
+        };
+        check(
+            &[("authorization", "Bearer cx_adm_1_a")],
+            Some("cx_adm_1_a"),
+        );
+        check(
+            &[("authorization", "bearer  cx_adm_1_a")],
+            Some("cx_adm_1_a"),
+        );
+        check(&[("x-api-key", "cx_key_1_b")], Some("cx_key_1_b"));
+        check(
+            &[("authorization", "Bearer cx_1"), ("x-api-key", "cx_2")],
+            Some("cx_1"),
+        );
+        check(&[], None);
+    }
+
+    #[test]
+    fn another_scheme_is_refused() {
+        for value in ["Basic YTpi", "Bearer", "Bearer ", "cx_adm_1_a"] {
+            let error = read(&[("authorization", value)]).unwrap_err();
+            assert_eq!(error.code, Code::Unauthenticated, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_trace_is_taken_only_if_well_formed() {
+        let trace = "0af7651916cd43dd8448eb211c80319c";
+        let check = |traceparent: &'static str, expected: Option<&str>| {
+            let context = read(&[("traceparent", traceparent), ("tracestate", "a=1")]).unwrap();
+            assert_eq!(context.trace_id(), expected, "{traceparent}");
+            assert_eq!(context.tracestate.is_some(), expected.is_some());
+        };
+        check(
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            Some(trace),
+        );
+        check(
+            "01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-new",
+            Some(trace),
+        );
+        check(
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-new",
+            None,
+        );
+        check(
+            "00-0AF7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            None,
+        );
+        check(
+            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+            None,
+        );
+        check(
+            "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            None,
+        );
+        check("hello", None);
+    }
+
+    #[test]
+    fn one_header_twice_is_refused_and_named() {
+        let error = read(&[("caxton-tenant", "a"), ("caxton-tenant", "b")]).unwrap_err();
+        assert_eq!(error.code, Code::ParameterMalformed);
+        assert!(error.detail.contains("`caxton-tenant`"), "{error}");
+    }
+
+    #[test]
+    fn grpc_timeouts_have_units() {
+        let check = |text, expected| assert_eq!(grpc_timeout(text), expected, "{text}");
+        check("5S", Some(Duration::from_secs(5)));
+        check("100m", Some(Duration::from_millis(100)));
+        check("2M", Some(Duration::from_secs(120)));
+        check("99999999H", Some(Duration::from_secs(99_999_999 * 3_600)));
+        for text in ["", "S", "5", "5s", "-1S", "123456789S", "é"] {
+            check(text, None);
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Tables of texts, and serde_json as the judge of the grammar.
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::*;
+use crate::v1;
+
+fn fault(text: &str) -> Fault {
+    check(text.as_bytes()).expect_err(text)
+}
+
+#[test]
+fn json_is_accepted() {
+    for text in [
+        "{}",
+        "[]",
+        " \t\r\n0 ",
+        "-0.5e+10",
+        "\"\"",
+        "true",
+        "false",
+        "null",
+        "[[],{},[{}]]",
+        r#"{"a":1,"b":{"a":1},"A":[{"a":1},{"a":1}]}"#,
+        r#""\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00é😀""#,
+    ] {
+        assert_eq!(check(text.as_bytes()), Ok(()), "{text}");
+    }
+}
+
+#[test]
+fn what_is_no_json_is_refused_at_its_place() {
+    let check = |text: &str, offset| {
+        let fault = fault(text);
+        assert!(
+            matches!(fault.kind, FaultKind::Syntax(_)),
+            "{text}: {fault}"
+        );
+        assert_eq!(fault.offset, offset, "{text}: {fault}");
+    };
+    check("", 0);
+    check("{", 1);
+    check("[1,", 3);
+    check("[1 2]", 3);
+    check("[1,]", 3);
+    check(r#"{"a":1,}"#, 7);
+    check(r#"{"a" 1}"#, 5);
+    check("{a:1}", 1);
+    check("01", 1);
+    check("1.", 2);
+    check("-", 1);
+    check("+1", 0);
+    check("1e", 2);
+    check("nul", 0);
+    check("NaN", 0);
+    check("\"\n\"", 1);
+    check("\"abc", 4);
+    check(r#""\x""#, 2);
+    check(r#""\u12g4""#, 5);
+    check("{} {}", 3);
+    check("[}", 1);
+    check("'a'", 0);
+    check("\u{feff}{}", 0);
+}
+
+#[test]
+fn a_repeated_key_is_refused_however_it_is_spelled() {
+    for text in [
+        r#"{"key":1,"key":1}"#,
+        r#"{"key":1,"\u006bey":2}"#,
+        r#"[{"x":{"key":1,"k":2,"key":3}}]"#,
+    ] {
+        assert_eq!(
+            fault(text).kind,
+            FaultKind::DuplicateKey("key".to_owned()),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn half_a_surrogate_pair_is_refused() {
+    for text in [
+        r#""\ud800""#,
+        r#""\udc00""#,
+        r#""\ud800x""#,
+        r#""\ud800\n""#,
+        r#""\ud800\ud800""#,
+        r#"{"\udfff":1}"#,
+    ] {
+        assert_eq!(fault(text).kind, FaultKind::LoneSurrogate, "{text}");
+    }
+}
+
+#[test]
+fn bytes_that_are_no_utf8_are_refused() {
+    let found = check(b"{\"a\":\"\xff\"}").unwrap_err();
+    assert_eq!(
+        found,
+        Fault {
+            offset: 6,
+            kind: FaultKind::Utf8
+        }
+    );
+}
+
+#[test]
+fn nesting_ends_at_the_limit() {
+    let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+    assert_eq!(check(nested(DEPTH_MAX).as_bytes()), Ok(()));
+    assert_eq!(fault(&nested(DEPTH_MAX + 1)).kind, FaultKind::Depth);
+    assert_eq!(fault(&"[".repeat(10_000_000)).kind, FaultKind::Depth);
+    assert_eq!(fault(&r#"{"a":"#.repeat(100)).kind, FaultKind::Depth);
+}
+
+#[test]
+fn misfits_name_the_field() {
+    let check = |text: &str, code, expected: &str| {
+        let error = read::<v1::MessageDraft>(text.as_bytes()).unwrap_err();
+        assert_eq!(error.code, code, "{text}: {error}");
+        assert!(error.detail.contains(expected), "{text}: {}", error.detail);
+    };
+    check(
+        r#"{"perfomative":"inform"}"#,
+        Code::FieldUnknown,
+        "`perfomative`; did you mean `performative`?",
+    );
+    check(
+        r#"{"receiver":[{"nam":"a"}]}"#,
+        Code::FieldUnknown,
+        "`nam`; did you mean `name`?",
+    );
+    check(
+        r#"{"zzz":1}"#,
+        Code::FieldUnknown,
+        "known are performative, receiver,",
+    );
+    check(
+        r#"{"performative":3}"#,
+        Code::ParameterMalformed,
+        "expected a string",
+    );
+    check(
+        r#"{"content":"a","contentBase64":"YQ=="}"#,
+        Code::ParameterMalformed,
+        "exclude each other",
+    );
+    check(
+        r#"{"contentBase64":"%%"}"#,
+        Code::ParameterMalformed,
+        "does not fit",
+    );
+    check(
+        r#"{"replyBy":"tomorrow"}"#,
+        Code::ParameterMalformed,
+        "RFC 3339",
+    );
+    check("[]", Code::ParameterMalformed, "does not fit");
+    check("{", Code::JsonMalformed, "at byte 1");
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        ".*".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(6, 48, 6, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+            prop::collection::btree_map(".*", inner, 0..6)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn whatever_serde_json_writes_is_accepted(value in value()) {
+        prop_assert_eq!(check(serde_json::to_string(&value).unwrap().as_bytes()), Ok(()));
+        prop_assert_eq!(check(serde_json::to_string_pretty(&value).unwrap().as_bytes()), Ok(()));
+    }
+
+    /// Near misses: a written value with a few bytes changed, cut or put in. What passes the check
+    /// serde_json reads, and what fails for its grammar serde_json refuses.
+    #[test]
+    fn the_grammar_is_serde_jsons(
+        value in value(),
+        edits in prop::collection::vec((any::<prop::sample::Index>(), prop::sample::select(br#"{}[]",:\u0d8cef1.-+ tn"#.to_vec()), 0..3_u8), 0..4),
+    ) {
+        let mut text = serde_json::to_vec(&value).unwrap();
+        for (place, byte, edit) in edits {
+            let at = place.index(text.len() + 1);
+            match edit {
+                0 => text.insert(at, byte),
+                1 if at < text.len() => text[at] = byte,
+                _ => text.truncate(at),
+            }
+        }
+        let judged = serde_json::from_slice::<serde::de::IgnoredAny>(&text).and(
+            // IgnoredAny does not look into strings; Value does.
+            serde_json::from_slice::<Value>(&text).map(|_| ()),
+        );
+        match check(&text) {
+            Ok(()) => {
+                // Numbers beyond f64 are grammar, but no Value.
+                let range = judged.as_ref().is_err_and(|error| error.to_string().contains("out of range"));
+                prop_assert!(judged.is_ok() || range, "{judged:?}");
+            }
+            Err(Fault { kind: FaultKind::DuplicateKey(_) | FaultKind::Depth, .. }) => {}
+            Err(fault) => prop_assert!(judged.is_err(), "{fault}"),
+        }
+    }
+
+    #[test]
+    fn no_bytes_panic(text in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = check(&text);
+    }
+}

@@ -1,0 +1,34 @@
+//! The wire contract: what is said between Caxton and its users, and nothing of what it means.
+//!
+//! `proto/caxton/v1/` is the one source. From it the build script writes the message types
+//! ([`v1`]), their JSON, a trait for each service ([`management::ManagementApi`],
+//! [`server::ServerApi`]) with a REST and a gRPC door over it, the client ([`client`]) and the
+//! OpenAPI document ([`OPENAPI`]). A server implements the traits and mounts the doors; this crate
+//! knows no engine, no authentication and no storage, so that both ends of the wire can use it.
+
+pub mod client;
+pub mod context;
+pub mod duration;
+pub mod error;
+pub mod grpc;
+pub mod json;
+pub mod management;
+pub mod rest;
+pub mod server;
+pub mod v1;
+pub mod wkt;
+
+pub use context::{CallContext, Credential};
+pub use error::ApiError;
+
+/// What a server stream answers: items, until an error or the end.
+pub type ApiStream<T> = futures::stream::BoxStream<'static, Result<T, ApiError>>;
+
+/// The encoded `google.protobuf.FileDescriptorSet` of the whole contract, for gRPC reflection.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+/// The OpenAPI 3.1 document of the REST door, as JSON.
+pub const OPENAPI: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
+
+/// The full names of the gRPC services, for health and reflection.
+pub const SERVICES: [&str; 2] = ["caxton.v1.CaxtonManagement", "caxton.v1.Server"];

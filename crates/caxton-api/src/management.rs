@@ -1,0 +1,12 @@
+//! Agents, messages, conversations and dead letters: the trait [`ManagementApi`] and its doors, generated from service
+//! `caxton.v1.CaxtonManagement`.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+
+use crate::rest::{Door, Input};
+use crate::{ApiError, CallContext, grpc, rest};
+
+include!(concat!(env!("OUT_DIR"), "/management.rs"));

@@ -1,0 +1,12 @@
+//! The server itself and its backups: the trait [`ServerApi`] and its doors, generated from service
+//! `caxton.v1.Server`.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+
+use crate::rest::{Door, Input};
+use crate::{ApiError, CallContext, grpc, rest};
+
+include!(concat!(env!("OUT_DIR"), "/server.rs"));
