@@ -79,9 +79,12 @@ mod tests {
 
     #[track_caller]
     fn git(dir: &Path, args: &[&str]) {
+        // Inside a hook git sets these, and they would point at the real repository.
         let output = Command::new("git")
             .args(args)
             .current_dir(dir)
+            .env_remove("GIT_DIR")
+            .env_remove("GIT_INDEX_FILE")
             .output()
             .unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
@@ -99,7 +102,14 @@ mod tests {
         let script = dir.join(".githooks/pre-commit");
         std::fs::write(&script, "#!/bin/sh\necho ran > ran\n").unwrap();
         make_executable(&script).unwrap();
-        let who = ["-c", "user.name=t", "-c", "user.email=t@localhost"];
+        let who = [
+            "-c",
+            "user.name=t",
+            "-c",
+            "user.email=t@localhost",
+            "-c",
+            "commit.gpgsign=false",
+        ];
         let commit = ["commit", "--quiet", "--allow-empty", "--message", "x"];
         git(&dir, &[&who[..], &commit[..]].concat());
         assert_eq!(std::fs::read_to_string(dir.join("ran")).unwrap(), "ran\n");

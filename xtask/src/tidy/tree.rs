@@ -3,7 +3,7 @@
 //! Rules are pure functions over this, so that each one's test can hand it a small invented tree.
 
 use crate::tidy::source::Source;
-use anyhow::{Context, bail};
+use anyhow::Context;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
@@ -23,33 +23,25 @@ pub struct Tree {
 
 impl Tree {
     /// Reads the files git tracks, and new ones it does not ignore: a commit must not be the first
-    /// moment a rule sees a file.
+    /// moment a rule sees a file. Where git has nothing to say (an unpacked archive, a checkout that
+    /// belongs to another user), the folders are walked instead.
     pub fn read(root: &Path) -> anyhow::Result<Tree> {
-        let output = Command::new("git")
-            .args([
-                "ls-files",
-                "-z",
-                "--cached",
-                "--others",
-                "--exclude-standard",
-            ])
-            .current_dir(root)
-            .output()
-            .context("cannot run git to list the files")?;
-        if !output.status.success() {
-            bail!(
-                "git ls-files: {}",
-                String::from_utf8_lossy(&output.stderr).trim()
-            );
-        }
+        let listed = match listed_by_git(root) {
+            Some(listed) => listed,
+            None => {
+                let mut found = Vec::new();
+                walk(root, "", &mut found)?;
+                found
+            }
+        };
         let mut tree = Tree::default();
-        for path in String::from_utf8_lossy(&output.stdout).split('\0') {
+        for path in &listed {
             let full = root.join(path);
             // Tracked but deleted in the working tree, or a folder of another repository.
             let Ok(metadata) = std::fs::metadata(&full) else {
                 continue;
             };
-            if path.is_empty() || !metadata.is_file() {
+            if !metadata.is_file() {
                 continue;
             }
             let text = if metadata.len() <= TEXT_BYTES_MAX {
@@ -128,8 +120,66 @@ impl Tree {
     }
 }
 
+fn listed_by_git(root: &Path) -> Option<Vec<String>> {
+    let output = Command::new("git")
+        .args([
+            "ls-files",
+            "-z",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+        ])
+        .current_dir(root)
+        .output()
+        .ok()
+        .filter(|output| output.status.success())?;
+    let listed: Vec<String> = String::from_utf8_lossy(&output.stdout)
+        .split('\0')
+        .filter(|path| !path.is_empty())
+        .map(str::to_string)
+        .collect();
+    // A folder inside somebody else's repository is listed as empty.
+    (!listed.is_empty()).then_some(listed)
+}
+
+/// Folders that hold what was built or fetched; the same as `.gitignore` names.
+const NOT_SOURCES: &[&str] = &[
+    ".caxton-tools",
+    ".git",
+    ".venv",
+    "__pycache__",
+    "artifacts",
+    "corpus",
+    "node_modules",
+    "target",
+];
+
+fn walk(root: &Path, folder: &str, found: &mut Vec<String>) -> anyhow::Result<()> {
+    let entries = std::fs::read_dir(root.join(folder))
+        .with_context(|| format!("cannot list {}", root.join(folder).display()))?;
+    for entry in entries {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
+        let path = if folder.is_empty() {
+            name.clone()
+        } else {
+            format!("{folder}/{name}")
+        };
+        let kind = entry.file_type()?;
+        if kind.is_file() && !name.ends_with(".tmp") {
+            found.push(path);
+        } else if kind.is_dir() && !NOT_SOURCES.contains(&name.as_str()) {
+            walk(root, &path, found)?;
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -140,5 +190,20 @@ mod tests {
         assert!(tree.exists("docs/a.md"));
         assert!(!tree.exists("doc"));
         assert!(!tree.exists("docs/a"));
+    }
+
+    #[test]
+    fn a_folder_without_git_is_walked() {
+        let dir = std::env::temp_dir().join(format!("caxton-tree-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        std::fs::create_dir_all(dir.join("docs/errors")).unwrap();
+        std::fs::create_dir_all(dir.join("target/debug")).unwrap();
+        for path in ["a.rs", "docs/errors/b.md", "target/debug/c.rs", "d.tmp"] {
+            std::fs::write(dir.join(path), "text").unwrap();
+        }
+        let tree = Tree::read(&dir).unwrap();
+        let paths: Vec<&str> = tree.paths().collect();
+        std::fs::remove_dir_all(&dir).unwrap();
+        assert_eq!(paths, ["a.rs", "docs/errors/b.md"]);
     }
 }
