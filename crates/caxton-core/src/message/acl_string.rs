@@ -1,1 +1,0 @@
-//! FIPA string form (SC00070).

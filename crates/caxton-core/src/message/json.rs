@@ -1,1 +1,0 @@
-//! JSON form of a message.
