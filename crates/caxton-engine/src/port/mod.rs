@@ -5,12 +5,13 @@ pub mod behavior;
 pub mod clock;
 pub mod entropy;
 pub mod memory;
+pub mod page;
 pub mod store;
 
 pub use behavior::{Artifact, Behavior, Fault, Program, Runtime};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use entropy::{Entropy, SeededEntropy, SystemEntropy};
-pub use memory::MemoryStore;
+pub use memory::{MemoryDisk, MemoryStore};
 pub use store::{Store, StoreError};
 
 use futures::future::BoxFuture;

@@ -9,8 +9,8 @@ use caxton_core::conversation::Conversation;
 use caxton_core::error::{Code, Error};
 use caxton_core::lifecycle::Phase;
 use caxton_core::{
-    AgentName, ConversationId, Digest, Epoch, MailboxId, Manifest, Message, MessageId, TenantId,
-    Timestamp,
+    AgentId, AgentName, ConversationId, Digest, Epoch, MailboxId, Manifest, Message, MessageId,
+    TenantId, Timestamp,
 };
 use std::fmt;
 use std::path::Path;
@@ -102,6 +102,45 @@ pub enum Op {
     },
 }
 
+impl Unit {
+    /// Whether everything in it is of its scope's tenant. A store asks before it writes: a unit that
+    /// is not is [`StoreError::Failed`] and writes nothing.
+    pub fn check(&self) -> Result<(), StoreError> {
+        let tenant = self.scope.tenant();
+        let ours = |mailbox: &MailboxId| mailbox.agent.tenant == *tenant;
+        let fits = self.ops.iter().all(|op| match op {
+            Op::Deliver { message, mailboxes } => {
+                message.tenant == *tenant && mailboxes.iter().all(ours)
+            }
+            Op::Bury { letter, message } => {
+                message.tenant == *tenant
+                    && ours(&letter.mailbox)
+                    && letter.id.message == message.id
+                    && letter.id.receiver == letter.mailbox.agent.name
+            }
+            Op::Ack { mailbox, .. }
+            | Op::Attempt { mailbox, .. }
+            | Op::StatePut { mailbox, .. }
+            | Op::StateRemove { mailbox, .. }
+            | Op::TimerRemove { mailbox, .. }
+            | Op::CallsRemove { mailbox, .. } => ours(mailbox),
+            Op::TimerPut(timer) => ours(&timer.mailbox),
+            Op::CallBegin { call, request } => ours(&call.mailbox) && request.tenant == *tenant,
+            Op::CallEnd { call, answer } => ours(&call.mailbox) && answer.tenant == *tenant,
+            Op::DeadLetterRemove { .. }
+            | Op::AgentPut(_)
+            | Op::AgentRemove { .. }
+            | Op::ArtifactPut { .. } => true,
+        });
+        if fits {
+            return Ok(());
+        }
+        Err(StoreError::Failed(format!(
+            "the unit of tenant {tenant} names what is not its own"
+        )))
+    }
+}
+
 /// What a commit did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Committed {
@@ -175,6 +214,18 @@ pub struct DeadLetter {
     pub buried: Timestamp,
 }
 
+impl DeadLetter {
+    /// Where the message stands with this letter's receiver.
+    pub fn status(&self) -> DeliveryStatus {
+        DeliveryStatus {
+            mailbox: self.mailbox.clone(),
+            state: DeliveryState::Dead,
+            attempts: self.attempts,
+            error: Some(format!("{}: {}", self.code, self.reason)),
+        }
+    }
+}
+
 /// A timer of a mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timer {
@@ -231,6 +282,23 @@ pub struct MessageFilter {
     /// Sender or a receiver.
     pub agent: Option<AgentName>,
     pub trace_id: Option<[u8; 16]>,
+}
+
+impl MessageFilter {
+    pub fn matches(&self, message: &Message) -> bool {
+        let conversation = self.conversation.as_ref();
+        let trace = self.trace_id.as_ref();
+        let in_tenant =
+            |id: &AgentId, name: &AgentName| id.name == *name && id.tenant == message.tenant;
+        let agent_matches = self.agent.as_ref().is_none_or(|name| {
+            let receivers = message.acl.receivers.iter().map(|receiver| &receiver.id);
+            let mut named = message.sender().into_iter().chain(receivers);
+            named.any(|id| in_tenant(id, name))
+        });
+        agent_matches
+            && conversation.is_none_or(|id| message.acl.conversation_id.as_ref() == Some(id))
+            && trace.is_none_or(|id| message.trace.trace_id == *id)
+    }
 }
 
 /// A page of a list: rows after the token's row.
@@ -367,6 +435,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// All timers of the tenant.
     fn timers(&self, scope: &TenantScope) -> Read<'_, Vec<Timer>>;
     fn call(&self, scope: &TenantScope, call: &CallId) -> Read<'_, Option<CallRecord>>;
+    /// The tenant's calls that have no answer yet: read once, at start.
+    fn calls_open(&self, scope: &TenantScope) -> Read<'_, Vec<(CallId, CallRecord)>>;
 
     fn message(&self, scope: &TenantScope, id: MessageId) -> Read<'_, Option<Recorded>>;
     /// Newest first, unless a conversation or a trace is asked for: then oldest first.

@@ -1,4 +1,0 @@
-//! The memory store.
-/// tbd
-#[derive(Debug)]
-pub struct MemoryStore;
