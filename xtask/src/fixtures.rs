@@ -225,7 +225,7 @@ fn compare(built: Vec<(&Fixture, Vec<u8>)>) -> anyhow::Result<()> {
     }
     if differing > 0 {
         println!(
-            "note: {differing} of {} differ in bytes, which another compiler explains; the tests say whether they behave differently",
+            "note: {differing} of {} differ in bytes, which another compiler or folder explains; the tests say whether they behave differently",
             built.len()
         );
     }
@@ -252,3 +252,6 @@ fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     }
     fs::write(path, bytes).with_context(|| format!("write {}", path.display()))
 }
+
+#[cfg(test)]
+mod tests;
