@@ -15,6 +15,9 @@ pub const AMS: &str = "ams";
 /// The local name of the directory facilitator.
 pub const DF: &str = "df";
 
+/// The local name under which the platform admin sends and receives.
+pub const ADMIN: &str = "admin";
+
 /// An agent's local name: `[A-Za-z][A-Za-z0-9._-]{0,62}`, without two dots in a row, so that a
 /// name is one FIPA word and never a path.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -43,9 +46,21 @@ impl AgentName {
         Self(Arc::from(AMS))
     }
 
-    /// Names that FIPA SC00023 gives to the platform's own agents; no deployment may take them.
+    /// The platform admin's, as a sender and receiver of messages.
+    pub fn admin() -> Self {
+        Self(Arc::from(ADMIN))
+    }
+
+    /// Names that no deployment may take: the platform's own agents (FIPA SC00023) and the names of
+    /// those who stand outside.
     pub fn is_reserved(&self) -> bool {
-        self.0.eq_ignore_ascii_case(AMS) || self.0.eq_ignore_ascii_case(DF)
+        [AMS, DF].iter().any(|own| self.0.eq_ignore_ascii_case(own)) || self.is_outside()
+    }
+
+    /// Whether the name is that of somebody at a door, who has no mailbox: what is sent there is
+    /// recorded, and given to whoever waits for it.
+    pub fn is_outside(&self) -> bool {
+        &*self.0 == ADMIN || self.0.starts_with("key.") || self.0.starts_with("user.")
     }
 
     pub fn as_str(&self) -> &str {

@@ -10,6 +10,8 @@ pub enum Permission {
     AgentWrite,
     MessageRead,
     MessageSend,
+    /// Send under the name of an agent that is not the principal.
+    MessageSendAs,
     DeadLetterWrite,
     ServerRead,
     ServerWrite,
@@ -35,7 +37,7 @@ impl Principal {
     /// The name its messages are sent under.
     pub fn agent_name(&self) -> AgentName {
         match self {
-            Self::PlatformAdmin => AgentName::parse("admin").unwrap_or_else(|_| AgentName::ams()),
+            Self::PlatformAdmin => AgentName::admin(),
             Self::System { .. } => AgentName::ams(),
         }
     }

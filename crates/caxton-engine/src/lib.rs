@@ -1,9 +1,22 @@
 //! The living system: router, mailboxes, lifecycle, supervision, [`host::Host`], the [`app::App`]
 //! use cases, and the [`port`]s they need.
 //!
-//! Imports run one way: `port <- host <- mailbox <- router, lifecycle, supervise <- app`. The engine
-//! knows no web framework, no SQL and no WebAssembly: those are adapters behind its ports.
+//! Imports run one way: `port <- host <- mailbox <- router, supervise <- lifecycle <- app`. The
+//! engine knows no web framework, no SQL and no WebAssembly: those are adapters behind its ports.
 
+pub mod app;
 pub mod host;
+mod lifecycle;
+pub mod mailbox;
+pub mod metrics;
 pub mod opctx;
+pub mod options;
 pub mod port;
+pub mod router;
+mod supervise;
+pub mod task;
+
+pub use app::App;
+pub use opctx::{OpCtx, TenantScope};
+pub use options::Options;
+pub use router::Ports;

@@ -131,6 +131,27 @@ impl Acl {
         }
     }
 
+    /// The platform's answer to this message where it is malformed, without its reason.
+    #[must_use]
+    pub fn not_understood(&self) -> Self {
+        let token = |text: &Option<String>| text.clone().filter(|text| crate::id::is_token(text));
+        Self {
+            protocol: token(&self.protocol),
+            conversation_id: self.conversation_id.clone(),
+            in_reply_to: token(&self.reply_with),
+            ontology: Some("caxton.delivery".to_owned()),
+            ..Self::new(Performative::NotUnderstood)
+        }
+    }
+
+    /// A message in a protocol carries a unique conversation id (SC00061): where the sender gave
+    /// none, it is the message's own id.
+    pub fn name_conversation(&mut self, id: MessageId) {
+        if self.protocol.is_some() && self.conversation_id.is_none() {
+            self.conversation_id = ConversationId::parse(&id.to_string()).ok();
+        }
+    }
+
     /// The content as text, where it is UTF-8.
     pub fn text(&self) -> Option<&str> {
         std::str::from_utf8(&self.content).ok()

@@ -2,7 +2,7 @@
 
 use super::Host;
 use caxton_core::error::{Code, Error};
-use caxton_core::{Acl, Identifier, MailboxId, Message, MessageId, TraceContext};
+use caxton_core::{Acl, AgentId, Identifier, MailboxId, Message, MessageId, TraceContext};
 use std::sync::Arc;
 
 impl Host {
@@ -16,11 +16,29 @@ impl Host {
                 format!("more than {max} messages sent for one message"),
             ));
         }
-        let message = self.stamp(acl, None)?;
         self.inner.used.sends += 1;
+        let not_understood = acl.not_understood();
+        let message = match self.stamp(acl, None) {
+            Ok(message) => message,
+            Err(error) => {
+                self.tell_not_understood(not_understood, &error);
+                return Err(error);
+            }
+        };
         let id = message.id;
         self.inner.effects.messages.push(Arc::new(message));
         Ok(id)
+    }
+
+    /// A malformed message is answered as FIPA has it, besides the error the guest gets at once:
+    /// the platform says `not-understood` to the sender.
+    fn tell_not_understood(&mut self, answer: Acl, error: &Error) {
+        let me = self.inner.mailbox.agent.clone();
+        let reason = format!("{} {}", error.code, error.detail);
+        if let Ok(mut message) = self.stamp(answer.to(me).content(reason), None) {
+            message.acl.sender = Some(Identifier::new(AgentId::ams(&message.tenant)));
+            self.inner.effects.messages.push(Arc::new(message));
+        }
     }
 
     /// Checks and stamps: sender, id, trace, parent and hop are the server's to say.
@@ -42,6 +60,7 @@ impl Host {
         }
         acl.sender = Some(Identifier::new(self.inner.mailbox.agent.clone()));
         let id = self.new_message_id();
+        acl.name_conversation(id);
         let (trace, parent, hop) = match &self.inner.current {
             Some(current) => (
                 current.message.trace.child(current.span_id),

@@ -1,0 +1,178 @@
+//! Agents: deploy, list, show, start, stop, drain, remove, logs.
+
+use super::{App, Package};
+use crate::host::LogLine;
+use crate::opctx::OpCtx;
+use crate::router::AgentEntry;
+use caxton_core::error::Error;
+use caxton_core::grant::Permission;
+use caxton_core::lifecycle::Phase;
+use caxton_core::{AgentId, AgentName, Digest, Manifest, Timestamp};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tokio::sync::broadcast;
+
+/// An agent as it stands now.
+#[derive(Clone, Debug)]
+pub struct AgentView {
+    pub id: AgentId,
+    pub manifest: Arc<Manifest>,
+    /// SHA-256 of its component.
+    pub digest: Option<Digest>,
+    pub phase: Phase,
+    pub created: Timestamp,
+    pub updated: Timestamp,
+    /// Messages handled, failed tries, messages refused and instances made, since the server's start.
+    pub handled: u64,
+    pub failed: u64,
+    pub refused: u64,
+    pub activations: u64,
+    /// Messages that wait.
+    pub queued: u64,
+    /// The last failed try: when, and what.
+    pub last_fault: Option<(Timestamp, String)>,
+}
+
+impl From<&Arc<AgentEntry>> for AgentView {
+    fn from(entry: &Arc<AgentEntry>) -> Self {
+        let deployed = entry.deployed();
+        let fault = entry.last_fault();
+        Self {
+            id: entry.id().clone(),
+            manifest: Arc::clone(&deployed.manifest),
+            digest: deployed.digest,
+            phase: entry.phase(),
+            created: deployed.created,
+            updated: deployed.updated,
+            handled: entry.stats.handled.load(Ordering::Relaxed),
+            failed: entry.stats.failed.load(Ordering::Relaxed),
+            refused: entry.stats.refused.load(Ordering::Relaxed),
+            activations: entry.stats.activations.load(Ordering::Relaxed),
+            queued: entry.queued() as u64,
+            last_fault: fault.map(|(at, fault)| {
+                (
+                    at,
+                    format!(
+                        "{} {}: {}",
+                        fault.code(),
+                        fault.code().title(),
+                        fault.detail
+                    ),
+                )
+            }),
+        }
+    }
+}
+
+impl App {
+    /// Deploys a new agent; with `start` it runs when this returns.
+    ///
+    /// Errors: `CX-2001`-`CX-2010` for a manifest or component that is refused, `CX-2021` where the
+    /// name is taken, `CX-2024` past the limit of agents, `CX-500x` from the store.
+    pub async fn agent_deploy(
+        &self,
+        ctx: &OpCtx,
+        package: Package,
+        start: bool,
+    ) -> Result<AgentView, Error> {
+        let scope = ctx.authorize(Permission::AgentWrite)?;
+        self.refuse_when_draining()?;
+        let entry = self.shared.deploy(&scope, package, start).await?;
+        Ok(AgentView::from(&entry))
+    }
+
+    /// Deploys a new version of an agent, without a pause for the messages on their way.
+    pub async fn agent_update(
+        &self,
+        ctx: &OpCtx,
+        name: &AgentName,
+        package: Package,
+    ) -> Result<AgentView, Error> {
+        let scope = ctx.authorize(Permission::AgentWrite)?;
+        self.refuse_when_draining()?;
+        let entry = self.entry(&AgentId::new(scope.tenant().clone(), name.clone()))?;
+        self.shared.update(&scope, &entry, package).await?;
+        Ok(AgentView::from(&entry))
+    }
+
+    /// The tenant's agents after `after` by name, `rows_max` at most.
+    pub fn agent_list(
+        &self,
+        ctx: &OpCtx,
+        after: Option<&AgentName>,
+        rows_max: usize,
+    ) -> Result<Vec<AgentView>, Error> {
+        let scope = ctx.authorize(Permission::AgentRead)?;
+        let agents = self.shared.agents_of(scope.tenant());
+        let rest = agents
+            .iter()
+            .filter(|entry| after.is_none_or(|after| entry.id().name > *after));
+        Ok(rest.take(rows_max).map(AgentView::from).collect())
+    }
+
+    pub fn agent_show(&self, ctx: &OpCtx, name: &AgentName) -> Result<AgentView, Error> {
+        Ok(AgentView::from(&self.agent_entry(
+            ctx,
+            name,
+            Permission::AgentRead,
+        )?))
+    }
+
+    /// Loaded or Stopped -> Running.
+    pub async fn agent_start(&self, ctx: &OpCtx, name: &AgentName) -> Result<AgentView, Error> {
+        let entry = self.agent_entry(ctx, name, Permission::AgentWrite)?;
+        self.shared.start(&entry).await?;
+        Ok(AgentView::from(&entry))
+    }
+
+    /// Stops once the message being handled is; durable messages wait for the next start.
+    pub async fn agent_stop(&self, ctx: &OpCtx, name: &AgentName) -> Result<AgentView, Error> {
+        let entry = self.agent_entry(ctx, name, Permission::AgentWrite)?;
+        self.shared.stop(&entry).await?;
+        Ok(AgentView::from(&entry))
+    }
+
+    /// Takes no new messages, handles those it has, then stops. Returns at once.
+    pub async fn agent_drain(&self, ctx: &OpCtx, name: &AgentName) -> Result<AgentView, Error> {
+        let entry = self.agent_entry(ctx, name, Permission::AgentWrite)?;
+        self.shared.drain(&entry).await?;
+        Ok(AgentView::from(&entry))
+    }
+
+    /// Removes the agent with its state and timers; unhandled messages become dead letters.
+    pub async fn agent_remove(&self, ctx: &OpCtx, name: &AgentName) -> Result<(), Error> {
+        let entry = self.agent_entry(ctx, name, Permission::AgentWrite)?;
+        self.shared.remove(&entry).await
+    }
+
+    /// The newest lines of the agent's log, oldest first.
+    pub fn agent_logs(
+        &self,
+        ctx: &OpCtx,
+        name: &AgentName,
+        lines_max: usize,
+    ) -> Result<Vec<Arc<LogLine>>, Error> {
+        let entry = self.agent_entry(ctx, name, Permission::AgentRead)?;
+        Ok(self.shared.services.logs.tail(entry.id(), lines_max))
+    }
+
+    /// The lines there are, and those to come.
+    pub fn agent_logs_follow(
+        &self,
+        ctx: &OpCtx,
+        name: &AgentName,
+    ) -> Result<(Vec<Arc<LogLine>>, broadcast::Receiver<Arc<LogLine>>), Error> {
+        let entry = self.agent_entry(ctx, name, Permission::AgentRead)?;
+        Ok(self.shared.services.logs.follow(entry.id()))
+    }
+
+    fn agent_entry(
+        &self,
+        ctx: &OpCtx,
+        name: &AgentName,
+        permission: Permission,
+    ) -> Result<Arc<AgentEntry>, Error> {
+        let scope = ctx.authorize(permission)?;
+        self.entry(&AgentId::new(scope.tenant().clone(), name.clone()))
+    }
+}

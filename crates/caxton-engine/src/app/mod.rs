@@ -1,0 +1,124 @@
+//! [`App`]: every use case there is, one file per noun. Doors call this and nothing else; each
+//! method authorizes first.
+
+mod agents;
+mod conversations;
+mod dead_letters;
+mod messages;
+mod server;
+
+pub use crate::lifecycle::Package;
+pub use agents::AgentView;
+pub use messages::{Sent, Watch};
+pub use server::ServerStatus;
+
+use crate::metrics::Metrics;
+use crate::options::Options;
+use crate::port::behavior::Program;
+use crate::router::{AgentEntry, Ports, Shared};
+use caxton_core::error::{Code, Error};
+use caxton_core::{AgentId, Manifest, Timestamp};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// The running engine. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    shared: Arc<Shared>,
+    started: Timestamp,
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "App({} agents)", self.shared.agent_count())
+    }
+}
+
+impl App {
+    /// Takes ownership of the store's data and brings back what ran.
+    pub async fn start(ports: Ports, options: Options) -> Result<Self, Error> {
+        let metrics =
+            Metrics::new().map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+        let epoch = ports.store.begin_epoch().await?;
+        let shared = Shared::new(ports, options, metrics, epoch);
+        let started = shared.services.clock.now();
+        crate::lifecycle::boot(&shared).await?;
+        crate::supervise::keep(&shared);
+        Ok(Self { shared, started })
+    }
+
+    /// Stops: no new messages, the waiting ones are handled until `grace` has passed, then every
+    /// task ends. Durable messages that are left are handled after the next start.
+    pub async fn stop(&self, grace: Duration) {
+        self.shared.draining.store(true, Ordering::Release);
+        let clock = Arc::clone(&self.shared.services.clock);
+        let mut late = clock.sleep_until(clock.now().plus(grace));
+        for entry in self.shared.agents_all() {
+            loop {
+                let mut settled = std::pin::pin!(entry.settled.notified());
+                settled.as_mut().enable();
+                if !entry.may_work() || entry.is_settled() {
+                    break;
+                }
+                tokio::select! {
+                    () = settled => {}
+                    () = &mut late => {
+                        late = Box::pin(std::future::ready(()));
+                        break;
+                    }
+                }
+            }
+        }
+        self.shared.tasks.stop().await;
+    }
+
+    /// Whether the server takes no new work because it stops.
+    pub fn is_draining(&self) -> bool {
+        self.shared.is_draining()
+    }
+
+    /// The engine's metrics, with the registry that doors and adapters add theirs to.
+    pub fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
+    }
+
+    /// The agents' own metrics.
+    pub fn guest_metrics(&self) -> &crate::host::GuestMetrics {
+        &self.shared.services.guest_metrics
+    }
+
+    /// Adds an agent of the server's own, written in Rust. It is not kept in the store.
+    pub fn add_native(
+        &self,
+        id: AgentId,
+        manifest: Manifest,
+        program: Arc<dyn Program>,
+    ) -> Result<(), Error> {
+        use caxton_core::lifecycle::Step;
+        let deployed =
+            crate::lifecycle::native(manifest, program, self.shared.services.clock.now());
+        let entry = Arc::new(AgentEntry::new(id, deployed));
+        entry.step(Step::Load)?;
+        entry.step(Step::Start)?;
+        self.shared.register(entry)
+    }
+
+    fn entry(&self, id: &AgentId) -> Result<Arc<AgentEntry>, Error> {
+        self.shared.agent(id).ok_or_else(|| {
+            Error::new(
+                Code::AgentNotFound,
+                format!("there is no agent {}", id.name),
+            )
+        })
+    }
+
+    fn refuse_when_draining(&self) -> Result<(), Error> {
+        if self.is_draining() {
+            return Err(Error::new(Code::Draining, "the server is shutting down")
+                .retry_after(Duration::from_secs(5)));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,73 @@
+//! The server itself: status, readiness, verification, backups.
+
+use super::App;
+use crate::opctx::OpCtx;
+use crate::port::store::{BackupInfo, StoreStatus};
+use caxton_core::Timestamp;
+use caxton_core::error::Error;
+use caxton_core::grant::Permission;
+use caxton_core::lifecycle::Phase;
+use std::path::Path;
+
+/// How the server is.
+#[derive(Clone, Debug)]
+pub struct ServerStatus {
+    pub started: Timestamp,
+    pub now: Timestamp,
+    pub draining: bool,
+    /// Agents of all tenants, by phase.
+    pub agents: Vec<(Phase, u64)>,
+    /// Mailboxes with a live instance or about to have one.
+    pub mailboxes_live: u64,
+    pub timers: u64,
+    pub messages_accepted: u64,
+    pub messages_handled: u64,
+    pub dead_letters: u64,
+    pub store: StoreStatus,
+}
+
+impl App {
+    pub async fn server_status(&self, ctx: &OpCtx) -> Result<ServerStatus, Error> {
+        ctx.authorize(Permission::ServerRead)?;
+        self.status().await
+    }
+
+    /// The same without a caller, for probes: it tells nothing of any tenant.
+    pub async fn status(&self) -> Result<ServerStatus, Error> {
+        let store = self.shared.services.store.status().await?;
+        let entries = self.shared.agents_all();
+        let count = |phase| {
+            entries
+                .iter()
+                .filter(|entry| entry.phase() == phase)
+                .count() as u64
+        };
+        Ok(ServerStatus {
+            started: self.started,
+            now: self.shared.services.clock.now(),
+            draining: self.is_draining(),
+            agents: Phase::ALL
+                .into_iter()
+                .map(|phase| (phase, count(phase)))
+                .collect(),
+            mailboxes_live: self.shared.live_count() as u64,
+            timers: self.shared.timers.len() as u64,
+            messages_accepted: self.shared.metrics.accepted.get(),
+            messages_handled: self.shared.metrics.handled.get(),
+            dead_letters: self.shared.metrics.dead_letters.get(),
+            store,
+        })
+    }
+
+    /// Copies the whole store into a new folder, while everything goes on.
+    pub async fn backup_create(&self, ctx: &OpCtx, into: &Path) -> Result<BackupInfo, Error> {
+        ctx.authorize(Permission::ServerWrite)?;
+        Ok(self.shared.services.store.backup(into).await?)
+    }
+
+    /// Checks the whole store.
+    pub async fn store_verify(&self, ctx: &OpCtx) -> Result<(), Error> {
+        ctx.authorize(Permission::ServerRead)?;
+        Ok(self.shared.services.store.verify().await?)
+    }
+}

@@ -1,0 +1,259 @@
+//! A mailbox: a bounded queue and a serial lane. It knows nothing of what handles its messages; it
+//! says only whether a worker is wanted.
+//!
+//! A place is reserved before a message is journalled and filled after, so that what was
+//! acknowledged always has a place. A full mailbox is an answer, never a wait.
+
+use caxton_core::{MailboxId, Message, Timestamp};
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+/// Places beyond the limit that only the platform's own messages (failures, timers) may take.
+pub const SYSTEM_PLACES: u32 = 64;
+
+/// A message in the queue.
+#[derive(Clone, Debug)]
+pub struct Item {
+    pub message: Arc<Message>,
+    /// Tries that failed.
+    pub attempts: u32,
+    /// The journal has it: it must be acknowledged there.
+    pub durable: bool,
+    /// It may have been handled up to some call before: the server was restarted since.
+    pub replay: bool,
+}
+
+/// What the caller must do after a message came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Wake {
+    /// A worker is at it already.
+    Nothing,
+    /// No worker is there; start one.
+    Start,
+}
+
+/// What a worker gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// Messages to handle.
+    Batch,
+    /// None just now: wait on [`Mailbox::woken`] and take again.
+    Empty,
+    /// None, and none are to be waited for: the worker ends.
+    Retire,
+}
+
+/// The queue has no place left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Worker {
+    None,
+    Busy,
+    /// Waiting since.
+    Parked(Timestamp),
+}
+
+#[derive(Debug)]
+struct Lane {
+    queue: VecDeque<Item>,
+    reserved: u32,
+    worker: Worker,
+    retire: bool,
+}
+
+/// One mailbox. Shared by everything that sends to it and the worker that empties it.
+#[derive(Debug)]
+pub struct Mailbox {
+    id: MailboxId,
+    lane: Mutex<Lane>,
+    wake: Notify,
+}
+
+impl Mailbox {
+    pub fn new(id: MailboxId) -> Self {
+        let lane = Lane {
+            queue: VecDeque::new(),
+            reserved: 0,
+            worker: Worker::None,
+            retire: false,
+        };
+        Self {
+            id,
+            lane: Mutex::new(lane),
+            wake: Notify::new(),
+        }
+    }
+
+    pub fn id(&self) -> &MailboxId {
+        &self.id
+    }
+
+    /// Messages waiting, reserved places included.
+    pub fn len(&self) -> usize {
+        let lane = self.lane.lock();
+        lane.queue.len() + lane.reserved as usize
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Takes a message in at once.
+    pub fn push(&self, item: Item, messages_max: u32) -> Result<Wake, Full> {
+        let mut lane = self.lane.lock();
+        if lane.used() >= messages_max as usize {
+            return Err(Full);
+        }
+        lane.queue.push_back(item);
+        Ok(self.wake(lane))
+    }
+
+    /// Reserves a place; [`Mailbox::fill`] or [`Mailbox::release`] must follow.
+    pub fn reserve(&self, messages_max: u32) -> Result<(), Full> {
+        let mut lane = self.lane.lock();
+        if lane.used() >= messages_max as usize {
+            return Err(Full);
+        }
+        lane.reserved += 1;
+        Ok(())
+    }
+
+    /// Puts a message into a reserved place.
+    pub fn fill(&self, item: Item) -> Wake {
+        let mut lane = self.lane.lock();
+        lane.reserved = lane.reserved.saturating_sub(1);
+        lane.queue.push_back(item);
+        self.wake(lane)
+    }
+
+    /// Gives a reserved place back.
+    pub fn release(&self) {
+        let mut lane = self.lane.lock();
+        lane.reserved = lane.reserved.saturating_sub(1);
+    }
+
+    /// Puts messages that could not be handled back to the front, in their order.
+    pub fn put_back(&self, items: impl DoubleEndedIterator<Item = Item>) {
+        let mut lane = self.lane.lock();
+        for item in items.rev() {
+            lane.queue.push_front(item);
+        }
+    }
+
+    /// For the worker: up to `messages_max` messages, or what to do instead.
+    pub fn take(&self, messages_max: usize, into: &mut VecDeque<Item>, now: Timestamp) -> Taken {
+        let mut lane = self.lane.lock();
+        if lane.queue.is_empty() {
+            if lane.retire {
+                lane.retire = false;
+                lane.worker = Worker::None;
+                return Taken::Retire;
+            }
+            lane.worker = Worker::Parked(now);
+            return Taken::Empty;
+        }
+        let count = lane.queue.len().min(messages_max);
+        into.extend(lane.queue.drain(..count));
+        lane.retire = false;
+        Taken::Batch
+    }
+
+    /// For the worker, while it waits.
+    pub async fn woken(&self) {
+        self.wake.notified().await;
+    }
+
+    /// For the worker: it ends although messages may wait (the agent was stopped).
+    pub fn leave(&self) {
+        let mut lane = self.lane.lock();
+        lane.worker = Worker::None;
+        lane.retire = false;
+    }
+
+    /// Whether a worker should be started now: there are messages and none is there. The caller
+    /// must start it.
+    pub fn claim(&self) -> Wake {
+        let mut lane = self.lane.lock();
+        if lane.queue.is_empty() || lane.worker != Worker::None {
+            return Wake::Nothing;
+        }
+        lane.worker = Worker::Busy;
+        Wake::Start
+    }
+
+    /// Asks the worker to end if it has waited since before `idle_since`; says whether it was asked.
+    pub fn retire_if_idle(&self, idle_since: Timestamp) -> bool {
+        let mut lane = self.lane.lock();
+        let Worker::Parked(since) = lane.worker else {
+            return false;
+        };
+        if since > idle_since || !lane.queue.is_empty() || lane.reserved > 0 {
+            return false;
+        }
+        lane.retire = true;
+        lane.worker = Worker::Busy;
+        drop(lane);
+        self.wake.notify_one();
+        true
+    }
+
+    /// Wakes the worker so that it looks at its agent's state.
+    pub fn nudge(&self) {
+        let mut lane = self.lane.lock();
+        if let Worker::Parked(_) = lane.worker {
+            lane.worker = Worker::Busy;
+            lane.retire = true;
+        }
+        drop(lane);
+        self.wake.notify_one();
+    }
+
+    /// Whether nothing waits and no message is being handled.
+    pub fn is_settled(&self) -> bool {
+        let lane = self.lane.lock();
+        lane.used() == 0 && lane.worker != Worker::Busy
+    }
+
+    /// Whether a message is being handled (or a worker is about to).
+    pub fn is_busy(&self) -> bool {
+        self.lane.lock().worker == Worker::Busy
+    }
+
+    /// Takes everything out: for an agent that is removed or loses its transient messages.
+    pub fn empty(&self, which: impl Fn(&Item) -> bool) -> Vec<Item> {
+        let mut lane = self.lane.lock();
+        let (out, kept) = lane.queue.drain(..).partition(which);
+        lane.queue = kept;
+        out.into()
+    }
+
+    fn wake(&self, mut lane: parking_lot::MutexGuard<'_, Lane>) -> Wake {
+        match lane.worker {
+            Worker::Busy => Wake::Nothing,
+            Worker::Parked(_) => {
+                lane.worker = Worker::Busy;
+                drop(lane);
+                self.wake.notify_one();
+                Wake::Nothing
+            }
+            Worker::None => {
+                lane.worker = Worker::Busy;
+                Wake::Start
+            }
+        }
+    }
+}
+
+impl Lane {
+    fn used(&self) -> usize {
+        self.queue.len() + self.reserved as usize
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,45 @@
+//! The engine's static settings, read once at the roof. Every one has a bound or is one.
+
+use std::time::Duration;
+
+/// What an operator may set of the engine.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Agents on this server, all tenants together.
+    pub agents_max: usize,
+    /// Live mailboxes (each with an instance) at a time; when it is reached the idle ones go first.
+    pub mailboxes_live_max: usize,
+    /// Messages of one mailbox handled in one wake-up and committed together.
+    pub batch_messages_max: usize,
+    /// How long an instance stays after its last message.
+    pub idle_linger: Duration,
+    /// How often idle instances are looked for.
+    pub sweep_interval: Duration,
+    /// The first pause after a failed try; doubles with each further one.
+    pub backoff_first: Duration,
+    /// The longest pause.
+    pub backoff_max: Duration,
+    /// How long handled messages are kept as history.
+    pub history: Duration,
+    /// How long a stop waits for the message being handled.
+    pub stop_wait: Duration,
+    /// Messages a slow watcher may fall behind before it misses some.
+    pub watch_messages_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            agents_max: 100_000,
+            mailboxes_live_max: 10_000,
+            batch_messages_max: 128,
+            idle_linger: Duration::from_secs(10),
+            sweep_interval: Duration::from_secs(1),
+            backoff_first: Duration::from_millis(50),
+            backoff_max: Duration::from_secs(30),
+            history: Duration::from_secs(7 * 24 * 3600),
+            stop_wait: Duration::from_secs(10),
+            watch_messages_max: 1024,
+        }
+    }
+}

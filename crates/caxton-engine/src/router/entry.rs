@@ -1,0 +1,197 @@
+//! A deployed agent as the router sees it.
+
+use crate::mailbox::Mailbox;
+use crate::port::behavior::{Artifact, Fault, Program};
+use arc_swap::ArcSwap;
+use caxton_core::error::Error;
+use caxton_core::lifecycle::{Lifecycle, Phase, Refused, Step, Unloaded};
+use caxton_core::{AgentId, ConversationId, Digest, MailboxId, MailboxKey, Manifest, Timestamp};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use tokio::sync::{Notify, OnceCell};
+
+/// One version of an agent, as deployed.
+#[derive(Debug)]
+pub struct Deployed {
+    pub manifest: Arc<Manifest>,
+    /// Absent for native behaviors.
+    pub digest: Option<Digest>,
+    pub created: Timestamp,
+    pub updated: Timestamp,
+    /// Compiled code; made at the first need after a restart.
+    pub(crate) program: OnceCell<Arc<dyn Program>>,
+}
+
+impl Deployed {
+    pub(crate) fn new(artifact: &Artifact, created: Timestamp, updated: Timestamp) -> Self {
+        Self {
+            manifest: Arc::clone(&artifact.manifest),
+            digest: Some(artifact.digest),
+            created,
+            updated,
+            program: OnceCell::new(),
+        }
+    }
+}
+
+/// Counters of one agent.
+#[derive(Debug, Default)]
+pub struct Stats {
+    pub handled: AtomicU64,
+    pub failed: AtomicU64,
+    pub refused: AtomicU64,
+    pub activations: AtomicU64,
+}
+
+/// An agent: its version, its state of life, its mailboxes.
+#[derive(Debug)]
+pub struct AgentEntry {
+    id: AgentId,
+    deployed: ArcSwap<Deployed>,
+    lifecycle: Mutex<Option<Lifecycle>>,
+    /// The phase again, for readers that must not wait.
+    phase: AtomicU8,
+    main: Arc<Mailbox>,
+    conversations: Mutex<HashMap<ConversationId, Arc<Mailbox>>>,
+    pub stats: Stats,
+    last_fault: Mutex<Option<(Timestamp, Fault)>>,
+    /// Told whenever a worker parks or leaves.
+    pub(crate) settled: Notify,
+    /// Held by whoever deploys, starts, stops or removes this agent.
+    pub(crate) changing: tokio::sync::Mutex<()>,
+}
+
+impl AgentEntry {
+    pub(crate) fn new(id: AgentId, deployed: Deployed) -> Self {
+        let main = MailboxId {
+            agent: id.clone(),
+            key: MailboxKey::Agent,
+        };
+        Self {
+            id,
+            deployed: ArcSwap::from_pointee(deployed),
+            lifecycle: Mutex::new(Some(Lifecycle::Unloaded(Unloaded::new()))),
+            phase: AtomicU8::new(0),
+            main: Arc::new(Mailbox::new(main)),
+            conversations: Mutex::new(HashMap::new()),
+            stats: Stats::default(),
+            last_fault: Mutex::new(None),
+            settled: Notify::new(),
+            changing: tokio::sync::Mutex::new(()),
+        }
+    }
+
+    pub fn id(&self) -> &AgentId {
+        &self.id
+    }
+
+    pub fn deployed(&self) -> Arc<Deployed> {
+        self.deployed.load_full()
+    }
+
+    pub(crate) fn deployed_ref(&self) -> arc_swap::Guard<Arc<Deployed>> {
+        self.deployed.load()
+    }
+
+    /// A new version takes over with the next batch of messages.
+    pub(crate) fn replace(&self, deployed: Deployed) {
+        self.deployed.store(Arc::new(deployed));
+    }
+
+    pub fn phase(&self) -> Phase {
+        let index = self.phase.load(Ordering::Acquire) as usize;
+        Phase::ALL.get(index).copied().unwrap_or(Phase::Unloaded)
+    }
+
+    /// Takes one step of the life.
+    pub(crate) fn step(&self, step: Step) -> Result<Phase, Refused> {
+        let mut slot = self.lifecycle.lock();
+        let now = slot.take().unwrap_or(Lifecycle::Unloaded(Unloaded::new()));
+        let (next, outcome) = match now.step(step) {
+            Ok(next) => {
+                let phase = next.phase();
+                (next, Ok(phase))
+            }
+            Err((same, refused)) => (same, Err(refused)),
+        };
+        let index = Phase::ALL
+            .iter()
+            .position(|phase| *phase == next.phase())
+            .unwrap_or(0);
+        self.phase
+            .store(u8::try_from(index).unwrap_or(0), Ordering::Release);
+        *slot = Some(next);
+        outcome
+    }
+
+    /// Whether its workers may handle messages.
+    pub(crate) fn may_work(&self) -> bool {
+        matches!(self.phase(), Phase::Running | Phase::Draining)
+    }
+
+    /// The mailbox of this key, made if it is not there.
+    pub(crate) fn mailbox(
+        &self,
+        key: &MailboxKey,
+        mailboxes_max: u32,
+    ) -> Result<Arc<Mailbox>, Error> {
+        let MailboxKey::Conversation(id) = key else {
+            return Ok(Arc::clone(&self.main));
+        };
+        let mut conversations = self.conversations.lock();
+        if let Some(found) = conversations.get(id) {
+            return Ok(Arc::clone(found));
+        }
+        if conversations.len() >= mailboxes_max as usize {
+            // One that somebody else holds may be about to get a message.
+            conversations
+                .retain(|_, mailbox| !mailbox.is_settled() || Arc::strong_count(mailbox) > 1);
+        }
+        if conversations.len() >= mailboxes_max as usize {
+            return Err(Error::new(
+                caxton_core::Code::MailboxFull,
+                format!("agent {} has {mailboxes_max} live conversations", self.id),
+            ));
+        }
+        let mailbox = Arc::new(Mailbox::new(MailboxId {
+            agent: self.id.clone(),
+            key: key.clone(),
+        }));
+        conversations.insert(id.clone(), Arc::clone(&mailbox));
+        Ok(mailbox)
+    }
+
+    /// All its mailboxes.
+    pub(crate) fn mailboxes(&self) -> Vec<Arc<Mailbox>> {
+        let conversations = self.conversations.lock();
+        std::iter::once(&self.main)
+            .chain(conversations.values())
+            .cloned()
+            .collect()
+    }
+
+    /// Messages that wait, all mailboxes together.
+    pub fn queued(&self) -> usize {
+        self.mailboxes().iter().map(|mailbox| mailbox.len()).sum()
+    }
+
+    /// Whether nothing waits and nothing is being handled.
+    pub fn is_settled(&self) -> bool {
+        self.mailboxes().iter().all(|mailbox| mailbox.is_settled())
+    }
+
+    /// Whether no message is being handled.
+    pub fn is_quiet(&self) -> bool {
+        !self.mailboxes().iter().any(|mailbox| mailbox.is_busy())
+    }
+
+    pub(crate) fn record_fault(&self, at: Timestamp, fault: Fault) {
+        *self.last_fault.lock() = Some((at, fault));
+    }
+
+    pub fn last_fault(&self) -> Option<(Timestamp, Fault)> {
+        self.last_fault.lock().clone()
+    }
+}

@@ -1,0 +1,241 @@
+//! The router: who is there, where a message goes, and the workers that empty mailboxes.
+//!
+//! It never awaits an agent. A message is decided on purely (`core::route`), a place in the
+//! receiver's mailbox is reserved, the durable part is committed, and the place is filled; a full
+//! mailbox is an answer.
+
+mod entry;
+mod outlet;
+pub(crate) mod plan;
+mod waiters;
+mod worker;
+
+pub use entry::{AgentEntry, Deployed, Stats};
+
+use crate::host::{GuestMetrics, Logs, Outlet, Services};
+use crate::mailbox::{Mailbox, Wake};
+use crate::metrics::Metrics;
+use crate::opctx::TenantScope;
+use crate::options::Options;
+use crate::port::behavior::Runtime;
+use crate::port::store::{Committed, Op, Unit};
+use crate::port::{Clock, Entropy, Store};
+use crate::supervise::Timers;
+use crate::task::Tasks;
+use caxton_core::error::{Code, Error};
+use caxton_core::{AgentId, Epoch, Message, MessageId, TenantId};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
+use waiters::Waiters;
+
+/// What a refused sender is told to wait when a mailbox is full.
+pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// The adapters an engine is built from.
+pub struct Ports {
+    pub store: Arc<dyn Store>,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    /// Makes programs of wasm agents.
+    pub runtime: Arc<dyn Runtime>,
+}
+
+impl fmt::Debug for Ports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ports")
+    }
+}
+
+/// The living system's state, shared by the router, the workers, lifecycle, supervision and `App`.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) services: Arc<Services>,
+    pub(crate) runtime: Arc<dyn Runtime>,
+    pub(crate) options: Options,
+    pub(crate) metrics: Metrics,
+    pub(crate) tasks: Tasks,
+    pub(crate) epoch: Epoch,
+    pub(crate) waiters: Waiters,
+    pub(crate) timers: Timers,
+    pub(crate) draining: AtomicBool,
+    /// One permit a live instance.
+    instances: Arc<Semaphore>,
+    agents: papaya::HashMap<AgentId, Arc<AgentEntry>>,
+    live: Mutex<HashMap<caxton_core::MailboxId, (Arc<AgentEntry>, Arc<Mailbox>)>>,
+    watch: broadcast::Sender<Arc<Message>>,
+}
+
+/// The way back from `Services` to what holds them.
+#[derive(Debug)]
+struct Way(Weak<Shared>);
+
+impl Shared {
+    pub(crate) fn new(ports: Ports, options: Options, metrics: Metrics, epoch: Epoch) -> Arc<Self> {
+        let instances_max = options.mailboxes_live_max;
+        Arc::new_cyclic(|weak: &Weak<Self>| {
+            let outlet: Arc<dyn Outlet> = Arc::new(Way(weak.clone()));
+            let services = Arc::new(Services {
+                store: ports.store,
+                clock: ports.clock,
+                entropy: ports.entropy,
+                outlet,
+                logs: Arc::new(Logs::default()),
+                guest_metrics: Arc::new(GuestMetrics::default()),
+            });
+            Self {
+                services,
+                runtime: ports.runtime,
+                watch: broadcast::channel(options.watch_messages_max).0,
+                options,
+                metrics,
+                tasks: Tasks::new(),
+                epoch,
+                waiters: Waiters::default(),
+                timers: Timers::default(),
+                draining: AtomicBool::new(false),
+                instances: Arc::new(Semaphore::new(instances_max)),
+                agents: papaya::HashMap::new(),
+                live: Mutex::new(HashMap::new()),
+            }
+        })
+    }
+
+    pub(crate) fn agent(&self, id: &AgentId) -> Option<Arc<AgentEntry>> {
+        self.agents.pin().get(id).cloned()
+    }
+
+    /// The tenant's agents, by name.
+    pub(crate) fn agents_of(&self, tenant: &TenantId) -> Vec<Arc<AgentEntry>> {
+        let pinned = self.agents.pin();
+        let mut list: Vec<_> = pinned
+            .values()
+            .filter(|entry| entry.id().tenant == *tenant)
+            .cloned()
+            .collect();
+        list.sort_by(|a, b| a.id().cmp(b.id()));
+        list
+    }
+
+    pub(crate) fn agents_all(&self) -> Vec<Arc<AgentEntry>> {
+        self.agents.pin().values().cloned().collect()
+    }
+
+    pub(crate) fn agent_count(&self) -> usize {
+        self.agents.len()
+    }
+
+    /// Registers; fails where the name is taken.
+    pub(crate) fn register(&self, entry: Arc<AgentEntry>) -> Result<(), Error> {
+        if self.agents.len() >= self.options.agents_max {
+            return Err(Error::new(
+                Code::AgentsTooMany,
+                format!("the server has {} agents", self.options.agents_max),
+            ));
+        }
+        let pinned = self.agents.pin();
+        let id = entry.id().clone();
+        if pinned.try_insert(id.clone(), entry).is_err() {
+            return Err(Error::new(
+                Code::AgentExists,
+                format!("agent {id} is deployed"),
+            ));
+        }
+        self.metrics
+            .agents
+            .set(i64::try_from(self.agents.len()).unwrap_or(i64::MAX));
+        Ok(())
+    }
+
+    pub(crate) fn deregister(&self, id: &AgentId) {
+        self.agents.pin().remove(id);
+        self.metrics
+            .agents
+            .set(i64::try_from(self.agents.len()).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn new_message_id(&self) -> MessageId {
+        let mut random = [0_u8; 10];
+        self.services.entropy.fill(&mut random);
+        MessageId::from_parts(self.services.clock.now(), random)
+    }
+
+    pub(crate) async fn commit(&self, tenant: &TenantId, ops: Vec<Op>) -> Result<Committed, Error> {
+        let scope = TenantScope::system(tenant.clone(), "what authorized messages lead to");
+        let unit = Unit {
+            scope,
+            epoch: self.epoch,
+            ops,
+        };
+        Ok(self.services.store.commit(unit).await?)
+    }
+
+    /// Starts the worker of a mailbox that said it wants one.
+    pub(crate) fn start_worker(self: &Arc<Self>, entry: &Arc<AgentEntry>, mailbox: &Arc<Mailbox>) {
+        self.live.lock().insert(
+            mailbox.id().clone(),
+            (Arc::clone(entry), Arc::clone(mailbox)),
+        );
+        self.metrics.mailboxes_live.inc();
+        let work = worker::work(Arc::clone(self), Arc::clone(entry), Arc::clone(mailbox));
+        self.tasks.spawn("mailbox", work);
+    }
+
+    fn worker_left(&self, mailbox: &Mailbox) {
+        self.live.lock().remove(mailbox.id());
+        self.metrics.mailboxes_live.dec();
+    }
+
+    /// Starts workers wherever messages wait and none is there.
+    pub(crate) fn claim_all(self: &Arc<Self>, entry: &Arc<AgentEntry>) {
+        for mailbox in entry.mailboxes() {
+            if mailbox.claim() == Wake::Start {
+                self.start_worker(entry, &mailbox);
+            }
+        }
+    }
+
+    /// Every mailbox that has a worker.
+    pub(crate) fn live(&self) -> Vec<(Arc<AgentEntry>, Arc<Mailbox>)> {
+        self.live.lock().values().cloned().collect()
+    }
+
+    pub(crate) fn live_count(&self) -> usize {
+        self.live.lock().len()
+    }
+
+    /// Leave to make an instance. When all are taken the idle ones are sent home at once, and the
+    /// next that ends gives its place.
+    async fn instance_permit(&self) -> Option<OwnedSemaphorePermit> {
+        if let Ok(permit) = Arc::clone(&self.instances).try_acquire_owned() {
+            return Some(permit);
+        }
+        let now = self.services.clock.now();
+        for (entry, mailbox) in self.live() {
+            if !entry.deployed_ref().manifest.instance.resident {
+                mailbox.retire_if_idle(now);
+            }
+        }
+        Arc::clone(&self.instances).acquire_owned().await.ok()
+    }
+
+    pub(crate) fn is_watched(&self) -> bool {
+        self.watch.receiver_count() > 0
+    }
+
+    pub(crate) fn show(&self, message: Arc<Message>) {
+        let _ = self.watch.send(message);
+    }
+
+    pub(crate) fn watch(&self) -> broadcast::Receiver<Arc<Message>> {
+        self.watch.subscribe()
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+}

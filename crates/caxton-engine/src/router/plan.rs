@@ -1,0 +1,448 @@
+//! A plan: what one or more handled messages (or one at a door) lead to. It is gathered without
+//! waiting, its durable part is committed as one unit, and then the rest of it happens. A plan that
+//! is dropped gives back every place it reserved.
+
+use super::Shared;
+use super::entry::AgentEntry;
+use super::waiters::Waiter;
+use crate::host::TimerEffect;
+use crate::mailbox::{Item, Mailbox, SYSTEM_PLACES, Wake};
+use crate::port::store::{DeadLetter, DeadLetterId, Op};
+use caxton_core::error::{Code, Error};
+use caxton_core::manifest::Durability;
+use caxton_core::message::Identifier;
+use caxton_core::route::{self, Target};
+use caxton_core::{Acl, AgentId, AgentName, MailboxId, MailboxKey, Message, Performative};
+use std::sync::Arc;
+
+/// A place in a mailbox, given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    entry: Arc<AgentEntry>,
+    mailbox: Arc<Mailbox>,
+    open: bool,
+}
+
+impl Place {
+    fn reserve(entry: Arc<AgentEntry>, mailbox: Arc<Mailbox>, messages_max: u32) -> Option<Self> {
+        mailbox.reserve(messages_max).ok()?;
+        Some(Self {
+            entry,
+            mailbox,
+            open: true,
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.open {
+            self.mailbox.release();
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Arrival {
+    place: Place,
+    item: Item,
+    /// The `Deliver` operation that journals it.
+    op: Option<usize>,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    pub(crate) ops: Vec<Op>,
+    arrivals: Vec<Arrival>,
+    answers: Vec<(Waiter, Arc<Message>)>,
+    timers: Vec<(MailboxId, TimerEffect)>,
+    seen: Vec<Arc<Message>>,
+    /// Messages handled by what this plan commits, for the counters.
+    pub(crate) handled: u64,
+}
+
+/// Who sends: what decides how a refusal is told and what is journalled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A client at a door: a refusal is its answer.
+    Door,
+    /// A durable agent: what it sends is recorded, a refusal comes back as a `failure`.
+    Durable,
+    /// A transient agent: recorded only where a durable receiver needs it.
+    Transient,
+}
+
+impl Plan {
+    /// Whether the store has to be asked.
+    pub(crate) fn is_durable(&self) -> bool {
+        !self.ops.is_empty()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ops.is_empty()
+            && self.arrivals.is_empty()
+            && self.answers.is_empty()
+            && self.timers.is_empty()
+            && self.handled == 0
+    }
+
+    pub(crate) fn timer(&mut self, mailbox: &MailboxId, effect: TimerEffect) {
+        self.ops.push(match &effect {
+            TimerEffect::Set(timer) => Op::TimerPut(timer.clone()),
+            TimerEffect::Cancel(name) => Op::TimerRemove {
+                mailbox: mailbox.clone(),
+                name: name.clone(),
+            },
+        });
+        self.timers.push((mailbox.clone(), effect));
+    }
+
+    /// Plans a message to all its receivers. At a door the first refusal refuses the message; between
+    /// agents each refusal is planned as a `failure` to the sender.
+    pub(crate) fn send(
+        &mut self,
+        shared: &Shared,
+        message: &Arc<Message>,
+        origin: Origin,
+    ) -> Result<(), Error> {
+        let bytes = message.acl.bytes();
+        let mut journal = Vec::new();
+        let mut recorded = origin == Origin::Durable;
+        let first = self.arrivals.len();
+        for receiver in &message.acl.receivers {
+            let receiver = &receiver.id;
+            match self.place(shared, message, bytes, receiver) {
+                Ok(Placed::Mailbox {
+                    durable: true,
+                    mailbox,
+                }) => journal.push(mailbox),
+                Ok(Placed::Mailbox { durable: false, .. }) => {}
+                Ok(Placed::Waiter { call }) => recorded |= call,
+                Ok(Placed::Outside) => recorded |= origin == Origin::Door,
+                Err(error) if origin == Origin::Door => {
+                    self.arrivals.truncate(first);
+                    self.restore_waiters(shared);
+                    shared.metrics.refuse(error.code);
+                    return Err(error);
+                }
+                Err(error) => self.refuse(shared, message, receiver, &error, origin),
+            }
+        }
+        if recorded || !journal.is_empty() {
+            let op = self.ops.len();
+            for arrival in self
+                .arrivals
+                .iter_mut()
+                .skip(first)
+                .filter(|arrival| arrival.item.durable)
+            {
+                if Arc::ptr_eq(&arrival.item.message, message) {
+                    arrival.op = Some(op);
+                }
+            }
+            self.ops.push(Op::Deliver {
+                message: Arc::clone(message),
+                mailboxes: journal,
+            });
+        }
+        if shared.is_watched() {
+            self.seen.push(Arc::clone(message));
+        }
+        Ok(())
+    }
+
+    fn place(
+        &mut self,
+        shared: &Shared,
+        message: &Arc<Message>,
+        bytes: usize,
+        receiver: &AgentId,
+    ) -> Result<Placed, Error> {
+        if receiver.tenant == message.tenant
+            && let Some(waiter) = shared.waiters.claim(receiver, message)
+        {
+            let call = waiter.call.clone();
+            if let Some(call) = &call {
+                self.ops.push(Op::CallEnd {
+                    call: call.clone(),
+                    answer: Arc::clone(message),
+                });
+            }
+            self.answers.push((waiter, Arc::clone(message)));
+            return Ok(Placed::Waiter {
+                call: call.is_some(),
+            });
+        }
+        if receiver.tenant == message.tenant && receiver.name.is_outside() {
+            return Ok(Placed::Outside);
+        }
+        let entry = shared.agent(receiver);
+        let deployed = entry.as_ref().map(|entry| entry.deployed_ref());
+        let target = entry
+            .as_ref()
+            .zip(deployed.as_ref())
+            .map(|(entry, deployed)| Target {
+                phase: entry.phase(),
+                manifest: &deployed.manifest,
+            });
+        let key = route::decide(message, bytes, receiver, target)?;
+        let (Some(entry), Some(deployed)) = (&entry, &deployed) else {
+            return Err(Error::new(
+                Code::ReceiverUnknown,
+                format!("there is no agent {receiver}"),
+            ));
+        };
+        let limits = &deployed.manifest.limits;
+        let mailbox = entry.mailbox(&key, limits.mailboxes_max)?;
+        let own = message
+            .sender()
+            .is_some_and(|sender| sender.name.as_str() == caxton_core::agent::AMS);
+        let spare = if own { SYSTEM_PLACES } else { 0 };
+        let places_max = limits.mailbox_messages_max.saturating_add(spare);
+        let Some(place) = Place::reserve(Arc::clone(entry), Arc::clone(&mailbox), places_max)
+        else {
+            entry
+                .stats
+                .refused
+                .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            return Err(Error::new(
+                Code::MailboxFull,
+                format!(
+                    "{} has {} unhandled messages",
+                    mailbox.id(),
+                    limits.mailbox_messages_max
+                ),
+            )
+            .retry_after(super::RETRY_AFTER));
+        };
+        let durable = deployed.manifest.delivery.durability == Durability::Durable;
+        let item = Item {
+            message: Arc::clone(message),
+            attempts: 0,
+            durable,
+            replay: false,
+        };
+        self.arrivals.push(Arrival {
+            place,
+            item,
+            op: None,
+        });
+        Ok(Placed::Mailbox {
+            durable,
+            mailbox: mailbox.id().clone(),
+        })
+    }
+
+    /// Tells the sender by a `failure` of the platform, and keeps what could not be delivered as a
+    /// dead letter where the sender is durable.
+    fn refuse(
+        &mut self,
+        shared: &Shared,
+        message: &Arc<Message>,
+        receiver: &AgentId,
+        error: &Error,
+        origin: Origin,
+    ) {
+        shared.metrics.refuse(error.code);
+        tracing::info!(tenant = %message.tenant, message = %message.id, %receiver, code = %error.code, "message refused");
+        if origin == Origin::Durable {
+            let mailbox = MailboxId {
+                agent: receiver.clone(),
+                key: MailboxKey::Agent,
+            };
+            self.bury(shared, message, mailbox, 0, error);
+        }
+        self.tell_failure(shared, message, receiver, error, origin);
+    }
+
+    /// Gives a message up.
+    pub(crate) fn bury(
+        &mut self,
+        shared: &Shared,
+        message: &Arc<Message>,
+        mailbox: MailboxId,
+        attempts: u32,
+        error: &Error,
+    ) {
+        shared.metrics.dead_letters.inc();
+        let letter = DeadLetter {
+            id: DeadLetterId {
+                message: message.id,
+                receiver: mailbox.agent.name.clone(),
+            },
+            mailbox,
+            code: error.code.as_str().to_owned(),
+            reason: error.detail.clone(),
+            attempts,
+            buried: shared.services.clock.now(),
+        };
+        self.ops.push(Op::Bury {
+            letter,
+            message: Arc::clone(message),
+        });
+    }
+
+    /// Plans a `failure` from `ams` to whoever sent a message that was not delivered or handled.
+    ///
+    /// None is sent about the platform's own messages, about answers that nobody waits for, or at
+    /// the end of a chain that ran too long: each would be the start of an endless exchange.
+    pub(crate) fn tell_failure(
+        &mut self,
+        shared: &Shared,
+        message: &Arc<Message>,
+        receiver: &AgentId,
+        error: &Error,
+        origin: Origin,
+    ) {
+        let act = message.acl.performative;
+        let from_platform = message
+            .sender()
+            .is_none_or(|sender| sender.name == AgentName::ams());
+        let told = matches!(act, Performative::Failure | Performative::NotUnderstood);
+        if from_platform || told || error.code == Code::HopLimit {
+            return;
+        }
+        let mut acl = message.acl.reply(Performative::Failure);
+        acl.sender = Some(Identifier::new(AgentId::ams(&message.tenant)));
+        // A failure of delivery is the sender's to know, whoever the answer was to go to.
+        acl.receivers = message.acl.sender.iter().cloned().collect();
+        acl.ontology = Some("caxton.delivery".to_owned());
+        acl.content = failure_content(message, receiver, error).into();
+        let failure = Arc::new(shared.stamp_answer(message, acl));
+        if let Err(lost) = self.send_own(shared, &failure, origin) {
+            tracing::warn!(tenant = %message.tenant, message = %failure.id, code = %lost.code, "a failure could not be told");
+        }
+    }
+
+    /// Sends a message of the platform itself: one receiver, and no failure about a failure.
+    fn send_own(
+        &mut self,
+        shared: &Shared,
+        message: &Arc<Message>,
+        origin: Origin,
+    ) -> Result<(), Error> {
+        let Some(receiver) = message
+            .acl
+            .receivers
+            .first()
+            .map(|receiver| receiver.id.clone())
+        else {
+            return Ok(());
+        };
+        let first = self.arrivals.len();
+        let placed = self.place(shared, message, message.acl.bytes(), &receiver)?;
+        let (mailboxes, record) = match placed {
+            Placed::Mailbox { durable, mailbox } => (vec![mailbox], durable),
+            Placed::Waiter { call } => (Vec::new(), call || origin == Origin::Durable),
+            Placed::Outside => (Vec::new(), origin == Origin::Durable),
+        };
+        if record {
+            let op = self.ops.len();
+            if let Some(arrival) = self.arrivals.get_mut(first) {
+                arrival.op = Some(op);
+            }
+            self.ops.push(Op::Deliver {
+                message: Arc::clone(message),
+                mailboxes,
+            });
+        }
+        if shared.is_watched() {
+            self.seen.push(Arc::clone(message));
+        }
+        Ok(())
+    }
+
+    /// Commits the durable part, then lets the rest happen. On an error nothing has happened.
+    pub(crate) async fn carry_out(
+        mut self,
+        shared: &Arc<Shared>,
+        tenant: &caxton_core::TenantId,
+    ) -> Result<(), Error> {
+        let mut duplicates = Vec::new();
+        if self.is_durable() {
+            match shared.commit(tenant, std::mem::take(&mut self.ops)).await {
+                Ok(committed) => duplicates = committed.duplicates,
+                Err(error) => {
+                    shared.metrics.commit_failures.inc();
+                    self.restore_waiters(shared);
+                    return Err(error);
+                }
+            }
+        }
+        self.happen(shared, &duplicates);
+        Ok(())
+    }
+
+    /// The part that cannot fail.
+    pub(crate) fn happen(mut self, shared: &Arc<Shared>, duplicates: &[usize]) {
+        for arrival in &mut self.arrivals {
+            if arrival.op.is_some_and(|op| duplicates.contains(&op)) {
+                shared.metrics.duplicates.inc();
+                continue;
+            }
+            arrival.place.open = false;
+            shared.metrics.accepted.inc();
+            let wake = arrival.place.mailbox.fill(arrival.item.clone());
+            if wake == Wake::Start {
+                shared.start_worker(&arrival.place.entry, &arrival.place.mailbox);
+            }
+        }
+        for (mailbox, effect) in self.timers.drain(..) {
+            shared.timers.apply(&mailbox, effect);
+        }
+        for message in self.seen.drain(..) {
+            shared.show(message);
+        }
+        for (waiter, message) in self.answers.drain(..) {
+            waiter.complete(message);
+        }
+        shared.metrics.handled.inc_by(self.handled);
+    }
+
+    /// A commit that failed has answered nobody: whoever was claimed waits on.
+    fn restore_waiters(&mut self, shared: &Shared) {
+        for (waiter, answer) in self.answers.drain(..) {
+            if let Some(receiver) = answer.acl.receivers.first() {
+                shared.waiters.put_back(&receiver.id, waiter);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Placed {
+    Mailbox { durable: bool, mailbox: MailboxId },
+    Waiter { call: bool },
+    Outside,
+}
+
+/// What the `failure` says: FIPA's failure holds the action and the reason.
+fn failure_content(message: &Message, receiver: &AgentId, error: &Error) -> String {
+    serde_json::json!({
+        "message": message.id.to_string(),
+        "performative": message.acl.performative.as_str(),
+        "receiver": receiver.to_string(),
+        "code": error.code.as_str(),
+        "reason": error.detail,
+    })
+    .to_string()
+}
+
+impl Shared {
+    /// A message of the platform that answers another.
+    pub(crate) fn stamp_answer(&self, to: &Message, acl: Acl) -> Message {
+        let mut span_id = [0_u8; 8];
+        self.services.entropy.fill(&mut span_id);
+        Message {
+            id: self.new_message_id(),
+            tenant: to.tenant.clone(),
+            trace: to.trace.child(span_id),
+            parent: Some(to.id),
+            hop: to.hop.saturating_add(1),
+            waiting: None,
+            created: self.services.clock.now(),
+            acl,
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The keeper: sends idle instances home and forgets old history, at intervals.
+
+use super::timers::fire_timers;
+use crate::opctx::TenantScope;
+use crate::router::Shared;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often history is looked through.
+const HISTORY_INTERVAL: Duration = Duration::from_secs(60);
+/// Messages forgotten in one commit.
+const FORGET_ROWS: u32 = 1000;
+
+/// Starts everything that runs beside the mailboxes.
+pub(crate) fn keep(shared: &Arc<Shared>) {
+    shared
+        .tasks
+        .spawn_until_stop("timers", fire_timers(Arc::clone(shared)));
+    shared
+        .tasks
+        .spawn_until_stop("sweep", sweep(Arc::clone(shared)));
+    shared
+        .tasks
+        .spawn_until_stop("history", forget_history(Arc::clone(shared)));
+}
+
+async fn sweep(shared: Arc<Shared>) {
+    let clock = Arc::clone(&shared.services.clock);
+    loop {
+        clock
+            .sleep_until(clock.now().plus(shared.options.sweep_interval))
+            .await;
+        let live = shared.live();
+        // Past three quarters of the limit nobody lingers.
+        let crowded = live.len() * 4 > shared.options.mailboxes_live_max * 3;
+        let linger = if crowded {
+            Duration::ZERO
+        } else {
+            shared.options.idle_linger
+        };
+        let now = clock.now();
+        let idle_since = caxton_core::Timestamp::from_us(
+            now.as_us()
+                .saturating_sub(i64::try_from(linger.as_micros()).unwrap_or(i64::MAX)),
+        );
+        for (entry, mailbox) in live {
+            if !entry.deployed_ref().manifest.instance.resident {
+                mailbox.retire_if_idle(idle_since);
+            }
+        }
+    }
+}
+
+async fn forget_history(shared: Arc<Shared>) {
+    let clock = Arc::clone(&shared.services.clock);
+    loop {
+        clock.sleep_until(clock.now().plus(HISTORY_INTERVAL)).await;
+        let keep_us = i64::try_from(shared.options.history.as_micros()).unwrap_or(i64::MAX);
+        let before = caxton_core::Timestamp::from_us(clock.now().as_us().saturating_sub(keep_us));
+        let tenants = match shared.services.store.tenants().await {
+            Ok(tenants) => tenants,
+            Err(error) => {
+                tracing::warn!(%error, "history could not be read");
+                continue;
+            }
+        };
+        for tenant in tenants {
+            let scope = TenantScope::system(tenant, "forget old history");
+            loop {
+                match shared
+                    .services
+                    .store
+                    .forget_messages(&scope, before, FORGET_ROWS)
+                    .await
+                {
+                    Ok(FORGET_ROWS) => tokio::task::yield_now().await,
+                    Ok(_) => break,
+                    Err(error) => {
+                        tracing::warn!(tenant = %scope.tenant(), %error, "history could not be forgotten");
+                        break;
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! What keeps the system well without being asked: pauses between tries, timers, idle instances that
+//! leave memory, history that is forgotten.
+
+mod backoff;
+mod keeper;
+mod timers;
+
+pub(crate) use backoff::Backoff;
+pub(crate) use keeper::keep;
+pub(crate) use timers::Timers;

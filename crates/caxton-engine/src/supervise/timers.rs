@@ -1,0 +1,184 @@
+//! Timers of all mailboxes: one ordered set, one task that sleeps until the first is due.
+//!
+//! A timer fires as an `inform` from the agent to itself. Where the agent is durable, the timer's row
+//! goes and the message's row comes in one commit, so that it fires once; a mailbox that is full or
+//! an agent that is stopped keeps the timer for later.
+
+use crate::host::TimerEffect;
+use crate::port::store::{Op, Timer};
+use crate::router::Shared;
+use crate::router::plan::{Origin, Plan};
+use caxton_core::error::Error;
+use caxton_core::message::Identifier;
+use caxton_core::{Acl, MailboxId, MailboxKey, Message, Performative, Timestamp, TraceContext};
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// The ontology of a timer's message.
+pub(crate) const TIMER_ONTOLOGY: &str = "caxton.timer";
+/// When to try again a timer whose mailbox did not take it.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Timers fired in one go.
+const FIRE_MAX: usize = 256;
+
+type Name = (MailboxId, String);
+
+#[derive(Debug, Default)]
+struct Wheel {
+    by_due: BTreeMap<(Timestamp, u64), Timer>,
+    by_name: HashMap<Name, (Timestamp, u64)>,
+    next: u64,
+}
+
+/// All timers that are set.
+#[derive(Debug, Default)]
+pub(crate) struct Timers {
+    wheel: Mutex<Wheel>,
+    changed: Notify,
+}
+
+impl Timers {
+    pub(crate) fn apply(&self, mailbox: &MailboxId, effect: TimerEffect) {
+        match effect {
+            TimerEffect::Set(timer) => self.set(timer),
+            TimerEffect::Cancel(name) => self.wheel.lock().remove(&(mailbox.clone(), name)),
+        }
+    }
+
+    pub(crate) fn set(&self, timer: Timer) {
+        self.wheel.lock().insert(timer);
+        self.changed.notify_one();
+    }
+
+    /// Forgets all timers of an agent that is removed.
+    pub(crate) fn forget(&self, agent: &caxton_core::AgentId) {
+        let mut wheel = self.wheel.lock();
+        let names: Vec<Name> = wheel
+            .by_name
+            .keys()
+            .filter(|(mailbox, _)| mailbox.agent == *agent)
+            .cloned()
+            .collect();
+        for name in names {
+            wheel.remove(&name);
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.wheel.lock().by_due.len()
+    }
+
+    fn due(&self, now: Timestamp) -> Vec<Timer> {
+        let mut wheel = self.wheel.lock();
+        let mut due = Vec::new();
+        while due.len() < FIRE_MAX
+            && let Some(first) = wheel.by_due.first_entry()
+            && first.key().0 <= now
+        {
+            let timer = first.remove();
+            wheel
+                .by_name
+                .remove(&(timer.mailbox.clone(), timer.name.clone()));
+            due.push(timer);
+        }
+        due
+    }
+
+    fn next_due(&self) -> Timestamp {
+        self.wheel
+            .lock()
+            .by_due
+            .keys()
+            .next()
+            .map_or(Timestamp::FAR_FUTURE, |(due, _)| *due)
+    }
+}
+
+impl Wheel {
+    fn insert(&mut self, timer: Timer) {
+        let name = (timer.mailbox.clone(), timer.name.clone());
+        self.remove(&name);
+        let key = (timer.due, self.next);
+        self.next += 1;
+        self.by_name.insert(name, key);
+        self.by_due.insert(key, timer);
+    }
+
+    fn remove(&mut self, name: &Name) {
+        if let Some(key) = self.by_name.remove(name) {
+            self.by_due.remove(&key);
+        }
+    }
+}
+
+/// Fires timers as they come due; runs as long as the engine.
+pub(crate) async fn fire_timers(shared: Arc<Shared>) {
+    let clock = Arc::clone(&shared.services.clock);
+    loop {
+        for timer in shared.timers.due(clock.now()) {
+            let name = timer.name.clone();
+            let mailbox = timer.mailbox.clone();
+            if let Err(error) = fire(&shared, timer.clone()).await {
+                tracing::debug!(%mailbox, %name, %error, "a timer waits");
+                let due = clock.now().plus(RETRY_AFTER);
+                shared.timers.set(Timer { due, ..timer });
+            }
+        }
+        let next = shared.timers.next_due();
+        if next == Timestamp::FAR_FUTURE {
+            shared.timers.changed.notified().await;
+        } else if next > clock.now() {
+            tokio::select! {
+                () = clock.sleep_until(next) => {}
+                () = shared.timers.changed.notified() => {}
+            }
+        }
+    }
+}
+
+async fn fire(shared: &Arc<Shared>, timer: Timer) -> Result<(), Error> {
+    let agent = &timer.mailbox.agent;
+    let mut acl = Acl::new(Performative::Inform)
+        .to(agent.clone())
+        .content(timer.content.clone());
+    acl.sender = Some(Identifier::new(agent.clone()));
+    acl.ontology = Some(TIMER_ONTOLOGY.to_owned());
+    acl.in_reply_to = Some(timer.name.clone());
+    if let MailboxKey::Conversation(id) = &timer.mailbox.key {
+        acl.conversation_id = Some(id.clone());
+    }
+    let message = Arc::new(Message {
+        id: shared.new_message_id(),
+        tenant: agent.tenant.clone(),
+        trace: new_trace(shared),
+        parent: timer.origin,
+        hop: 0,
+        waiting: None,
+        created: shared.services.clock.now(),
+        acl,
+    });
+    let mut plan = Plan::default();
+    plan.send(shared, &message, Origin::Door)?;
+    plan.ops.push(Op::TimerRemove {
+        mailbox: timer.mailbox.clone(),
+        name: timer.name,
+    });
+    plan.carry_out(shared, &agent.tenant).await?;
+    shared.metrics.timers_fired.inc();
+    Ok(())
+}
+
+/// A trace that begins here.
+fn new_trace(shared: &Shared) -> TraceContext {
+    let mut trace = TraceContext {
+        trace_id: [0; 16],
+        span_id: [0; 8],
+        sampled: false,
+    };
+    shared.services.entropy.fill(&mut trace.trace_id);
+    shared.services.entropy.fill(&mut trace.span_id);
+    trace
+}

@@ -1,0 +1,62 @@
+//! The one place that spawns. Tasks are named, counted, cancelled together, and waited for.
+
+use std::future::Future;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// A family of tasks that ends together.
+#[derive(Clone, Debug, Default)]
+pub struct Tasks {
+    tracker: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Tasks {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Runs a task to its end. It must end by itself soon after [`Tasks::stopping`] is true.
+    pub fn spawn<F>(&self, name: &'static str, task: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let _ = name;
+        self.tracker.spawn(task);
+    }
+
+    /// Runs a task that is dropped, wherever it stands, when the family stops.
+    pub fn spawn_until_stop<F>(&self, name: &'static str, task: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let stop = self.stop.clone();
+        self.spawn(name, async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = task => {}
+            }
+        });
+    }
+
+    pub fn stopping(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
+    /// Completes when the family is told to stop.
+    pub async fn stopped(&self) {
+        self.stop.cancelled().await;
+    }
+
+    /// Tells every task to stop and waits for the last.
+    pub async fn stop(&self) {
+        self.stop.cancel();
+        self.tracker.close();
+        self.tracker.wait().await;
+    }
+
+    /// Tasks that have not ended.
+    pub fn running(&self) -> usize {
+        self.tracker.len()
+    }
+}
