@@ -1,6 +1,13 @@
 //! Properties of the two forms of a message: any message round-trips through both, and no input,
 //! however damaged, makes a reader panic or read something that it would write otherwise.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
 mod support;
 
 use caxton_core::message::{acl_string, json};
