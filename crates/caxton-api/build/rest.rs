@@ -210,6 +210,9 @@ fn grpc(service: &Service, code: &mut String) {
          pub fn grpc(api: Arc<dyn {api}>, options: rest::Options) -> {server} {{\n    \
          crate::v1::{module}_server::{name}Server::new(Grpc {{ api }})\n        \
          .max_decoding_message_size(options.upload_bytes_max)\n}}\n\n\
+         /// The gRPC routes of `{full_name}`, to be merged with those of REST on one port.\n\
+         pub fn grpc_router(api: Arc<dyn {api}>, options: rest::Options) -> axum::Router {{\n    \
+         axum::Router::new().route_service(\"/{full_name}/{{*rpc}}\", grpc(api, options))\n}}\n\n\
          /// The gRPC door of `{full_name}`: nothing but translation.\n\
          #[derive(Clone)]\n\
          pub struct Grpc {{\n    api: Arc<dyn {api}>,\n}}\n\n\
