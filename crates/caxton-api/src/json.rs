@@ -8,6 +8,7 @@ mod scan;
 
 use caxton_core::Code;
 use caxton_core::error::shown;
+use caxton_core::manifest::nearest;
 use serde::de::DeserializeOwned;
 
 use crate::ApiError;
@@ -28,7 +29,7 @@ pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, ApiError> {
 /// An error for a name that is not known, with the nearest that is.
 pub(crate) fn unknown(what: &str, name: &str, known: &[&str]) -> ApiError {
     let name = shown(name);
-    let detail = match nearest(&name, known) {
+    let detail = match nearest(&name, known.iter().copied()) {
         Some(near) => format!("unknown {what} `{name}`; did you mean `{near}`?"),
         None if known.is_empty() => format!("unknown {what} `{name}`; none is known here"),
         None => format!("unknown {what} `{name}`; known are {}", known.join(", ")),
@@ -61,37 +62,6 @@ fn misfit(text: &str) -> ApiError {
         Code::ParameterMalformed,
         format!("the body does not fit: {text}"),
     )
-}
-
-/// The known name at most two edits away, if that is at most half of its letters; ignores case.
-fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    let name = name.to_lowercase().replace('_', "");
-    known
-        .iter()
-        .map(|known| (edits(&name, &known.to_lowercase()), *known))
-        .filter(|(edits, known)| *edits <= 2 && edits * 2 <= known.len())
-        .min_by_key(|(edits, _)| *edits)
-        .map(|(_, known)| known)
-}
-
-/// Levenshtein's distance, a row at a time.
-fn edits(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (above, y) in row.iter_mut().skip(1).zip(&b) {
-            let cost = diagonal + usize::from(x != *y);
-            diagonal = *above;
-            left = cost.min(left + 1).min(diagonal + 1);
-            *above = left;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]

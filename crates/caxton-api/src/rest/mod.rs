@@ -22,8 +22,8 @@ use crate::{ApiError, CallContext};
 /// The limits of a door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
-    /// Largest body of an ordinary request, in bytes. Default 8 MiB: the largest message, four
-    /// times, since base64 and JSON's escapes make it longer.
+    /// Largest body of an ordinary request, in bytes. Default 8 MiB: a message of the default
+    /// `message_bytes_max` (1 MiB) whose every byte JSON writes as `\u00XX`, and some envelope.
     pub body_bytes_max: usize,
     /// Largest body of a request that uploads a component, in bytes. Default 128 MiB.
     pub upload_bytes_max: usize,

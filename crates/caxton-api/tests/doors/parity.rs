@@ -22,6 +22,10 @@ fn draft() -> MessageDraft {
         receiver: vec![AgentId {
             name: "b".to_owned(),
             addresses: vec!["http://x".to_owned()],
+            resolvers: vec![AgentId {
+                name: "r".to_owned(),
+                ..AgentId::default()
+            }],
         }],
         sender: Some(AgentId {
             name: "me".to_owned(),
