@@ -1,8 +1,8 @@
 //! The string form against an independent codec, JADE's (`jade.lang.acl.StringACLCodec`): JADE
 //! reads what we write with every parameter equal, and we read what JADE writes of it.
 //!
-//! Needs Java (a JDK, 11 or later) and `CAXTON_TEST_JADE_JAR`, the path of JADE's jar, which
-//! `cargo xtask test` provides; without them the test says so and is counted as skipped. Where
+//! Needs a JDK, 11 or later (`CAXTON_TEST_JAVA`, else `java` on the path), and JADE's jar
+//! (`CAXTON_TEST_JADE_JAR`), which `cargo xtask test` provides; without them the test says so and is counted as skipped. Where
 //! JADE departs from SC00070 stands in docs/fipa-acl.md; the random messages keep inside what it
 //! reads, and `known_differences` holds the departures fast, so that we notice if they change.
 
@@ -43,7 +43,8 @@ fn jade(texts: &[Vec<u8>]) -> Option<Vec<Answer>> {
         jar.display()
     );
     let helper = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/jade/JadeCodec.java");
-    let child = Command::new("java")
+    let java = std::env::var_os("CAXTON_TEST_JAVA").unwrap_or_else(|| "java".into());
+    let child = Command::new(&java)
         .args(["-Xshare:auto", "-XX:TieredStopAtLevel=1", "-cp"])
         .arg(&jar)
         .arg(helper)
@@ -54,7 +55,7 @@ fn jade(texts: &[Vec<u8>]) -> Option<Vec<Answer>> {
     let mut child = match child {
         Ok(child) => child,
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            return skipped("there is no `java` on the path");
+            return skipped("there is no `java` on the path, nor at CAXTON_TEST_JAVA");
         }
         Err(error) => panic!("java does not start: {error}"),
     };

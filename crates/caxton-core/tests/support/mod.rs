@@ -1,7 +1,12 @@
 //! Arbitrary messages and inputs for the tests of the two forms.
 
 // Each test is a crate of its own and uses a part of this.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing
+)]
 
 pub mod fixpoint;
 pub mod mutate;

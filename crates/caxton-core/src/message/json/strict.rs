@@ -22,7 +22,14 @@ pub(super) fn parse(text: &[u8]) -> Result<Value, Error> {
     Tree { depth: 0 }
         .deserialize(&mut deserializer)
         .and_then(|value| deserializer.end().map(|()| value))
-        .map_err(|error| Error::new(Code::JsonMalformed, error.to_string()))
+        .map_err(|error| {
+            // The library's words where a high surrogate's other half is missing.
+            let detail = error.to_string().replace(
+                "unexpected end of hex escape",
+                "half of a surrogate pair is missing",
+            );
+            Error::new(Code::JsonMalformed, detail)
+        })
 }
 
 /// A tree whose root stands at this depth.
