@@ -1,1 +1,25 @@
-//! wasmtime as a behavior: WIT bindings, fuel and memory limits, compilation in a child process, the compiled-code cache.
+//! wasmtime as a behavior. [`WasmRuntime`] validates a component, has it compiled in a child
+//! process, keeps the code, and gives instances whose every way out is the engine's `Host`.
+//!
+//! What bounds a guest, and where: its shape ([`validate`]), its compilation ([`compile`]), its
+//! memory (`guest.rs`), its computing and time (`meter.rs`), its calls (`host/`, and the engine's
+//! `Host` behind them), its view of the machine (`wasi.rs`). `docs/sandbox.md` tells the whole, with
+//! what it does not protect from.
+
+mod abi;
+mod bindings;
+mod engine;
+mod fault;
+mod guest;
+mod host;
+mod instance;
+mod message;
+mod meter;
+mod options;
+mod program;
+mod runtime;
+pub mod validate;
+mod wasi;
+
+pub use options::{Compiler, FUEL_YIELD, Options};
+pub use runtime::WasmRuntime;

@@ -1,0 +1,63 @@
+//! The host's interfaces for guests, one file each: thin over [`caxton_engine::host::Host`], which
+//! decides everything. Refusals are values for the guest. A call traps only when its fuel is used
+//! up, or when it comes from the start function.
+//!
+//! Functions that do something are async, so that they can yield (see [`crate::meter`]).
+
+mod clock;
+mod identity;
+mod logging;
+mod messaging;
+mod metrics;
+mod random;
+mod state;
+mod timers;
+
+use crate::bindings::types;
+use crate::guest::Guest;
+use caxton_core::error::Error;
+use wasmtime::component::Linker;
+
+/// The package and version all interfaces are of.
+macro_rules! interface {
+    ($name:literal) => {
+        concat!("caxton:agent/", $name, "@1.0.0")
+    };
+}
+pub(crate) use interface;
+
+/// The interface an agent exports.
+pub(crate) const BEHAVIOR: &str = interface!("behavior");
+
+/// The interfaces of `caxton:agent` a guest may import.
+pub(crate) const INTERFACES: [&str; 9] = [
+    interface!("types"),
+    interface!("messaging"),
+    interface!("logging"),
+    interface!("clock"),
+    interface!("random"),
+    interface!("state"),
+    interface!("timers"),
+    interface!("identity"),
+    interface!("metrics"),
+];
+
+pub(crate) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    linker.instance(interface!("types"))?;
+    messaging::add(linker)?;
+    logging::add(linker)?;
+    clock::add(linker)?;
+    random::add(linker)?;
+    state::add(linker)?;
+    timers::add(linker)?;
+    identity::add(linker)?;
+    metrics::add(linker)
+}
+
+/// A refusal, as the guest sees it.
+fn refusal(error: Error) -> types::Error {
+    types::Error {
+        code: error.code.as_str().to_owned(),
+        message: error.detail,
+    }
+}

@@ -1,0 +1,78 @@
+//! What the operator sets of the sandbox. The defaults are for one machine with a few thousand live
+//! agents; `docs/sandbox.md` has the table.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Where components are compiled.
+#[derive(Clone, Debug)]
+pub enum Compiler {
+    /// On a thread of this process, without limits on memory: for tests and tools that compile what
+    /// they trust.
+    InProcess,
+    /// In a child process under resource limits: `program` with `args` must end in
+    /// [`crate::compile::worker_main`].
+    Child {
+        program: PathBuf,
+        args: Vec<OsString>,
+    },
+}
+
+/// The sandbox's options.
+#[derive(Clone)]
+pub struct Options {
+    /// Where compiled code is kept between starts; absent: nowhere.
+    pub cache_dir: Option<PathBuf>,
+    /// Authenticates what is in `cache_dir`; see [`crate::load_or_create_cache_key`].
+    pub cache_key: [u8; 32],
+    /// Compiled code on disk, all together; the least recently used goes first.
+    pub cache_bytes_max: u64,
+    pub compiler: Compiler,
+    /// Compilations at one time; more wait.
+    pub compilations_max: usize,
+    pub compile_time_ms_max: u64,
+    /// Address space of one compilation.
+    pub compile_memory_bytes_max: u64,
+    /// Largest component.
+    pub component_bytes_max: usize,
+    /// Functions of one component, its modules together.
+    pub functions_max: u32,
+    /// Instances that may live at one time. An instance has about 3.2 memory mappings, of which
+    /// Linux gives a process 65,530 (`vm.max_map_count`): 20,000 are the most without raising it.
+    pub instances_live_max: u32,
+    /// A guest yields its thread after this much fuel.
+    pub fuel_yield: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            cache_dir: None,
+            cache_key: [0; 32],
+            cache_bytes_max: 4 << 30,
+            compiler: Compiler::InProcess,
+            compilations_max: 2,
+            compile_time_ms_max: 120_000,
+            compile_memory_bytes_max: 4 << 30,
+            component_bytes_max: 64 << 20,
+            functions_max: 50_000,
+            instances_live_max: 15_000,
+            fuel_yield: FUEL_YIELD,
+        }
+    }
+}
+
+/// Default of [`Options::fuel_yield`]: about 0.1 ms of computing. A yield costs about a microsecond
+/// (leaving the fiber, the scheduler's queue, coming back), so 1 % of the guest's time; and a
+/// message beside ten endless loops waits about a millisecond.
+pub const FUEL_YIELD: u64 = 200_000;
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options")
+            .field("cache_dir", &self.cache_dir)
+            .field("compiler", &self.compiler)
+            .field("instances_live_max", &self.instances_live_max)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,134 @@
+//! Compiled code that is linked and ready: [`Code`], shared by all agents that have the same
+//! component, and [`WasmProgram`], one agent's use of it under its own limits.
+
+use crate::abi;
+use crate::bindings::behavior::GuestIndices;
+use crate::fault;
+use crate::guest::Guest;
+use crate::instance::WasmBehavior;
+use crate::meter::Busy;
+use crate::wasi;
+use caxton_core::AgentId;
+use caxton_core::error::{Code as ErrorCode, Error};
+use caxton_core::quota::Limits;
+use caxton_engine::port::{Answer, Behavior, Fault, Program};
+use std::fmt;
+use std::pin::pin;
+use std::sync::Arc;
+use wasmtime::component::{Component, InstancePre, Linker};
+use wasmtime::{Engine, Store};
+
+/// The most a guest's strings and lists may take of the host's memory in one call, whatever its own
+/// memory is: lists may name the same bytes many times over.
+const LIFTED_BYTES_MAX: u64 = 128 << 20;
+/// And the least: small agents send messages too.
+const LIFTED_BYTES_MIN: u64 = 4 << 20;
+/// Component-model handles of one instance.
+const HANDLES_MAX: usize = 4096;
+
+/// A linked component.
+pub(crate) struct Code {
+    pre: InstancePre<Guest>,
+    exports: GuestIndices,
+    imports_wasi: bool,
+}
+
+impl Code {
+    /// Links what is compiled. Everything about its types is known after this.
+    pub(crate) fn link(linker: &Linker<Guest>, component: &Component) -> Result<Self, Error> {
+        abi::check(component)?;
+        let pre = linker.instantiate_pre(component).map_err(|error| {
+            Error::new(
+                ErrorCode::ComponentImport,
+                format!("cannot be linked: {error:#}"),
+            )
+        })?;
+        let exports = GuestIndices::new(&pre)
+            .map_err(|error| Error::new(ErrorCode::ComponentWorld, format!("{error:#}")))?;
+        let engine = component.engine();
+        let imports_wasi = component
+            .component_type()
+            .imports(engine)
+            .any(|(name, _)| name.starts_with("wasi:"));
+        Ok(Self {
+            pre,
+            exports,
+            imports_wasi,
+        })
+    }
+
+    fn engine(&self) -> &Engine {
+        self.pre.engine()
+    }
+}
+
+/// An agent's program.
+pub(crate) struct WasmProgram {
+    pub(crate) code: Arc<Code>,
+    pub(crate) agent: AgentId,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) fuel_yield: u64,
+}
+
+impl fmt::Debug for WasmProgram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "WasmProgram({})", self.agent)
+    }
+}
+
+impl Program for WasmProgram {
+    fn instantiate(&self) -> Answer<'_, Result<Box<dyn Behavior>, Fault>> {
+        Box::pin(async move {
+            let mut store = self.store().map_err(|error| internal(&error))?;
+            let started = {
+                let call = pin!(self.code.pre.instantiate_async(&mut store));
+                Busy::new(
+                    call,
+                    self.limits.handle_timeout(),
+                    self.limits.wait_timeout(),
+                )
+                .await
+            };
+            let instance = match started {
+                Ok(Ok(instance)) => instance,
+                Ok(Err(error)) => {
+                    let fault = fault::of_error(&error, store.data());
+                    return Err(fault::while_starting(fault));
+                }
+                Err(late) => return Err(fault::while_starting(fault::of_late(late, store.data()))),
+            };
+            let exports = self.code.exports.load(&mut store, &instance);
+            let exports = exports.map_err(|error| internal(&error))?;
+            let behavior: Box<dyn Behavior> =
+                Box::new(WasmBehavior::new(store, exports, Arc::clone(&self.limits)));
+            Ok(behavior)
+        })
+    }
+}
+
+impl WasmProgram {
+    fn store(&self) -> wasmtime::Result<Store<Guest>> {
+        let guest = Guest::new(Arc::clone(&self.limits), self.fuel_yield);
+        let mut store = Store::new(self.code.engine(), guest);
+        store.limiter(|guest| &mut guest.limiter);
+        let lifted = self
+            .limits
+            .memory_bytes_max
+            .clamp(LIFTED_BYTES_MIN, LIFTED_BYTES_MAX);
+        store.set_hostcall_fuel(usize::try_from(lifted).unwrap_or(usize::MAX));
+        store.set_max_component_handles(HANDLES_MAX);
+        store.fuel_async_yield_interval(Some(self.fuel_yield))?;
+        store.set_fuel(self.limits.fuel_per_message_max)?;
+        if self.code.imports_wasi {
+            wasi::charge_calls(&mut store);
+        }
+        Ok(store)
+    }
+}
+
+fn internal(error: &wasmtime::Error) -> Fault {
+    Fault::new(
+        caxton_engine::port::behavior::FaultKind::Internal,
+        format!("{error:#}"),
+    )
+}

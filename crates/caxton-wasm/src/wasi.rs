@@ -1,0 +1,203 @@
+//! WASI 0.2 for the guests whose language needs it, locked down: no files, no arguments, no
+//! environment, no network, an empty input. What is printed becomes lines of the agent's log. Clocks
+//! and random bytes are the machine's own.
+//!
+//! The interfaces that would give files or sockets are offered all the same, because the standard
+//! libraries of Go, Python and JavaScript import them; what they answer is that there are none.
+
+use crate::guest::Guest;
+use crate::meter::{WASI_CALL_FUEL, charge_light};
+use bytes::Bytes;
+use caxton_engine::host::LogLevel;
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use wasmtime::component::{Linker, ResourceTable};
+use wasmtime::{CallHook, Store};
+use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+/// Handles (streams, pollables) one instance may have.
+const RESOURCES_MAX: usize = 1024;
+/// Random bytes of one WASI call: more trap. Language runtimes ask for 2.5 KB at most.
+const RANDOM_BYTES_MAX: u64 = 4096;
+/// Longest printed line kept before it is cut into two.
+const LINE_BYTES_MAX: usize = 16 << 10;
+/// Printed bytes kept until the next look at them; the rest is dropped and counted.
+const PRINTED_BYTES_MAX: usize = 256 << 10;
+/// What a stream offers to take in one write.
+const WRITE_BYTES_MAX: usize = 64 << 10;
+
+/// An instance's WASI.
+pub(crate) struct Wasi {
+    ctx: WasiCtx,
+    table: ResourceTable,
+    printed: Arc<Mutex<Printed>>,
+}
+
+impl Wasi {
+    fn new() -> Self {
+        let printed = Arc::new(Mutex::new(Printed::default()));
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(RESOURCES_MAX);
+        let output = |level| Output {
+            printed: Arc::clone(&printed),
+            level,
+        };
+        // The builder begins with nothing: no directory, argument or variable, closed input.
+        let ctx = WasiCtx::builder()
+            .stdout(output(LogLevel::Info))
+            .stderr(output(LogLevel::Warn))
+            .max_random_size(RANDOM_BYTES_MAX)
+            .allow_tcp(false)
+            .allow_udp(false)
+            .allow_ip_name_lookup(false)
+            .build();
+        Self {
+            ctx,
+            table,
+            printed,
+        }
+    }
+}
+
+impl WasiView for Guest {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        let wasi = self.wasi.get_or_insert_with(|| Box::new(Wasi::new()));
+        WasiCtxView {
+            ctx: &mut wasi.ctx,
+            table: &mut wasi.table,
+        }
+    }
+}
+
+pub(crate) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    wasmtime_wasi::p2::add_to_linker_async(linker)
+}
+
+/// Charges every call of a guest that has WASI: its functions are not ours to charge one by one.
+pub(crate) fn charge_calls(store: &mut Store<Guest>) {
+    store.call_hook(|mut store, hook| match hook {
+        CallHook::CallingHost => charge_light(&mut store, WASI_CALL_FUEL),
+        CallHook::CallingWasm | CallHook::ReturningFromWasm | CallHook::ReturningFromHost => Ok(()),
+    });
+}
+
+/// Moves finished lines to the agent's log.
+pub(crate) fn flush_lines(guest: &mut Guest) {
+    flush(guest, false);
+}
+
+/// Moves all that was printed to the agent's log: the message is handled.
+pub(crate) fn flush_all(guest: &mut Guest) {
+    flush(guest, true);
+}
+
+fn flush(guest: &mut Guest, all: bool) {
+    let (Some(wasi), Some(host)) = (guest.wasi.as_ref(), guest.host.as_mut()) else {
+        return;
+    };
+    let (lines, dropped) = wasi.printed.lock().take(all);
+    for (level, line) in lines {
+        host.log(level, &String::from_utf8_lossy(&line));
+    }
+    if dropped > 0 {
+        host.log(
+            LogLevel::Warn,
+            &format!("{dropped} printed bytes dropped: more than {PRINTED_BYTES_MAX} at once"),
+        );
+    }
+}
+
+/// Printed and not yet in the log.
+#[derive(Default)]
+struct Printed {
+    lines: VecDeque<(LogLevel, Vec<u8>)>,
+    /// Unfinished lines of output and error output.
+    open: [Vec<u8>; 2],
+    bytes: usize,
+    dropped: usize,
+}
+
+impl Printed {
+    fn write(&mut self, level: LogLevel, mut text: &[u8]) {
+        let room = PRINTED_BYTES_MAX.saturating_sub(self.bytes);
+        if text.len() > room {
+            self.dropped += text.len() - room;
+            text = text.get(..room).unwrap_or_default();
+        }
+        self.bytes += text.len();
+        let [out, err] = &mut self.open;
+        let open = if level == LogLevel::Info { out } else { err };
+        for piece in text.split_inclusive(|byte| *byte == b'\n') {
+            open.extend_from_slice(piece);
+            if open.last() == Some(&b'\n') {
+                open.pop();
+                self.lines.push_back((level, std::mem::take(open)));
+            } else if open.len() >= LINE_BYTES_MAX {
+                self.lines.push_back((level, std::mem::take(open)));
+            }
+        }
+    }
+
+    fn take(&mut self, all: bool) -> (VecDeque<(LogLevel, Vec<u8>)>, usize) {
+        let mut lines = std::mem::take(&mut self.lines);
+        if all {
+            for (open, level) in self.open.iter_mut().zip([LogLevel::Info, LogLevel::Warn]) {
+                if !open.is_empty() {
+                    lines.push_back((level, std::mem::take(open)));
+                }
+            }
+        }
+        self.bytes = self.open.iter().map(Vec::len).sum();
+        (lines, std::mem::take(&mut self.dropped))
+    }
+}
+
+/// Standard output or error output.
+#[derive(Clone)]
+struct Output {
+    printed: Arc<Mutex<Printed>>,
+    level: LogLevel,
+}
+
+impl IsTerminal for Output {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for Output {
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(self.clone())
+    }
+
+    fn async_stream(&self) -> Box<dyn tokio::io::AsyncWrite + Send + Sync> {
+        // Only WASI 0.3 asks for it, which is not linked.
+        Box::new(tokio::io::sink())
+    }
+}
+
+#[async_trait::async_trait]
+impl Pollable for Output {
+    async fn ready(&mut self) {}
+}
+
+impl OutputStream for Output {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        if bytes.len() > WRITE_BYTES_MAX {
+            return Err(StreamError::trap("wrote more than the stream offered"));
+        }
+        self.printed.lock().write(self.level, &bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(WRITE_BYTES_MAX)
+    }
+}

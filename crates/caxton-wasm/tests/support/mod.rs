@@ -1,0 +1,196 @@
+//! What the tests of this crate share: a runtime, agents made of WAT or of the shipped examples, and
+//! a host on the memory store whose waiting calls a test answers.
+#![allow(dead_code, clippy::unwrap_used, clippy::panic, clippy::expect_used)]
+
+use bytes::Bytes;
+use caxton_core::error::{Code, Error};
+use caxton_core::manifest::SandboxProfile;
+use caxton_core::quota::Limits;
+use caxton_core::{
+    Acl, AgentId, Digest, MailboxId, MailboxKey, Manifest, Message, MessageId, Performative,
+    TenantId, Timestamp, TraceContext,
+};
+use caxton_engine::host::{GuestMetrics, Host, Logs, Outlet, Services, WaitingCall};
+use caxton_engine::port::{
+    Answer, Artifact, Behavior, Fault, MemoryStore, Program, Runtime, SeededEntropy, SystemClock,
+};
+use caxton_wasm::{Options, WasmRuntime};
+use sha2::{Digest as _, Sha256};
+use std::sync::{Arc, OnceLock};
+
+/// Answers every waiting call with an `inform` of the same content.
+#[derive(Debug)]
+pub struct Echoing;
+
+impl Outlet for Echoing {
+    fn call(&self, call: WaitingCall) -> Answer<'_, Result<Arc<Message>, Error>> {
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            let mut answer = call.request.clone();
+            answer.acl = call.request.acl.reply(Performative::Inform);
+            answer.acl.content = call.request.acl.content;
+            Ok(Arc::new(answer))
+        })
+    }
+}
+
+pub fn services() -> Arc<Services> {
+    Arc::new(Services {
+        store: Arc::new(MemoryStore::default()),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SeededEntropy::new(7)),
+        outlet: Arc::new(Echoing),
+        logs: Arc::new(Logs::default()),
+        guest_metrics: Arc::new(GuestMetrics::default()),
+    })
+}
+
+/// One runtime for all tests of a binary: its pool is large.
+pub fn runtime() -> &'static WasmRuntime {
+    static RUNTIME: OnceLock<WasmRuntime> = OnceLock::new();
+    RUNTIME.get_or_init(|| {
+        WasmRuntime::new(Options {
+            instances_live_max: 1_000,
+            ..Options::default()
+        })
+        .unwrap()
+    })
+}
+
+pub fn agent_id(name: &str) -> AgentId {
+    AgentId::parse(name, &TenantId::default_tenant()).unwrap()
+}
+
+/// An agent under test.
+pub struct Agent {
+    pub id: AgentId,
+    pub manifest: Arc<Manifest>,
+    pub services: Arc<Services>,
+    pub program: Arc<dyn Program>,
+}
+
+pub fn artifact(name: &str, component: impl Into<Bytes>, manifest: Manifest) -> Artifact {
+    let component = component.into();
+    Artifact {
+        agent: agent_id(name),
+        manifest: Arc::new(manifest),
+        digest: Digest(Sha256::digest(&component).into()),
+        component,
+    }
+}
+
+pub fn manifest(limits: Limits, profile: SandboxProfile) -> Manifest {
+    let mut manifest = Manifest::named(agent_id("under-test").name);
+    manifest.limits = limits;
+    manifest.sandbox.profile = profile;
+    manifest
+}
+
+pub async fn prepare(component: impl Into<Bytes>, limits: Limits) -> Result<Agent, Error> {
+    prepare_in(runtime(), component, limits, SandboxProfile::Default).await
+}
+
+pub async fn prepare_in(
+    runtime: &WasmRuntime,
+    component: impl Into<Bytes>,
+    limits: Limits,
+    profile: SandboxProfile,
+) -> Result<Agent, Error> {
+    let artifact = artifact("under-test", component, manifest(limits, profile));
+    let (id, manifest) = (artifact.agent.clone(), Arc::clone(&artifact.manifest));
+    let program = runtime.prepare(artifact).await?;
+    Ok(Agent {
+        id,
+        manifest,
+        services: services(),
+        program,
+    })
+}
+
+impl Agent {
+    pub fn host(&self) -> Host {
+        let mailbox = MailboxId {
+            agent: self.id.clone(),
+            key: MailboxKey::Agent,
+        };
+        Host::new(
+            Arc::clone(&self.services),
+            mailbox,
+            Arc::clone(&self.manifest),
+        )
+    }
+
+    /// A live instance after `init`.
+    pub async fn start(&self) -> Result<(Box<dyn Behavior>, Host), Fault> {
+        let mut behavior = self.program.instantiate().await?;
+        let (host, result) = behavior.init(self.host()).await;
+        result.map(|()| (behavior, host))
+    }
+
+    pub fn logged(&self) -> Vec<String> {
+        let lines = self.services.logs.tail(&self.id, usize::MAX);
+        lines.iter().map(|line| line.text.clone()).collect()
+    }
+}
+
+pub fn message(acl: Acl) -> Arc<Message> {
+    let mut acl = acl;
+    acl.sender.get_or_insert_with(|| agent_id("tester").into());
+    Arc::new(Message {
+        id: MessageId::from_parts(Timestamp::from_us(1), [3; 10]),
+        tenant: TenantId::default_tenant(),
+        trace: TraceContext {
+            trace_id: [5; 16],
+            span_id: [6; 8],
+            sampled: false,
+        },
+        parent: None,
+        hop: 0,
+        waiting: None,
+        created: Timestamp::from_us(1),
+        acl,
+    })
+}
+
+pub fn request(text: &str) -> Arc<Message> {
+    let content = Bytes::copy_from_slice(text.as_bytes());
+    message(
+        Acl::new(Performative::Request)
+            .to(agent_id("under-test"))
+            .content(content),
+    )
+}
+
+/// Handles one message; gives what was sent.
+pub async fn handle(
+    behavior: &mut Box<dyn Behavior>,
+    mut host: Host,
+    message: Arc<Message>,
+) -> (Host, Result<Vec<Arc<Message>>, Fault>) {
+    host.begin(Arc::clone(&message), 1, false);
+    let (mut host, result) = behavior.handle(host, message).await;
+    let result = match result {
+        Ok(()) => Ok(host.finish().messages),
+        Err(fault) => {
+            host.abandon();
+            Err(fault)
+        }
+    };
+    (host, result)
+}
+
+/// A shipped example's component.
+pub fn example(name: &str) -> Vec<u8> {
+    let path = format!(
+        "{}/../../examples/{name}/{name}.wasm",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+pub fn code(result: Result<Agent, Error>) -> (Code, String) {
+    match result {
+        Ok(_) => panic!("was accepted"),
+        Err(error) => (error.code, error.detail),
+    }
+}
