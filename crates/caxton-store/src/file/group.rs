@@ -1,0 +1,354 @@
+//! What a group of units does to the database inside one transaction, and what of it the writer has
+//! to remember once that transaction is committed. Nothing here commits.
+
+use crate::codec;
+use crate::error::Error;
+use crate::file::tail::Terms;
+use crate::file::unit::{Encoded, Prepared};
+use crate::rows;
+use crate::sql;
+use bytes::Bytes;
+use caxton_core::conversation::Conversation;
+use caxton_core::{ConversationId, MailboxId, Message, MessageId, TenantId};
+use caxton_engine::port::StoreError;
+use caxton_engine::port::store::{AgentRecord, Committed, DeadLetter, Op, Timer};
+use rusqlite::{Connection, OptionalExtension as _, params};
+use std::collections::HashMap;
+
+/// Summaries the writer keeps between groups; past it, it begins anew.
+const CONVERSATIONS_KEPT_MAX: usize = 8_192;
+
+/// What the writer knows of the committed database.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// Of the last message.
+    pub(super) seq: i64,
+    pub(super) tenants: HashMap<TenantId, i64>,
+    pub(super) conversations: HashMap<(i64, ConversationId), Summary>,
+}
+
+/// A conversation's row.
+#[derive(Clone, Debug)]
+pub(crate) struct Summary {
+    pub(crate) conversation: Conversation,
+    pub(crate) seq_first: i64,
+    pub(crate) seq_last: i64,
+}
+
+/// What a transaction has changed so far; thrown away where it is rolled back.
+#[derive(Clone, Debug)]
+pub(super) struct Staged {
+    pub(super) seq: i64,
+    pub(super) tenants: HashMap<TenantId, i64>,
+    pub(super) conversations: HashMap<(i64, ConversationId), Summary>,
+    /// (tenant, sequence, terms) of new messages.
+    pub(super) messages: Vec<(i64, i64, Terms)>,
+}
+
+impl Known {
+    pub(super) fn stage(&self) -> Staged {
+        Staged {
+            seq: self.seq,
+            tenants: HashMap::new(),
+            conversations: HashMap::new(),
+            messages: Vec::new(),
+        }
+    }
+
+    /// Takes over what was committed.
+    pub(super) fn keep(&mut self, staged: Staged) {
+        self.seq = staged.seq;
+        self.tenants.extend(staged.tenants);
+        if self.conversations.len() > CONVERSATIONS_KEPT_MAX {
+            self.conversations.clear();
+        }
+        self.conversations.extend(staged.conversations);
+    }
+}
+
+/// One transaction at work.
+pub(super) struct Group<'a> {
+    pub(super) conn: &'a Connection,
+    pub(super) known: &'a Known,
+    pub(super) staged: Staged,
+    /// The database's epoch.
+    pub(super) epoch: u64,
+}
+
+/// A mailbox's key columns.
+fn key(mailbox: &MailboxId) -> (&str, &str) {
+    (mailbox.agent.name.as_str(), mailbox.key.as_str())
+}
+
+impl Group<'_> {
+    pub(super) fn apply(&mut self, prepared: &Prepared) -> Result<Committed, Error> {
+        if prepared.unit.epoch.0 < self.epoch {
+            return Err(Error::Store(StoreError::Fenced));
+        }
+        let mut done = Committed::default();
+        if prepared.unit.ops.is_empty() {
+            return Ok(done);
+        }
+        let tenant = self.tenant(prepared.unit.scope.tenant())?;
+        let mut bodies = prepared.bodies.iter();
+        for (index, op) in prepared.unit.ops.iter().enumerate() {
+            let mut body = || {
+                let missing = || StoreError::Failed("a unit without its bodies".to_owned());
+                bodies.next().ok_or_else(missing)
+            };
+            match op {
+                Op::Deliver { message, mailboxes } => {
+                    if !self.deliver(tenant, message, mailboxes, body()?)? {
+                        done.duplicates.push(index);
+                    }
+                }
+                Op::Bury { letter, message } => self.bury(tenant, letter, message, body()?)?,
+                Op::CallBegin { call, .. } => {
+                    let (agent, mailbox) = key(&call.mailbox);
+                    let id = call.message.as_bytes();
+                    let row = params![tenant, agent, mailbox, id, call.index, body()?.body];
+                    self.run(sql::CALL_BEGIN, row)?;
+                }
+                Op::CallEnd { call, .. } => {
+                    let (agent, mailbox) = key(&call.mailbox);
+                    let id = call.message.as_bytes();
+                    let row = params![body()?.body, tenant, agent, mailbox, id, call.index];
+                    self.run(sql::CALL_END, row)?;
+                }
+                other => self.apply_plain(tenant, other)?,
+            }
+        }
+        Ok(done)
+    }
+
+    /// The operations that write no message.
+    fn apply_plain(&self, tenant: i64, op: &Op) -> Result<(), Error> {
+        match op {
+            Op::Ack { mailbox, message } => self.leave(tenant, mailbox, *message),
+            Op::Attempt {
+                mailbox,
+                message,
+                attempts,
+            } => {
+                let (agent, mailbox) = key(mailbox);
+                let row = params![attempts, tenant, agent, mailbox, message.as_bytes()];
+                self.run(sql::INBOX_ATTEMPT, row)
+            }
+            Op::DeadLetterRemove { id } => {
+                let row = params![tenant, id.message.as_bytes(), id.receiver.as_str()];
+                self.run(sql::DEAD_LETTER_REMOVE, row)
+            }
+            Op::StatePut {
+                mailbox,
+                key: name,
+                value,
+            } => {
+                let (agent, mailbox) = key(mailbox);
+                let row = params![tenant, agent, mailbox, name, value.as_ref()];
+                self.run(sql::STATE_PUT, row)
+            }
+            Op::StateRemove { mailbox, key: name } => {
+                let (agent, mailbox) = key(mailbox);
+                self.run(sql::STATE_REMOVE, params![tenant, agent, mailbox, name])
+            }
+            Op::TimerPut(timer) => self.timer_put(tenant, timer),
+            Op::TimerRemove { mailbox, name } => {
+                let (agent, mailbox) = key(mailbox);
+                self.run(sql::TIMER_REMOVE, params![tenant, agent, mailbox, name])
+            }
+            Op::CallsRemove { mailbox, message } => {
+                let (agent, mailbox) = key(mailbox);
+                let row = params![tenant, agent, mailbox, message.as_bytes()];
+                self.run(sql::CALL_REMOVE, row)
+            }
+            Op::AgentPut(record) => self.agent_put(tenant, record),
+            Op::AgentRemove { agent } => {
+                for statement in [
+                    sql::AGENT_REMOVE,
+                    sql::INBOX_AGENT_DELETE,
+                    sql::STATE_AGENT_DELETE,
+                    sql::TIMER_AGENT_DELETE,
+                    sql::CALL_AGENT_DELETE,
+                ] {
+                    self.run(statement, params![tenant, agent.as_str()])?;
+                }
+                Ok(())
+            }
+            Op::ArtifactPut { digest, bytes } => self.artifact_put(tenant, &digest.0, bytes),
+            // `apply` has done them.
+            Op::Deliver { .. } | Op::Bury { .. } | Op::CallBegin { .. } | Op::CallEnd { .. } => {
+                Ok(())
+            }
+        }
+    }
+
+    fn run(&self, statement: &str, row: impl rusqlite::Params) -> Result<(), Error> {
+        self.conn.prepare_cached(statement)?.execute(row)?;
+        Ok(())
+    }
+
+    /// The number that stands for the tenant in this file.
+    fn tenant(&mut self, id: &TenantId) -> Result<i64, Error> {
+        let known = self.known.tenants.get(id);
+        if let Some(number) = known.or_else(|| self.staged.tenants.get(id)) {
+            return Ok(*number);
+        }
+        let number = self.known.tenants.len() + self.staged.tenants.len() + 1;
+        let number = i64::try_from(number).unwrap_or(i64::MAX);
+        self.run(sql::TENANT_ADD, params![number, id.as_str(), 0])?;
+        self.staged.tenants.insert(id.clone(), number);
+        Ok(number)
+    }
+
+    /// Records the message unless it is; answers whether it did.
+    fn deliver(
+        &mut self,
+        tenant: i64,
+        message: &Message,
+        mailboxes: &[MailboxId],
+        encoded: &Encoded,
+    ) -> Result<bool, Error> {
+        let seq = self.staged.seq + 1;
+        let inserted = self
+            .conn
+            .prepare_cached(sql::MESSAGE_INSERT)?
+            .execute(params![tenant, message.id.as_bytes(), seq, encoded.body])?;
+        if inserted == 0 {
+            return Ok(false);
+        }
+        self.staged.seq = seq;
+        for mailbox in mailboxes {
+            let (agent, mailbox) = key(mailbox);
+            self.run(sql::INBOX_INSERT, params![tenant, agent, mailbox, seq])?;
+        }
+        self.converse(tenant, message, seq)?;
+        let terms = encoded.terms.clone();
+        self.staged.messages.push((tenant, seq, terms));
+        Ok(true)
+    }
+
+    /// Takes the message into its conversation's summary, which is written once for the group.
+    fn converse(&mut self, tenant: i64, message: &Message, seq: i64) -> Result<(), Error> {
+        let Some(id) = &message.acl.conversation_id else {
+            return Ok(());
+        };
+        let place = (tenant, id.clone());
+        if !self.staged.conversations.contains_key(&place) {
+            let found = match self.known.conversations.get(&place) {
+                Some(summary) => Some(summary.clone()),
+                None => rows::conversation(self.conn, tenant, &message.tenant, id)?,
+            };
+            if let Some(summary) = found {
+                self.staged.conversations.insert(place.clone(), summary);
+            }
+        }
+        if let Some(summary) = self.staged.conversations.get_mut(&place) {
+            summary.conversation.add(message);
+            summary.seq_last = seq;
+        } else if let Some(conversation) = Conversation::begin(message) {
+            let summary = Summary {
+                conversation,
+                seq_first: seq,
+                seq_last: seq,
+            };
+            self.staged.conversations.insert(place, summary);
+        }
+        Ok(())
+    }
+
+    /// Writes the summaries of all conversations that the group touched.
+    pub(super) fn write_conversations(&self) -> Result<(), Error> {
+        let names: HashMap<i64, &TenantId> = self
+            .known
+            .tenants
+            .iter()
+            .chain(&self.staged.tenants)
+            .map(|(name, number)| (*number, name))
+            .collect();
+        let mut put = self.conn.prepare_cached(sql::CONVERSATION_PUT)?;
+        for ((tenant, id), summary) in &self.staged.conversations {
+            let Some(home) = names.get(tenant) else {
+                continue;
+            };
+            let last = summary.conversation.last.as_us();
+            let bytes = codec::write_conversation(&summary.conversation, home);
+            let (first, newest) = (summary.seq_first, summary.seq_last);
+            put.execute(params![tenant, id.as_str(), last, first, newest, bytes])?;
+        }
+        Ok(())
+    }
+
+    fn leave(&self, tenant: i64, mailbox: &MailboxId, message: MessageId) -> Result<(), Error> {
+        let (agent, mailbox) = key(mailbox);
+        let row = params![tenant, agent, mailbox, message.as_bytes()];
+        self.run(sql::INBOX_DELETE, row)
+    }
+
+    fn bury(
+        &mut self,
+        tenant: i64,
+        letter: &DeadLetter,
+        message: &Message,
+        encoded: &Encoded,
+    ) -> Result<(), Error> {
+        self.deliver(tenant, message, &[], encoded)?;
+        self.leave(tenant, &letter.mailbox, letter.id.message)?;
+        let row = params![
+            tenant,
+            letter.id.message.as_bytes(),
+            letter.id.receiver.as_str(),
+            letter.mailbox.key.as_str(),
+            letter.code,
+            letter.reason,
+            letter.attempts,
+            letter.buried.as_us(),
+        ];
+        self.run(sql::DEAD_LETTER_PUT, row)
+    }
+
+    fn timer_put(&self, tenant: i64, timer: &Timer) -> Result<(), Error> {
+        let (agent, mailbox) = key(&timer.mailbox);
+        let row = params![
+            tenant,
+            agent,
+            mailbox,
+            timer.name,
+            timer.due.as_us(),
+            timer.content.as_ref(),
+            timer.origin.as_ref().map(MessageId::as_bytes),
+        ];
+        self.run(sql::TIMER_PUT, row)
+    }
+
+    fn agent_put(&self, tenant: i64, record: &AgentRecord) -> Result<(), Error> {
+        let (manifest, native) = rows::write_manifest(&record.manifest)?;
+        let row = params![
+            tenant,
+            record.agent.as_str(),
+            manifest,
+            native,
+            record.digest.as_ref().map(|digest| digest.0),
+            record.phase.as_str(),
+            record.created.as_us(),
+            record.updated.as_us(),
+        ];
+        self.run(sql::AGENT_PUT, row)
+    }
+
+    fn artifact_put(&self, tenant: i64, digest: &[u8; 32], bytes: &Bytes) -> Result<(), Error> {
+        self.run(sql::ARTIFACT_PUT, params![tenant, digest, bytes.as_ref()])
+    }
+}
+
+/// A number of the `meta` table; zero where it was never written.
+pub(super) fn meta(conn: &Connection, key: &str) -> Result<i64, Error> {
+    let mut get = conn.prepare_cached(sql::META_GET)?;
+    let found = get.query_row([key], |row| row.get(0)).optional()?;
+    Ok(found.unwrap_or(0))
+}
+
+pub(super) fn put_meta(conn: &Connection, key: &str, value: i64) -> Result<(), Error> {
+    conn.prepare_cached(sql::META_PUT)?
+        .execute(params![key, value])?;
+    Ok(())
+}

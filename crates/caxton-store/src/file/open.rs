@@ -1,0 +1,142 @@
+//! Opens one database file: checks that it is ours and whole, sets it up, migrates it.
+
+use crate::error::{Error, io};
+use crate::migrate;
+use crate::options::{Options, SyncMode};
+use caxton_engine::port::StoreError;
+use rusqlite::limits::Limit;
+use rusqlite::{Connection, OpenFlags};
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+use std::time::Duration;
+
+/// Bytes of a page. One file never changes it.
+const PAGE_BYTES: u32 = 4096;
+/// Pages in the write-ahead log that make a commit carry them over into the database: 16 MiB. Each
+/// carrying-over costs two syncs and is paid by whoever commits then.
+const CHECKPOINT_PAGES: u32 = 4096;
+/// Bytes the log keeps on disk once it was carried over.
+const LOG_BYTES_KEPT: u32 = 64 << 20;
+/// Page cache of a writer and of a reader, in KiB.
+const WRITER_CACHE_KIB: i32 = 64 << 10;
+const READER_CACHE_KIB: i32 = 8 << 10;
+/// How long a connection waits for another one's lock: only a second process can hold it for long.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
+/// Prepared statements one connection keeps: more than there are.
+const STATEMENTS_MAX: usize = 128;
+
+/// The first bytes of every SQLite database.
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+
+/// Opens for writing; makes the file if it is not there.
+pub(crate) fn writer(path: &Path, options: &Options) -> Result<Connection, StoreError> {
+    if let Some(dir) = path.parent() {
+        std::fs::create_dir_all(dir).map_err(|error| io("make", dir, &error))?;
+    }
+    check_header(path)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    let set_up = || -> Result<Connection, Error> {
+        let conn = connect(path, flags, options)?;
+        conn.pragma_update(None, "page_size", PAGE_BYTES)?;
+        conn.pragma_update(None, "journal_mode", "wal")?;
+        let synchronous = match options.sync {
+            SyncMode::Always => "full",
+            SyncMode::Interval(_) => "normal",
+        };
+        conn.pragma_update(None, "synchronous", synchronous)?;
+        conn.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+        conn.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)?;
+        conn.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+        if let Some(bytes) = options.file_bytes_max {
+            let pages = bytes / u64::from(PAGE_BYTES);
+            conn.pragma_update(None, "max_page_count", i64::try_from(pages).unwrap_or(0))?;
+        }
+        let bytes = std::fs::metadata(path).map_or(0, |file| file.len());
+        if bytes <= options.check_at_open_bytes_max {
+            quick_check(&conn, path)?;
+        }
+        migrate::run(&conn, &path.display().to_string())?;
+        Ok(conn)
+    };
+    set_up().map_err(|error| error.of(path))
+}
+
+/// Opens for reading a file that a writer has set up.
+pub(crate) fn reader(path: &Path, options: &Options) -> Result<Connection, Error> {
+    let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, options)?;
+    conn.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
+    Ok(conn)
+}
+
+/// Opens as it is, without journal or cache of its own: a backup that is being written.
+pub(crate) fn plain(path: &Path, flags: OpenFlags, options: &Options) -> Result<Connection, Error> {
+    connect(path, flags, options)
+}
+
+/// Opens a file that nobody writes, and leaves no trace beside it.
+pub(crate) fn immutable(path: &Path) -> Result<Connection, Error> {
+    let mut uri = String::from("file:");
+    for byte in path.as_os_str().as_encoded_bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'-' | b'_') {
+            uri.push(char::from(*byte));
+        } else {
+            uri.push_str(&format!("%{byte:02x}"));
+        }
+    }
+    uri.push_str("?immutable=1");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    Ok(Connection::open_with_flags(uri, flags)?)
+}
+
+fn connect(path: &Path, flags: OpenFlags, options: &Options) -> Result<Connection, Error> {
+    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = match &options.vfs {
+        None => Connection::open_with_flags(path, flags)?,
+        Some(vfs) => Connection::open_with_flags_and_vfs(path, flags, vfs.as_str())?,
+    };
+    conn.busy_timeout(LOCK_WAIT)?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    let length = i32::try_from(options.value_bytes_max).unwrap_or(i32::MAX);
+    conn.set_limit(Limit::SQLITE_LIMIT_LENGTH, length)?;
+    conn.pragma_update(None, "temp_store", "memory")?;
+    // A schema made by somebody else must not run code, and damage is looked for in every cell read.
+    conn.pragma_update(None, "trusted_schema", false)?;
+    conn.pragma_update(None, "cell_size_check", true)?;
+    Ok(conn)
+}
+
+/// SQLite takes an empty file, and overwrites what it takes for one: so anything that is neither
+/// empty nor a database is refused before SQLite sees it.
+fn check_header(path: &Path) -> Result<(), StoreError> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(io("open", path, &error)),
+    };
+    let length = file
+        .metadata()
+        .map_err(|error| io("read", path, &error))?
+        .len();
+    if length == 0 {
+        return Ok(());
+    }
+    let mut found = [0_u8; 16];
+    let damaged = |text: &str| Err(StoreError::Damaged(format!("{}: {text}", path.display())));
+    match file.read_exact(&mut found) {
+        Ok(()) if found == *MAGIC => Ok(()),
+        Ok(()) => damaged("not an SQLite database"),
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => damaged("cut short"),
+        Err(error) => Err(io("read", path, &error)),
+    }
+}
+
+/// The structure of all pages, without comparing indices with tables.
+fn quick_check(conn: &Connection, path: &Path) -> Result<(), Error> {
+    let found: String = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if found == "ok" {
+        return Ok(());
+    }
+    let text = format!("{}: {found}", path.display());
+    Err(Error::Store(StoreError::Damaged(text)))
+}

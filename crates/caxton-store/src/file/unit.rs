@@ -1,0 +1,66 @@
+//! A unit made ready for the writer: what costs time and needs no database, the encoding of bodies,
+//! is done by whoever commits, not by the one thread that writes.
+
+use crate::codec;
+use crate::file::tail::Terms;
+use caxton_core::MailboxId;
+use caxton_engine::port::StoreError;
+use caxton_engine::port::store::{Op, Unit};
+
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) unit: Unit,
+    /// One per operation that writes a message, in order.
+    pub(crate) bodies: Vec<Encoded>,
+    /// What the unit counts as against the queue's bound.
+    pub(crate) bytes: usize,
+}
+
+#[derive(Debug)]
+pub(crate) struct Encoded {
+    pub(crate) body: Vec<u8>,
+    pub(crate) terms: Terms,
+}
+
+/// What a row costs besides its content: keys, and the queue's own bookkeeping.
+const OP_BYTES: usize = 128;
+
+impl Prepared {
+    pub(crate) fn new(unit: Unit) -> Result<Self, StoreError> {
+        unit.check()?;
+        let mut bodies = Vec::new();
+        let mut bytes = 0;
+        for op in &unit.ops {
+            let none: &[MailboxId] = &[];
+            let (message, mailboxes) = match op {
+                Op::Deliver { message, mailboxes } => (message, mailboxes.as_slice()),
+                Op::Bury { message, .. } => (message, none),
+                Op::CallBegin { request, .. } => (request, none),
+                Op::CallEnd { answer, .. } => (answer, none),
+                other => {
+                    bytes += OP_BYTES + content_bytes(other);
+                    continue;
+                }
+            };
+            let body = codec::write_body(message, mailboxes)
+                .map_err(|error| StoreError::Failed(format!("message {}: {error}", message.id)))?;
+            bytes += OP_BYTES + body.len();
+            let terms = Terms::of(message);
+            bodies.push(Encoded { body, terms });
+        }
+        Ok(Self {
+            unit,
+            bodies,
+            bytes,
+        })
+    }
+}
+
+fn content_bytes(op: &Op) -> usize {
+    match op {
+        Op::StatePut { key, value, .. } => key.len() + value.len(),
+        Op::TimerPut(timer) => timer.content.len(),
+        Op::ArtifactPut { bytes, .. } => bytes.len(),
+        _ => 0,
+    }
+}

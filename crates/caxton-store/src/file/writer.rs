@@ -1,0 +1,384 @@
+//! The thread that writes one file. It takes the units that wait, does them in one transaction, and
+//! answers them all once that is on the disk: one sync for everybody.
+//!
+//! A unit that fails for its own reason must not fail its neighbours. Checking that with a savepoint
+//! each would cost every unit; instead the group is tried plainly, and only where something failed
+//! it is done again, unit by unit, with savepoints.
+
+use crate::error::Error;
+use crate::file::group::{Group, Known, Staged, meta, put_meta};
+use crate::file::queue::{Queue, Taken};
+use crate::file::tail::{Tail, Terms};
+use crate::file::unit::Prepared;
+use crate::file::{Job, Reply, Shared, Task, open};
+use crate::options::{Options, SyncMode};
+use crate::{codec, rows, sql};
+use caxton_core::TenantId;
+use caxton_engine::port::StoreError;
+use caxton_engine::port::store::Committed;
+use rusqlite::{Connection, TransactionBehavior, params};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// The writer's state while its file is open.
+pub(crate) struct Writer<'a> {
+    pub(crate) conn: Connection,
+    pub(super) known: Known,
+    pub(crate) shared: &'a Shared,
+    pub(crate) options: &'a Options,
+    /// Commits that the disk may not have yet.
+    unsynced: bool,
+}
+
+/// One group's units with those who wait for them.
+type Units = Vec<(Prepared, Reply<Committed>)>;
+type Results = Vec<Result<Committed, StoreError>>;
+
+/// Runs until the queue is closed and empty.
+pub(super) fn run(shared: &Arc<Shared>, queue: &Queue<Job>, options: &Options) {
+    let mut writer: Option<Writer<'_>> = None;
+    let interval = match options.sync {
+        SyncMode::Always => None,
+        SyncMode::Interval(interval) => Some(interval),
+    };
+    let mut due = interval.map(|interval| std::time::Instant::now() + interval);
+    loop {
+        let unsynced = writer.as_ref().is_some_and(|writer| writer.unsynced);
+        let left = |at: std::time::Instant| at.saturating_duration_since(std::time::Instant::now());
+        let wait = due.filter(|_| unsynced).map(left);
+        let jobs = match queue.take(options.group_units_max, wait) {
+            Taken::Items(jobs) => jobs,
+            Taken::Nothing => Vec::new(),
+            Taken::Closed => break,
+        };
+        serve(&mut writer, jobs, shared, options);
+        if let (Some(at), Some(writer)) = (due, &mut writer)
+            && left(at) == Duration::ZERO
+        {
+            writer.sync();
+            due = interval.map(|interval| std::time::Instant::now() + interval);
+        }
+    }
+    if let Some(mut writer) = writer {
+        writer.sync();
+    }
+}
+
+/// Does the jobs in order; neighbouring units become one group.
+fn serve<'a>(
+    writer: &mut Option<Writer<'a>>,
+    jobs: Vec<Job>,
+    shared: &'a Shared,
+    options: &'a Options,
+) {
+    let mut units = Units::new();
+    for job in jobs {
+        match job {
+            Job::Commit(prepared, reply) => units.push((*prepared, reply)),
+            Job::Task(task) => {
+                commit(writer, std::mem::take(&mut units), shared, options);
+                run_task(writer, task, shared, options);
+            }
+        }
+    }
+    commit(writer, units, shared, options);
+}
+
+fn opened<'w, 'a>(
+    writer: &'w mut Option<Writer<'a>>,
+    shared: &'a Shared,
+    options: &'a Options,
+) -> Result<&'w mut Writer<'a>, StoreError> {
+    if writer.is_none() {
+        *writer = Some(Writer::open(shared, options)?);
+    }
+    writer
+        .as_mut()
+        .ok_or_else(|| StoreError::Failed("the file is closed".to_owned()))
+}
+
+fn run_task<'a>(
+    writer: &mut Option<Writer<'a>>,
+    task: Task,
+    shared: &'a Shared,
+    options: &'a Options,
+) {
+    let ready = opened(writer, shared, options);
+    if let Err(error) = &ready {
+        shared.failed(error);
+    }
+    if task(ready) {
+        *writer = None;
+    }
+}
+
+/// Commits the group and answers everybody. After a failure of the file the connection is given up:
+/// a fresh one recovers by itself when space or disk are back.
+fn commit<'a>(
+    writer: &mut Option<Writer<'a>>,
+    units: Units,
+    shared: &'a Shared,
+    options: &'a Options,
+) {
+    if units.is_empty() {
+        return;
+    }
+    let outcome = match opened(writer, shared, options) {
+        Ok(ready) => ready.commit(&units).map_err(|error| error.of(&shared.path)),
+        Err(error) => Err(error),
+    };
+    match outcome {
+        Ok(results) => {
+            for ((_, reply), result) in units.into_iter().zip(results) {
+                reply.send(result).ok();
+            }
+        }
+        Err(error) => {
+            *writer = None;
+            shared.failed(&error);
+            for (_, reply) in units {
+                reply.send(Err(error.clone())).ok();
+            }
+        }
+    }
+}
+
+impl<'a> Writer<'a> {
+    fn open(shared: &'a Shared, options: &'a Options) -> Result<Self, StoreError> {
+        let conn = open::writer(&shared.path, options)?;
+        let mut writer = Self {
+            conn,
+            known: Known::default(),
+            shared,
+            options,
+            unsynced: false,
+        };
+        writer.load().map_err(|error| error.of(&shared.path))?;
+        shared.ready.store(true, Ordering::Release);
+        Ok(writer)
+    }
+
+    /// Reads what the writer keeps in memory.
+    fn load(&mut self) -> Result<(), Error> {
+        let mut dedicated = Vec::new();
+        let mut list = self.conn.prepare(sql::TENANT_LIST)?;
+        let mut found = list.query([])?;
+        while let Some(row) = found.next()? {
+            let (number, name, apart): (i64, String, bool) =
+                (row.get(0)?, row.get(1)?, row.get(2)?);
+            let id = rows::tenant_id(&name)?;
+            if apart {
+                dedicated.push(id.clone());
+            }
+            self.known.tenants.insert(id, number);
+        }
+        let newest: i64 = self
+            .conn
+            .query_row(sql::SYSTEM_SEQUENCE, [], |row| row.get(0))?;
+        let sealed = meta(&self.conn, "sealed")?;
+        self.known.seq = newest.max(sealed);
+        let tail = self.read_tail(sealed)?;
+        *self.shared.tail.write() = tail;
+        *self.shared.tenants.write() = self.known.tenants.clone();
+        *self.shared.dedicated.write() = dedicated.into_iter().collect();
+        Ok(())
+    }
+
+    /// The tail as it was before the crash.
+    fn read_tail(&self, sealed: i64) -> Result<Tail, Error> {
+        let names: HashMap<i64, &TenantId> = self
+            .known
+            .tenants
+            .iter()
+            .map(|(name, number)| (*number, name))
+            .collect();
+        let mut tail = Tail::new(sealed.saturating_add(1));
+        let mut statement = self.conn.prepare(sql::SYSTEM_TAIL)?;
+        let mut found = statement.query([sealed])?;
+        while let Some(row) = found.next()? {
+            let (tenant, seq): (i64, i64) = (row.get(0)?, row.get(1)?);
+            let name = names
+                .get(&tenant)
+                .ok_or(codec::Malformed("a message of no tenant"))?;
+            let body = codec::read_body(rows::blob(row, 2)?, name)?;
+            tail.add(tenant, seq, &Terms::of(&body.message));
+        }
+        Ok(tail)
+    }
+
+    /// One transaction for all; an error is of the file and so of everybody.
+    fn commit(&mut self, units: &Units) -> Result<Results, Error> {
+        match self.attempt(units, false) {
+            Ok(results) => Ok(results),
+            Err(error) if error.is_of_the_unit() => self.attempt(units, true),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn attempt(&mut self, units: &Units, careful: bool) -> Result<Results, Error> {
+        let tx = rusqlite::Transaction::new_unchecked(&self.conn, TransactionBehavior::Immediate)?;
+        let mut group = Group {
+            conn: &tx,
+            known: &self.known,
+            staged: self.known.stage(),
+            epoch: epoch(&tx, self.shared)?,
+        };
+        let mut results = Results::new();
+        for (prepared, _) in units {
+            let result = if careful {
+                apply_alone(&mut group, prepared)
+            } else {
+                group.apply(prepared)
+            };
+            results.push(match result {
+                Ok(done) => Ok(done),
+                Err(Error::Store(StoreError::Fenced)) => Err(StoreError::Fenced),
+                Err(error) if careful && error.is_of_the_unit() => {
+                    Err(StoreError::Failed(error.to_string()))
+                }
+                Err(error) => return Err(error),
+            });
+        }
+        group.write_conversations()?;
+        let staged = group.staged;
+        let seals = seal(&tx, &self.shared.tail.read(), self.known.seq)?;
+        tx.commit()?;
+        self.committed(staged, seals, units.len());
+        Ok(results)
+    }
+
+    /// Makes known what is durable, before anybody is answered: who was answered reads it.
+    fn committed(&mut self, staged: Staged, sealed: bool, units: usize) {
+        let mut tail = self.shared.tail.write();
+        if sealed {
+            tail.sealed(self.known.seq.saturating_add(1));
+        }
+        for (tenant, seq, terms) in &staged.messages {
+            tail.add(*tenant, *seq, terms);
+        }
+        drop(tail);
+        if !staged.tenants.is_empty() {
+            let news = staged.tenants.clone();
+            self.shared.tenants.write().extend(news);
+        }
+        self.known.keep(staged);
+        self.shared.wrote(units);
+        match self.options.sync {
+            SyncMode::Always => self.shared.synced(),
+            SyncMode::Interval(_) => self.unsynced = true,
+        }
+    }
+
+    /// A change of the system's own, in a transaction of its own.
+    pub(crate) fn change<T>(
+        &mut self,
+        change: impl FnOnce(&Connection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let tx = rusqlite::Transaction::new_unchecked(&self.conn, TransactionBehavior::Immediate)?;
+        let value = change(&tx)?;
+        tx.commit()?;
+        self.shared.wrote(0);
+        match self.options.sync {
+            SyncMode::Always => self.shared.synced(),
+            SyncMode::Interval(_) => self.unsynced = true,
+        }
+        Ok(value)
+    }
+
+    /// Raises the epoch and returns it.
+    pub(crate) fn begin_epoch(&mut self) -> Result<u64, Error> {
+        let epoch = self.change(|conn| {
+            let next = meta(conn, "epoch")?.saturating_add(1);
+            put_meta(conn, "epoch", next)?;
+            Ok(next)
+        })?;
+        let epoch = u64::try_from(epoch).unwrap_or(0);
+        self.shared.epoch_floor.fetch_max(epoch, Ordering::SeqCst);
+        Ok(epoch)
+    }
+
+    /// The number that stands for a tenant with data in this file.
+    pub(crate) fn tenant_number(&self, tenant: &TenantId) -> Option<i64> {
+        self.known.tenants.get(tenant).copied()
+    }
+
+    /// Gives a tenant that has no data here a file of its own.
+    pub(crate) fn dedicate(&mut self, tenant: &TenantId) -> Result<(), Error> {
+        if self.shared.dedicated.read().contains(tenant) {
+            return Ok(());
+        }
+        if self.known.tenants.contains_key(tenant) {
+            let text = format!("tenant {tenant} has data in the shared file already");
+            return Err(Error::Store(StoreError::Failed(text)));
+        }
+        let number = i64::try_from(self.known.tenants.len() + 1).unwrap_or(i64::MAX);
+        self.change(|conn| {
+            conn.execute(sql::TENANT_ADD, params![number, tenant.as_str(), 1])?;
+            Ok(())
+        })?;
+        self.known.tenants.insert(tenant.clone(), number);
+        self.shared.tenants.write().insert(tenant.clone(), number);
+        self.shared.dedicated.write().insert(tenant.clone());
+        Ok(())
+    }
+
+    /// With `interval`: brings to the disk what the operating system has.
+    fn sync(&mut self) {
+        if !self.unsynced {
+            return;
+        }
+        let log = self.shared.log_path();
+        match std::fs::File::open(&log).and_then(|file| file.sync_data()) {
+            Ok(()) => {
+                self.unsynced = false;
+                self.shared.synced();
+            }
+            Err(error) => self.shared.failed(&crate::error::io("sync", &log, &error)),
+        }
+    }
+}
+
+/// The database's epoch, raised to what this process has begun: a dedicated file may have been closed
+/// when the server took over.
+fn epoch(conn: &Connection, shared: &Shared) -> Result<u64, Error> {
+    let kept = u64::try_from(meta(conn, "epoch")?).unwrap_or(0);
+    let floor = shared.epoch_floor.load(Ordering::SeqCst);
+    if kept < floor {
+        put_meta(conn, "epoch", i64::try_from(floor).unwrap_or(i64::MAX))?;
+    }
+    Ok(kept.max(floor))
+}
+
+fn apply_alone(group: &mut Group<'_>, prepared: &Prepared) -> Result<Committed, Error> {
+    let before = group.staged.clone();
+    group.conn.execute_batch("SAVEPOINT unit")?;
+    let result = group.apply(prepared);
+    if result.is_err() {
+        group.conn.execute_batch("ROLLBACK TO unit")?;
+        group.staged = before;
+    }
+    group.conn.execute_batch("RELEASE unit")?;
+    result
+}
+
+/// Writes the tail as rows once it is full; says whether it did.
+fn seal(conn: &Connection, tail: &Tail, newest: i64) -> Result<bool, Error> {
+    if !tail.is_full() {
+        return Ok(false);
+    }
+    let mut put = conn.prepare_cached(sql::SEGMENT_PUT)?;
+    for segment in tail.seal() {
+        put.execute(params![
+            segment.tenant,
+            segment.seq_first,
+            segment.seq_last,
+            segment.traces,
+            segment.conversations,
+            segment.agents,
+        ])?;
+    }
+    put_meta(conn, "sealed", newest)?;
+    Ok(true)
+}

@@ -1,0 +1,61 @@
+//! The full check of a file: its structure, its indices, and every row that has an inner form.
+
+use super::{blob, plain, tenant_id};
+use crate::codec;
+use crate::error::Error;
+use crate::file::Shared;
+use crate::rows::Ask;
+use crate::sql;
+use caxton_engine::port::StoreError;
+use rusqlite::Connection;
+
+/// Reads everything. The error names what is damaged.
+pub(crate) fn verify(conn: &Connection, shared: &Shared) -> Result<(), Error> {
+    let file = shared.path.display();
+    let found: String = conn.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+    if found != "ok" {
+        return Err(Error::Store(StoreError::Damaged(format!(
+            "{file}: {found}"
+        ))));
+    }
+    let mut list = conn.prepare(sql::TENANT_LIST)?;
+    let mut rows = list.query([])?;
+    while let Some(row) = rows.next()? {
+        let (tenant, name): (i64, String) = (row.get(0)?, row.get(1)?);
+        let home = tenant_id(&name)?;
+        let ask = Ask {
+            conn,
+            shared,
+            tenant,
+            home: &home,
+        };
+        verify_tenant(&ask)?;
+    }
+    Ok(())
+}
+
+fn verify_tenant(ask: &Ask<'_>) -> Result<(), Error> {
+    plain::agents(ask)?;
+    plain::timers(ask)?;
+    plain::calls_open(ask)?;
+    plain::mailboxes(ask, None)?;
+    let mut after: Option<_> = None;
+    loop {
+        let rows = plain::conversations(ask, after.as_ref(), 1_000)?;
+        let Some((position, _)) = rows.last() else {
+            break;
+        };
+        after = Some(position.clone());
+    }
+    let mut list = ask.conn.prepare(sql::MESSAGE_ALL)?;
+    let mut rows = list.query([ask.tenant])?;
+    while let Some(row) = rows.next()? {
+        codec::read_body(blob(row, 0)?, ask.home)?;
+    }
+    let mut list = ask.conn.prepare(sql::CALL_ALL)?;
+    let mut rows = list.query([ask.tenant])?;
+    while let Some(row) = rows.next()? {
+        codec::read_body(blob(row, 1)?, ask.home)?;
+    }
+    Ok(())
+}

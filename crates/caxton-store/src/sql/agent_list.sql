@@ -1,0 +1,3 @@
+SELECT name, manifest, native, digest, phase, created, updated FROM agent
+WHERE tenant = :tenant
+ORDER BY name;

@@ -1,0 +1,2 @@
+DELETE FROM agent
+WHERE tenant = :tenant AND name = :name;

@@ -1,0 +1,2 @@
+SELECT bytes FROM artifact
+WHERE tenant = :tenant AND digest = :digest;

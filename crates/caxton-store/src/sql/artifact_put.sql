@@ -1,0 +1,3 @@
+INSERT INTO artifact (tenant, digest, bytes)
+VALUES (:tenant, :digest, :bytes)
+ON CONFLICT (tenant, digest) DO NOTHING;

@@ -1,0 +1,2 @@
+SELECT message, request, answer FROM call
+WHERE tenant = :tenant;

@@ -1,0 +1,3 @@
+SELECT request, answer FROM call
+WHERE tenant = :tenant AND agent = :agent AND mailbox = :mailbox AND message = :message
+  AND number = :number;

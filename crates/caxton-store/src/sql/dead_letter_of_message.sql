@@ -1,0 +1,3 @@
+SELECT message, receiver, mailbox, code, reason, attempts, buried FROM dead_letter
+WHERE tenant = :tenant AND message = :message
+ORDER BY receiver;

@@ -1,0 +1,3 @@
+SELECT body FROM message
+WHERE tenant = :tenant
+ORDER BY id;

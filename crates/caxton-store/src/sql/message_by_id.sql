@@ -1,0 +1,2 @@
+SELECT seq, body FROM message
+WHERE tenant = :tenant AND id = :id;

@@ -1,0 +1,2 @@
+SELECT body FROM message
+WHERE tenant = :tenant AND seq = :seq;

@@ -1,0 +1,2 @@
+DELETE FROM message
+WHERE tenant = :tenant AND seq = :seq;

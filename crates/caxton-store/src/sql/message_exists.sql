@@ -1,0 +1,2 @@
+SELECT 1 FROM message
+WHERE tenant = :tenant AND seq = :seq;

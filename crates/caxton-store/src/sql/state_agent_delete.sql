@@ -1,0 +1,2 @@
+DELETE FROM state
+WHERE tenant = :tenant AND agent = :agent;

@@ -1,0 +1,1 @@
+INSERT INTO tenant (tenant, name, dedicated) VALUES (:tenant, :name, :dedicated);

@@ -1,0 +1,1 @@
+SELECT tenant, name, dedicated FROM tenant ORDER BY name;
