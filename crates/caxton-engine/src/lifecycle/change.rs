@@ -109,7 +109,11 @@ impl Shared {
         }
         entry.step(Step::Finish)?;
         self.let_workers_go(entry);
-        self.wait_quiet(entry).await;
+        if !self.wait_quiet(entry).await {
+            tracing::warn!(agent = %entry.id(), "a handler was cut off; its message waits");
+            entry.cut();
+            self.wait_quiet(entry).await;
+        }
         let error = Error::new(
             Code::ReceiverStopped,
             format!("agent {} was stopped", entry.id()),
@@ -185,22 +189,19 @@ impl Shared {
         }
     }
 
-    /// Waits until no message is being handled, `stop_wait` at most.
-    async fn wait_quiet(&self, entry: &AgentEntry) {
+    /// Waits until no message is being handled, `stop_wait` at most; says whether it came to that.
+    async fn wait_quiet(&self, entry: &AgentEntry) -> bool {
         let clock = &self.services.clock;
         let mut late = clock.sleep_until(clock.now().plus(self.options.stop_wait));
         loop {
             let mut settled = std::pin::pin!(entry.settled.notified());
             settled.as_mut().enable();
             if entry.is_quiet() {
-                return;
+                return true;
             }
             tokio::select! {
                 () = settled => {}
-                () = &mut late => {
-                    tracing::warn!(agent = %entry.id(), "still handling a message");
-                    return;
-                }
+                () = &mut late => return false,
             }
         }
     }

@@ -5,6 +5,7 @@ pub mod behavior;
 pub mod clock;
 pub mod entropy;
 pub mod memory;
+pub mod native;
 pub mod page;
 pub mod store;
 
@@ -12,6 +13,7 @@ pub use behavior::{Artifact, Behavior, Fault, Program, Runtime};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use entropy::{Entropy, SeededEntropy, SystemEntropy};
 pub use memory::{MemoryDisk, MemoryStore};
+pub use native::{NativeProgram, NativeRuntime};
 pub use store::{Store, StoreError};
 
 use futures::future::BoxFuture;

@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use tokio::sync::{Notify, OnceCell};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// One version of an agent, as deployed.
 #[derive(Debug)]
@@ -61,6 +62,7 @@ pub struct AgentEntry {
     pub(crate) settled: Notify,
     /// Held by whoever deploys, starts, stops or removes this agent.
     pub(crate) changing: tokio::sync::Mutex<()>,
+    cut: Mutex<CancellationToken>,
 }
 
 impl AgentEntry {
@@ -80,6 +82,7 @@ impl AgentEntry {
             last_fault: Mutex::new(None),
             settled: Notify::new(),
             changing: tokio::sync::Mutex::new(()),
+            cut: Mutex::new(CancellationToken::new()),
         }
     }
 
@@ -124,6 +127,16 @@ impl AgentEntry {
             .store(u8::try_from(index).unwrap_or(0), Ordering::Release);
         *slot = Some(next);
         outcome
+    }
+
+    /// Completes when handlers that run now are not waited for any longer.
+    pub(crate) fn cut_off(&self) -> WaitForCancellationFutureOwned {
+        self.cut.lock().clone().cancelled_owned()
+    }
+
+    /// Ends the handlers that run now; later ones are not touched.
+    pub(crate) fn cut(&self) {
+        std::mem::take(&mut *self.cut.lock()).cancel();
     }
 
     /// Whether its workers may handle messages.

@@ -102,7 +102,13 @@ impl Worker {
 
     async fn handle_batch(&mut self) {
         let deployed = self.entry.deployed();
-        if let Err(fault) = self.activate(&deployed).await {
+        let (entry, shared) = (Arc::clone(&self.entry), Arc::clone(&self.shared));
+        let activated = tokio::select! {
+            activated = self.activate(&deployed) => activated,
+            () = entry.cut_off() => return self.put_back([]),
+            () = shared.tasks.stopped() => return self.put_back([]),
+        };
+        if let Err(fault) = activated {
             let Some(item) = self.batch.pop_front() else {
                 return;
             };
@@ -135,6 +141,14 @@ impl Worker {
                     return;
                 }
                 Handled::CommitFailed => return self.put_back([item]),
+                // The agent or the server stops and does not wait for this handler. What it did is
+                // dropped with its instance; the message waits for the next start.
+                Handled::CutOff => {
+                    return self.put_back([Item {
+                        replay: true,
+                        ..item
+                    }]);
+                }
             }
             if !self.entry.may_work() || !Arc::ptr_eq(&self.entry.deployed(), &deployed) {
                 break;
@@ -165,7 +179,12 @@ impl Worker {
                     if !plan.is_empty() && !self.settle(plan, done).await {
                         return Handled::CommitFailed;
                     }
-                    handling.await
+                    tokio::select! {
+                        biased;
+                        outcome = handling => outcome,
+                        () = self.entry.cut_off() => return Handled::CutOff,
+                        () = self.shared.tasks.stopped() => return Handled::CutOff,
+                    }
                 }
             }
         };
@@ -407,6 +426,7 @@ enum Handled {
     Done(Effects),
     Failed(Fault),
     CommitFailed,
+    CutOff,
 }
 
 impl Shared {
