@@ -376,7 +376,7 @@ async fn a_commit_that_fails_after_handling_is_done_again_from_the_store() {
     *broken.lock() = Some(Arc::clone(&world));
     world.deploy("count", "count").await;
     world.send(request("count", "x")).await.unwrap();
-    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    world.pass(std::time::Duration::from_millis(200)).await;
     world.break_store(false);
     world.settle().await;
     assert_eq!(

@@ -166,7 +166,7 @@ async fn idle_instances_leave_memory_and_come_back() {
     world.ask(request("idle", "x")).await.unwrap();
     world.ask(request("resident", "x")).await.unwrap();
     assert_eq!(world.app.status().await.unwrap().mailboxes_live, 2);
-    tokio::time::sleep(Duration::from_secs(30)).await;
+    world.pass(Duration::from_secs(30)).await;
     assert_eq!(
         world.app.status().await.unwrap().mailboxes_live,
         1,

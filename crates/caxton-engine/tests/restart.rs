@@ -115,13 +115,13 @@ async fn a_timer_fires_once_although_the_server_was_down() {
     world.send(request("clock", "set")).await.unwrap();
     world.settle().await;
     world.crash().await;
-    tokio::time::sleep(Duration::from_secs(59)).await;
+    world.pass(Duration::from_secs(59)).await;
     assert!(fired.lock().is_empty());
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    world.pass(Duration::from_secs(2)).await;
     let expected = (Some("tick".to_owned()), Some("caxton.timer".to_owned()));
     assert_eq!(*fired.lock(), [expected.clone()]);
     world.crash().await;
-    tokio::time::sleep(Duration::from_secs(120)).await;
+    world.pass(Duration::from_secs(120)).await;
     assert_eq!(*fired.lock(), [expected]);
 }
 

@@ -15,7 +15,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("sqlx*", &[]),
     ("tokio-postgres", &["caxton-store"]),
     ("deadpool-postgres", &["caxton-store"]),
-    ("axum*", &["caxton-gateway"]),
+    // api: the generated REST mapping is an axum router over a trait, beside the types it maps.
+    ("axum*", &["caxton-gateway", "caxton-api"]),
     ("tower-http", &["caxton-gateway"]),
     ("async-graphql*", &["caxton-gateway"]),
     ("clap*", &["caxton"]),

@@ -66,10 +66,11 @@ impl Watch {
 
 impl App {
     /// Sends a message for the caller. It is accepted by all receivers or by none; for durable
-    /// receivers it is journalled when this returns. With `wait` it returns with the answer.
+    /// receivers it is journalled when this returns. With `wait` it returns with the answer, or
+    /// without where none came in time.
     ///
     /// Errors: `CX-1010` malformed, `CX-3001` unknown receiver, `CX-3002` not running, `CX-3003` full
-    /// mailbox (with a time to wait), `CX-1020` too large, `CX-3006` no answer in time, `CX-500x`.
+    /// mailbox (with a time to wait), `CX-1020` too large, `CX-500x`.
     pub async fn message_send(
         &self,
         ctx: &OpCtx,
@@ -93,11 +94,13 @@ impl App {
             ));
         };
         let deadline = self.shared.services.clock.now().plus(wait);
-        let reply = self.shared.ask(&who, message, None, deadline).await?;
-        Ok(Sent {
-            id,
-            reply: Some(reply),
-        })
+        // Accepted without an answer in time: the id is what the caller can go on with.
+        let reply = match self.shared.ask(&who, message, None, deadline).await {
+            Ok(reply) => Some(reply),
+            Err(error) if error.code == Code::CallTimeout => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Sent { id, reply })
     }
 
     /// The door's stamp: sender, id and trace are the server's to say.

@@ -59,6 +59,11 @@ impl App {
         })
     }
 
+    /// How the store is, and nothing else: what a probe asks, however many agents there are.
+    pub async fn store_status(&self) -> Result<StoreStatus, Error> {
+        Ok(self.shared.services.store.status().await?)
+    }
+
     /// Copies the whole store into a new folder, while everything goes on.
     pub async fn backup_create(&self, ctx: &OpCtx, into: &Path) -> Result<BackupInfo, Error> {
         ctx.authorize(Permission::ServerWrite)?;

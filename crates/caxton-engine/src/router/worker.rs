@@ -121,6 +121,8 @@ impl Worker {
         let mut done: Vec<Item> = Vec::with_capacity(self.batch.len());
         let mut plan = Plan::default();
         while let Some(item) = self.batch.pop_front() {
+            // Handlers that never wait must not keep a thread from the others.
+            tokio::task::consume_budget().await;
             let outcome = self.handle(&item, &mut plan, &mut done).await;
             match outcome {
                 Handled::Done(effects) => {

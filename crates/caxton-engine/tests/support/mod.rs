@@ -130,6 +130,11 @@ impl World {
         Ok(sent.reply.unwrap())
     }
 
+    /// Lets (paused) time pass.
+    pub async fn pass(&self, time: Duration) {
+        self.clock.sleep_until(self.clock.now().plus(time)).await;
+    }
+
     /// Waits (in paused time) until no agent has anything to do.
     pub async fn settle(&self) {
         for _ in 0..100_000 {
