@@ -8,6 +8,8 @@
 
 mod abi;
 mod bindings;
+mod cache;
+pub mod compile;
 mod engine;
 mod fault;
 mod guest;
@@ -21,5 +23,6 @@ mod runtime;
 pub mod validate;
 mod wasi;
 
+pub use cache::load_or_create_cache_key;
 pub use options::{Compiler, FUEL_YIELD, Options};
 pub use runtime::WasmRuntime;

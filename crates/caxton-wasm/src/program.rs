@@ -7,6 +7,7 @@ use crate::fault;
 use crate::guest::Guest;
 use crate::instance::WasmBehavior;
 use crate::meter::Busy;
+use crate::validate::Shape;
 use crate::wasi;
 use caxton_core::AgentId;
 use caxton_core::error::{Code as ErrorCode, Error};
@@ -31,11 +32,16 @@ pub(crate) struct Code {
     pre: InstancePre<Guest>,
     exports: GuestIndices,
     imports_wasi: bool,
+    pub(crate) shape: Shape,
 }
 
 impl Code {
     /// Links what is compiled. Everything about its types is known after this.
-    pub(crate) fn link(linker: &Linker<Guest>, component: &Component) -> Result<Self, Error> {
+    pub(crate) fn link(
+        linker: &Linker<Guest>,
+        component: &Component,
+        shape: Shape,
+    ) -> Result<Self, Error> {
         abi::check(component)?;
         let pre = linker.instantiate_pre(component).map_err(|error| {
             Error::new(
@@ -54,6 +60,7 @@ impl Code {
             pre,
             exports,
             imports_wasi,
+            shape,
         })
     }
 

@@ -194,3 +194,77 @@ pub fn code(result: Result<Agent, Error>) -> (Code, String) {
         Err(error) => (error.code, error.detail),
     }
 }
+
+/// A component of the agent's world made of text: `fields` are a core module's fields besides the
+/// memory and the allocator; `init` and `handle` are bodies of functions. `handle` gets the address
+/// of its message in `$message`. Both answer `ok` when their body falls through.
+pub fn agent(fields: &str, init: &str, handle: &str) -> Vec<u8> {
+    agent_importing("", "", fields, init, handle)
+}
+
+/// The same with imports: `imports` are the component's, `instantiate` the arguments that give them to
+/// the module.
+pub fn agent_importing(
+    imports: &str,
+    instantiate: &str,
+    fields: &str,
+    init: &str,
+    handle: &str,
+) -> Vec<u8> {
+    let agent_id = r#"(record (field "name" string) (field "addresses" (list string))
+        (field "resolvers" (list string)))"#;
+    let acts = Performative::ALL.map(|act| format!("\"{act}\"")).join(" ");
+    let text = format!(
+        r#"(component
+  {imports}
+  (core module $m
+    {fields}
+    (memory (export "memory") 1)
+    (global $top (mut i32) (i32.const 4096))
+    (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+      (local $at i32)
+      (local.set $at (i32.and (i32.add (global.get $top) (i32.const 15)) (i32.const -16)))
+      (global.set $top (i32.add (local.get $at) (local.get 3)))
+      (local.get $at))
+    (func (export "init") (result i32) {init} (i32.store8 (i32.const 64) (i32.const 0)) (i32.const 64))
+    (func (export "handle") (param $message i32) (result i32) {handle}
+      (global.set $top (i32.const 4096))
+      (i32.store8 (i32.const 64) (i32.const 0)) (i32.const 64)))
+  (core instance $i (instantiate $m {instantiate}))
+  (type $agent-id' {agent_id})
+  (type $user-parameter' (record (field "name" string) (field "value" string)))
+  (type $performative' (enum {acts}))
+  (import "caxton:agent/types@1.0.0" (instance $types
+    (type $agent-id {agent_id})
+    (export "agent-id" (type $agent-id-e (eq $agent-id)))
+    (type $user-parameter (record (field "name" string) (field "value" string)))
+    (export "user-parameter" (type $user-parameter-e (eq $user-parameter)))
+    (type $performative (enum {acts}))
+    (export "performative" (type $performative-e (eq $performative)))
+    (type $message (record
+      (field "performative" $performative-e)
+      (field "sender" (option $agent-id-e))
+      (field "receivers" (list $agent-id-e))
+      (field "reply-to" (list $agent-id-e))
+      (field "content" (list u8))
+      (field "language" (option string))
+      (field "encoding" (option string))
+      (field "ontology" (option string))
+      (field "protocol" (option string))
+      (field "conversation-id" (option string))
+      (field "reply-with" (option string))
+      (field "in-reply-to" (option string))
+      (field "reply-by-us" (option s64))
+      (field "user-parameters" (list $user-parameter-e))))
+    (export "message" (type (eq $message)))))
+  (alias export $types "message" (type $message))
+  (func $init (result (result (error string)))
+    (canon lift (core func $i "init") (memory (core memory $i "memory")) (realloc (core func $i "cabi_realloc"))))
+  (func $handle (param "message" $message) (result (result (error string)))
+    (canon lift (core func $i "handle") (memory (core memory $i "memory")) (realloc (core func $i "cabi_realloc"))))
+  (instance (export "caxton:agent/behavior@1.0.0")
+    (export "init" (func $init))
+    (export "handle" (func $handle))))"#
+    );
+    wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}\n{}", &text[..200]))
+}
