@@ -386,3 +386,36 @@ async fn a_commit_that_fails_after_handling_is_done_again_from_the_store() {
     );
     broken.lock().take();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_hangs_up_during_the_commit_leaves_nothing_behind() {
+    let world = World::new(Cast::default().with("count", count)).await;
+    world.deploy("count", "count").await;
+    let context = ctx();
+    for _ in 0..20 {
+        let send = world
+            .app
+            .message_send(&context, request("count", "x"), None);
+        let mut send = std::pin::pin!(send);
+        // One poll begins the commit; then the client is gone.
+        let _ = futures::poll!(&mut send);
+    }
+    world.settle().await;
+    let recorded = world
+        .app
+        .message_list(&ctx(), &Default::default(), &PageRequest::first(1000))
+        .await
+        .unwrap()
+        .rows;
+    assert!(
+        recorded.iter().all(|row| row.open.is_empty()),
+        "what was recorded is handled"
+    );
+    let requests = recorded
+        .iter()
+        .filter(|row| row.message.acl.performative == Performative::Request)
+        .count();
+    let next = world.ask(request("count", "x")).await.unwrap();
+    assert_eq!(next.acl.text(), Some((requests + 1).to_string().as_str()));
+    assert!(requests > 0, "some got through");
+}

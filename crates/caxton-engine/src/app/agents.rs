@@ -77,7 +77,10 @@ impl App {
     ) -> Result<AgentView, Error> {
         let scope = ctx.authorize(Permission::AgentWrite)?;
         self.refuse_when_draining()?;
-        let entry = self.shared.deploy(&scope, package, start).await?;
+        let shared = Arc::clone(&self.shared);
+        let entry = self
+            .whole(async move { shared.deploy(&scope, package, start).await })
+            .await?;
         Ok(AgentView::from(&entry))
     }
 
@@ -91,7 +94,9 @@ impl App {
         let scope = ctx.authorize(Permission::AgentWrite)?;
         self.refuse_when_draining()?;
         let entry = self.entry(&AgentId::new(scope.tenant().clone(), name.clone()))?;
-        self.shared.update(&scope, &entry, package).await?;
+        let (shared, own) = (Arc::clone(&self.shared), Arc::clone(&entry));
+        self.whole(async move { shared.update(&scope, &own, package).await })
+            .await?;
         Ok(AgentView::from(&entry))
     }
 
@@ -121,28 +126,32 @@ impl App {
     /// Loaded or Stopped -> Running.
     pub async fn agent_start(&self, ctx: &OpCtx, name: &AgentName) -> Result<AgentView, Error> {
         let entry = self.agent_entry(ctx, name, Permission::AgentWrite)?;
-        self.shared.start(&entry).await?;
+        let (shared, own) = (Arc::clone(&self.shared), Arc::clone(&entry));
+        self.whole(async move { shared.start(&own).await }).await?;
         Ok(AgentView::from(&entry))
     }
 
     /// Stops once the message being handled is; durable messages wait for the next start.
     pub async fn agent_stop(&self, ctx: &OpCtx, name: &AgentName) -> Result<AgentView, Error> {
         let entry = self.agent_entry(ctx, name, Permission::AgentWrite)?;
-        self.shared.stop(&entry).await?;
+        let (shared, own) = (Arc::clone(&self.shared), Arc::clone(&entry));
+        self.whole(async move { shared.stop(&own).await }).await?;
         Ok(AgentView::from(&entry))
     }
 
     /// Takes no new messages, handles those it has, then stops. Returns at once.
     pub async fn agent_drain(&self, ctx: &OpCtx, name: &AgentName) -> Result<AgentView, Error> {
         let entry = self.agent_entry(ctx, name, Permission::AgentWrite)?;
-        self.shared.drain(&entry).await?;
+        let (shared, own) = (Arc::clone(&self.shared), Arc::clone(&entry));
+        self.whole(async move { shared.drain(&own).await }).await?;
         Ok(AgentView::from(&entry))
     }
 
     /// Removes the agent with its state and timers; unhandled messages become dead letters.
     pub async fn agent_remove(&self, ctx: &OpCtx, name: &AgentName) -> Result<(), Error> {
         let entry = self.agent_entry(ctx, name, Permission::AgentWrite)?;
-        self.shared.remove(&entry).await
+        let shared = Arc::clone(&self.shared);
+        self.whole(async move { shared.remove(&entry).await }).await
     }
 
     /// The newest lines of the agent's log, oldest first.

@@ -64,7 +64,7 @@ impl App {
         let mut plan = Plan::default();
         plan.send(&self.shared, &message, Origin::Door)?;
         plan.ops.push(Op::DeadLetterRemove { id: id.clone() });
-        plan.carry_out(&self.shared, scope.tenant()).await?;
+        plan.carry_out_whole(&self.shared, scope.tenant()).await?;
         Ok(message.id)
     }
 

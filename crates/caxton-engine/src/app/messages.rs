@@ -84,7 +84,7 @@ impl App {
         let Some(wait) = wait else {
             let mut plan = Plan::default();
             plan.send(&self.shared, &message, Origin::Door)?;
-            plan.carry_out(&self.shared, scope.tenant()).await?;
+            plan.carry_out_whole(&self.shared, scope.tenant()).await?;
             return Ok(Sent { id, reply: None });
         };
         let Some(who) = message.sender().cloned() else {

@@ -114,6 +114,20 @@ impl App {
         })
     }
 
+    /// Runs a change to its end even where the client that asked for it goes away meanwhile: one
+    /// that is committed must also take effect.
+    async fn whole<T: Send + 'static>(
+        &self,
+        change: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (done, outcome) = tokio::sync::oneshot::channel();
+        self.shared.tasks.spawn("change", async move {
+            let _ = done.send(change.await);
+        });
+        let lost = |_| Error::new(Code::Internal, "the change was lost; see the server's log");
+        outcome.await.map_err(lost)?
+    }
+
     fn refuse_when_draining(&self) -> Result<(), Error> {
         if self.is_draining() {
             return Err(Error::new(Code::Draining, "the server is shutting down")

@@ -80,7 +80,7 @@ impl Shared {
             who: who.clone(),
             key,
         };
-        plan.carry_out(self, &request.tenant).await?;
+        plan.carry_out_whole(self, &request.tenant).await?;
         let late = self.services.clock.sleep_until(deadline);
         tokio::select! {
             biased;

@@ -353,9 +353,10 @@ impl Plan {
         Ok(())
     }
 
-    /// Commits the durable part, then lets the rest happen. On an error nothing has happened.
+    /// Commits the durable part, then lets the rest happen. On an error nothing has happened. In
+    /// either case the plan is empty after.
     pub(crate) async fn carry_out(
-        mut self,
+        &mut self,
         shared: &Arc<Shared>,
         tenant: &caxton_core::TenantId,
     ) -> Result<(), Error> {
@@ -366,6 +367,7 @@ impl Plan {
                 Err(error) => {
                     shared.metrics.commit_failures.inc();
                     self.restore_waiters(shared);
+                    *self = Self::default();
                     return Err(error);
                 }
             }
@@ -374,18 +376,39 @@ impl Plan {
         Ok(())
     }
 
-    /// The part that cannot fail.
-    pub(crate) fn happen(mut self, shared: &Arc<Shared>, duplicates: &[usize]) {
-        for arrival in &mut self.arrivals {
+    /// The same for a caller who may go away meanwhile (a client that hangs up, a handler that is
+    /// cut off): what is committed must also happen.
+    pub(crate) async fn carry_out_whole(
+        mut self,
+        shared: &Arc<Shared>,
+        tenant: &caxton_core::TenantId,
+    ) -> Result<(), Error> {
+        if !self.is_durable() {
+            self.happen(shared, &[]);
+            return Ok(());
+        }
+        let (done, outcome) = tokio::sync::oneshot::channel();
+        let (own, tenant) = (Arc::clone(shared), tenant.clone());
+        shared.tasks.spawn("carry out", async move {
+            let _ = done.send(self.carry_out(&own, &tenant).await);
+        });
+        let lost = |_| Error::new(Code::Internal, "a commit was lost");
+        outcome.await.map_err(lost)?
+    }
+
+    /// The part that cannot fail. The plan is empty after, and keeps its memory for the next.
+    pub(crate) fn happen(&mut self, shared: &Arc<Shared>, duplicates: &[usize]) {
+        let mut accepted = 0;
+        for mut arrival in self.arrivals.drain(..) {
             if arrival.op.is_some_and(|op| duplicates.contains(&op)) {
                 shared.metrics.duplicates.inc();
                 continue;
             }
+            accepted += 1;
             arrival.place.open = false;
-            shared.metrics.accepted.inc();
-            let wake = arrival.place.mailbox.fill(arrival.item.clone());
-            if wake == Wake::Start {
-                shared.start_worker(&arrival.place.entry, &arrival.place.mailbox);
+            let place = &arrival.place;
+            if place.mailbox.fill(arrival.item) == Wake::Start {
+                shared.start_worker(&place.entry, &place.mailbox);
             }
         }
         for (mailbox, effect) in self.timers.drain(..) {
@@ -397,7 +420,15 @@ impl Plan {
         for (waiter, message) in self.answers.drain(..) {
             waiter.complete(message);
         }
-        shared.metrics.handled.inc_by(self.handled);
+        if accepted > 0 {
+            shared.metrics.accepted.inc_by(accepted);
+        }
+        if self.handled > 0 {
+            shared
+                .metrics
+                .handled
+                .inc_by(std::mem::take(&mut self.handled));
+        }
     }
 
     /// A commit that failed has answered nobody: whoever was claimed waits on.

@@ -130,7 +130,7 @@ impl Worker {
                     done.push(item);
                     if !plan.is_durable() {
                         // Nothing to wait for: it leaves before the next message is handled.
-                        std::mem::take(&mut plan).happen(&self.shared, &[]);
+                        plan.happen(&self.shared, &[]);
                         done.clear();
                     }
                 }
@@ -271,7 +271,6 @@ impl Worker {
     /// Commits what is planned. On an error the messages are put back to be handled again by a fresh
     /// instance, because this one's memory is ahead of the store; then there is a pause.
     async fn settle(&mut self, plan: &mut Plan, done: &mut Vec<Item>) -> bool {
-        let plan = std::mem::take(plan);
         if plan.is_empty() {
             done.clear();
             return true;
