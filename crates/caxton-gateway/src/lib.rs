@@ -1,1 +1,28 @@
-//! The doors: REST, SSE, gRPC and probes over App.
+//! The doors: REST, server-sent events, gRPC, probes and metrics over [`caxton_engine::App`], all on
+//! one port.
+//!
+//! A door translates and nothing else: it authenticates, builds the `OpCtx`, turns wire types into
+//! core's and back, and calls `App`. What a request may do and what it does is decided behind it.
+//! [`Gateway::serve`] is the one way in for the composition root.
+
+mod api;
+mod backups;
+mod convert;
+mod door;
+mod error_page;
+mod gateway;
+mod health;
+mod idempotency;
+mod keys;
+mod metrics;
+mod multipart;
+mod options;
+mod probes;
+mod serve;
+mod stream;
+
+pub use backups::{Backups, NoBackups, Verified};
+pub use error_page::render as error_page;
+pub use gateway::{Gateway, Ports};
+pub use keys::{KeyEmpty, Keys};
+pub use options::Options;

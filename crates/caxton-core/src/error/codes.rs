@@ -38,6 +38,12 @@ codes! {
     ParameterMalformed "CX-1022" Invalid "malformed parameter";
         "a path, query or header parameter cannot be read";
         "mend the named parameter".
+    IdempotencyMismatch "CX-1030" Unusable "idempotency key used for another request";
+        "the Idempotency-Key was given before with another operation or another body";
+        "use a new key for a new request; repeat a request with exactly the same body".
+    IdempotencyBusy "CX-1031" Conflict "request with this idempotency key in progress";
+        "the first request with this Idempotency-Key has not been answered yet";
+        "repeat it in a moment to get the first one's answer".
     ManifestMalformed "CX-2001" Invalid "malformed agent manifest";
         "agent.toml is not TOML, lacks a key, has an unknown one or a value out of bounds";
         "mend the named key; docs/agent-toml.md lists all keys with their bounds".
@@ -176,6 +182,9 @@ codes! {
     BackupDamaged "CX-5011" Unusable "backup damaged";
         "the backup's files do not match its checksums or fail the database's own check";
         "take another backup; do not restore this one".
+    BackupBusy "CX-5012" Conflict "another backup is being taken";
+        "one backup is taken at a time, and one is on its way";
+        "wait until it is complete; `caxton backup list` shows it then".
     Internal "CX-6001" Internal "internal error";
         "a defect of the server; the log has the details under the request id";
         "report it with the request id".
@@ -185,6 +194,18 @@ codes! {
     DeadlineExceeded "CX-6003" Timeout "deadline exceeded";
         "the request's own deadline passed before it was done";
         "give it more time".
+    Overloaded "CX-6004" Unavailable "too many requests at once";
+        "the server handles as many requests as it allows itself at one time";
+        "send again after the time in Retry-After".
+    StreamsTooMany "CX-6005" Limited "too many streams";
+        "as many streams are open as the server allows at one time";
+        "close streams that are no longer read, or read the list instead of following it".
+    StreamLagged "CX-6006" Limited "stream fell behind";
+        "the reader was slower than what it follows, and events were dropped; the detail says how many";
+        "open the stream again with the id of the last event as Last-Event-ID; follow less at a time if it lasts".
+    ResumeLost "CX-6007" NotFound "nothing to resume from";
+        "the event named by Last-Event-ID is not known, or lies too far back for the server to send all that came since";
+        "read the list for what was missed, then open the stream without Last-Event-ID".
     ConfigInvalid "CX-6010" Invalid "invalid configuration";
         "a configuration key is unknown or its value out of bounds";
         "mend the named key; `caxton config show --origin` tells where each value comes from".

@@ -1,0 +1,234 @@
+//! What the doors do: the API's generated traits over `App`, one file per noun.
+//!
+//! Every operation begins with [`Api::open`], which turns what the caller says into an `OpCtx`, and
+//! ends in one call of `App`. Operations that change something run as tasks of their own
+//! ([`Api::settle`]): a client that goes away or whose time is over stops waiting, but never leaves
+//! a commit half done.
+
+mod agents;
+mod conversations;
+mod dead_letters;
+mod idempotent;
+mod logs;
+mod messages;
+mod page;
+mod server;
+mod service;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use caxton_api::{ApiError, CallContext, duration};
+use caxton_core::error::{Code, Error};
+use caxton_core::{TenantId, TraceContext};
+use caxton_engine::port::{Clock, Entropy};
+use caxton_engine::task::Tasks;
+use caxton_engine::{App, OpCtx};
+use tokio::sync::{Semaphore, oneshot};
+use tracing::Instrument;
+
+use crate::backups::Backups;
+use crate::door::auth::Caller;
+use crate::gateway::Ports;
+use crate::idempotency::Idempotency;
+use crate::metrics::DoorMetrics;
+use crate::options::Options;
+use crate::stream::Streams;
+
+/// What a refused client is told to wait where the server has too much to do.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// The operations. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Api(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    app: App,
+    options: Options,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    backups: Arc<dyn Backups>,
+    tasks: Tasks,
+    operations: Arc<Semaphore>,
+    idempotency: Idempotency,
+    streams: Streams,
+    /// One backup at a time.
+    backing_up: Arc<Semaphore>,
+    listen: OnceLock<SocketAddr>,
+}
+
+impl Api {
+    pub(crate) fn new(options: Options, ports: Ports, metrics: DoorMetrics) -> Self {
+        Self(Arc::new(Inner {
+            app: ports.app,
+            clock: ports.clock,
+            entropy: ports.entropy,
+            backups: ports.backups,
+            tasks: Tasks::new(),
+            operations: Arc::new(Semaphore::new(options.operations_max)),
+            idempotency: Idempotency::new(
+                options.idempotency_kept,
+                options.idempotency_keys_max,
+                options.idempotency_bytes_max,
+            ),
+            streams: Streams::new(options.streams_max, metrics.streams),
+            backing_up: Arc::new(Semaphore::new(1)),
+            listen: OnceLock::new(),
+            options,
+        }))
+    }
+
+    pub(crate) fn app(&self) -> &App {
+        &self.0.app
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.0.options
+    }
+
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.0.clock
+    }
+
+    pub(crate) fn entropy(&self) -> &Arc<dyn Entropy> {
+        &self.0.entropy
+    }
+
+    pub(crate) fn tasks(&self) -> &Tasks {
+        &self.0.tasks
+    }
+
+    pub(crate) fn streams(&self) -> &Streams {
+        &self.0.streams
+    }
+
+    /// The address the gateway listens on, once it does.
+    pub(crate) fn listen(&self) -> Option<SocketAddr> {
+        self.0.listen.get().copied()
+    }
+
+    /// Says where the gateway listens; the first word counts.
+    pub(crate) fn listens_on(&self, address: SocketAddr) {
+        let _ = self.0.listen.set(address);
+    }
+
+    /// Whether the server takes no new work because it stops.
+    pub(crate) fn draining(&self) -> bool {
+        self.app().is_draining() || self.streams().stopping()
+    }
+
+    /// The context of a call, as far as what the caller says of it is believed.
+    fn open(&self, call: &CallContext) -> Result<OpCtx, ApiError> {
+        let Some(Caller(principal)) = call.extensions.get::<Caller>().cloned() else {
+            let detail = "the request has no key";
+            return Err(ApiError::new(Code::Unauthenticated, detail));
+        };
+        let tenant = match &call.tenant {
+            None => TenantId::default_tenant(),
+            Some(named) => tenant(named)?,
+        };
+        let trace = call.traceparent.as_deref().and_then(TraceContext::parse);
+        let trace = trace.ok_or_else(|| {
+            // The envelope puts one on every request.
+            ApiError::new(Code::Internal, "the request reached no envelope")
+        })?;
+        Ok(OpCtx {
+            deadline: call.timeout.map(|timeout| self.clock().now().plus(timeout)),
+            idempotency_key: call.idempotency_key.clone(),
+            ..OpCtx::new(tenant, principal, trace)
+        })
+    }
+
+    /// Waits for work no longer than the caller does.
+    async fn within<T>(
+        &self,
+        ctx: &OpCtx,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, ApiError> {
+        let Some(deadline) = ctx.deadline else {
+            return work.await.map_err(refused);
+        };
+        tokio::select! {
+            biased;
+            done = work => done.map_err(refused),
+            () = self.clock().sleep_until(deadline) => Err(ApiError::new(
+                Code::DeadlineExceeded,
+                "the time the request gave is over",
+            )),
+        }
+    }
+
+    /// Does work that must not be left half done, whether or not the caller waits for its end.
+    async fn settle<T, W>(&self, ctx: &OpCtx, name: &'static str, work: W) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        W: Future<Output = Result<T, Error>> + Send + 'static,
+    {
+        let place = Arc::clone(&self.0.operations).try_acquire_owned();
+        let place = place.map_err(|_| {
+            let detail = "as many operations as the server takes are on their way";
+            let mut error = ApiError::new(Code::Overloaded, detail);
+            error.retry_after = Some(RETRY_AFTER);
+            error
+        })?;
+        let (tell, told) = oneshot::channel();
+        let task = async move {
+            let done = work.await;
+            drop(place);
+            // A caller that has gone does not mind.
+            let _ = tell.send(done);
+        };
+        self.tasks().spawn(name, task.in_current_span());
+        let told = async {
+            told.await.unwrap_or_else(|_| {
+                // Its panic is in the log already.
+                Err(Error::new(Code::Internal, format!("{name} failed midway")))
+            })
+        };
+        self.within(ctx, told).await
+    }
+
+    /// Reads a `wait` or `timeout` of a request; empty is none.
+    fn duration(&self, field: &str, text: &str) -> Result<Option<Duration>, ApiError> {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let malformed = |what: String| {
+            ApiError::new(Code::ParameterMalformed, format!("`{field}`: {what}"))
+                .with_field(field, what)
+        };
+        let wait = duration::parse(text).map_err(|error| malformed(error.to_string()))?;
+        let longest = self.options().wait_max;
+        if wait > longest {
+            let longest = duration::format(longest);
+            return Err(malformed(format!("is longer than {longest}")));
+        }
+        Ok(Some(wait))
+    }
+}
+
+/// An error of `App` on its way out; the server's own faults are logged here, once.
+fn refused(error: Error) -> ApiError {
+    use caxton_core::error::Class;
+    match error.code.class() {
+        Class::Internal => tracing::error!(code = %error.code, "{}", error.detail),
+        Class::Unavailable => tracing::warn!(code = %error.code, "{}", error.detail),
+        _ => {}
+    }
+    error.into()
+}
+
+/// The tenant a platform key names. There is one tenant until tenants can be made.
+fn tenant(named: &str) -> Result<TenantId, ApiError> {
+    let tenant = TenantId::parse(named)?;
+    if tenant == TenantId::default_tenant() {
+        return Ok(tenant);
+    }
+    Err(ApiError::new(
+        Code::TenantNotFound,
+        format!("there is no tenant {tenant}"),
+    ))
+}

@@ -1,0 +1,9 @@
+//! Core's words into the wire's and back: pure functions, no rule of their own.
+
+pub(crate) mod agent;
+pub(crate) mod conversation;
+pub(crate) mod dead_letter;
+pub(crate) mod log;
+pub(crate) mod message;
+pub(crate) mod server;
+pub(crate) mod time;

@@ -1,0 +1,218 @@
+//! The outermost layer: request id, trace, deadline, the limit of requests at one time, counting,
+//! and the net under a panic.
+//!
+//! What it decides it writes into the request's own headers, because those are what both doors'
+//! contexts are read from: `traceparent` becomes this server's span of the caller's trace (or of a
+//! new one), and `x-request-timeout` becomes gRPC's `grpc-timeout`.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use caxton_api::context::{REQUEST_ID, TRACEPARENT};
+use caxton_api::{ApiError, duration};
+use caxton_core::{Code, MessageId, TraceContext};
+use caxton_engine::port::{Clock, Entropy};
+use futures::FutureExt;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use tokio::sync::Semaphore;
+use tracing::Instrument;
+
+use super::refuse;
+use crate::api::Api;
+use crate::metrics::DoorMetrics;
+
+/// How long the client will wait, as `5s`; gRPC has its own `grpc-timeout`.
+const REQUEST_TIMEOUT: &str = "x-request-timeout";
+/// Longest request id that is kept, in bytes.
+const REQUEST_ID_BYTES_MAX: usize = 128;
+/// What a refused client is told to wait where the server has too much to do.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Routes that are answered however much there is to do: who watches the server must see it then.
+const ALWAYS: [&str; 6] = [
+    "/livez",
+    "/readyz",
+    "/startupz",
+    "/health",
+    "/ready",
+    "/metrics",
+];
+
+/// What the layer needs.
+#[derive(Debug, Clone)]
+pub(crate) struct Envelope {
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    metrics: DoorMetrics,
+    places: Arc<Semaphore>,
+}
+
+impl Envelope {
+    pub(crate) fn new(api: &Api, metrics: &DoorMetrics) -> Self {
+        Self {
+            clock: Arc::clone(api.clock()),
+            entropy: Arc::clone(api.entropy()),
+            metrics: metrics.clone(),
+            places: Arc::new(Semaphore::new(api.options().requests_max)),
+        }
+    }
+
+    /// The client's request id where it is fit to be repeated, else a new one.
+    fn request_id(&self, headers: &HeaderMap) -> HeaderValue {
+        let fit = |value: &&HeaderValue| {
+            (1..=REQUEST_ID_BYTES_MAX).contains(&value.len())
+                && value.as_bytes().iter().all(u8::is_ascii_graphic)
+        };
+        if let Some(given) = headers.get(REQUEST_ID).filter(fit) {
+            return given.clone();
+        }
+        let mut random = [0; 10];
+        self.entropy.fill(&mut random);
+        let id = MessageId::from_parts(self.clock.now(), random);
+        ascii(&id.to_string())
+    }
+
+    /// This server's span: of the caller's trace, or of a new one.
+    fn trace(&self, headers: &HeaderMap) -> TraceContext {
+        let mut span_id = [0; 8];
+        self.entropy.fill(&mut span_id);
+        // All zero is no span (W3C Trace Context, 2.2.2.4).
+        if span_id == [0; 8] {
+            span_id[7] = 1;
+        }
+        let mut given = headers.get_all(TRACEPARENT).iter();
+        let parsed = match (given.next(), given.next()) {
+            (Some(one), None) => one.to_str().ok().and_then(TraceContext::parse),
+            _ => None,
+        };
+        if let Some(caller) = parsed {
+            return caller.child(span_id);
+        }
+        let mut trace_id = [0; 16];
+        self.entropy.fill(&mut trace_id);
+        if trace_id == [0; 16] {
+            trace_id[15] = 1;
+        }
+        TraceContext {
+            trace_id,
+            span_id,
+            sampled: false,
+        }
+    }
+}
+
+/// Wraps every request there is.
+pub(crate) async fn wrap(
+    State(envelope): State<Envelope>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let route = route_of(&request);
+    let counting = envelope
+        .metrics
+        .begin(request.method(), route.as_deref(), request.uri().path());
+    let request_id = envelope.request_id(request.headers());
+    let trace = envelope.trace(request.headers());
+    let traceparent = ascii(&trace.to_traceparent());
+    let headers = request.headers_mut();
+    headers.insert(REQUEST_ID, request_id.clone());
+    headers.insert(TRACEPARENT, traceparent.clone());
+    let span = tracing::info_span!(
+        "request",
+        method = %request.method(),
+        path = %caxton_core::error::shown(request.uri().path()),
+        request_id = request_id.to_str().unwrap_or_default(),
+        trace_id = %trace.trace_id_hex(),
+    );
+    let always = route.as_deref().is_some_and(|it| ALWAYS.contains(&it));
+    let mut response = answer(&envelope, request, next, always)
+        .instrument(span)
+        .await;
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, request_id);
+    headers.insert(TRACEPARENT, traceparent);
+    headers.insert(
+        HeaderName::from_static("x-content-type-options"),
+        HeaderValue::from_static("nosniff"),
+    );
+    counting.end(&response);
+    response
+}
+
+async fn answer(envelope: &Envelope, mut request: Request, next: Next, always: bool) -> Response {
+    // Kept for the answer to a panic: the request itself is gone by then.
+    let shell = shell(&request);
+    let place = envelope.places.try_acquire();
+    if place.is_err() && !always {
+        let mut error = ApiError::new(
+            Code::Overloaded,
+            "as many requests as the server takes are being answered",
+        );
+        error.retry_after = Some(RETRY_AFTER);
+        return refuse(request, error);
+    }
+    if let Err(error) = read_timeout(request.headers_mut()) {
+        return refuse(request, error);
+    }
+    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        Ok(response) => response,
+        Err(panic) => {
+            let what = panic
+                .downcast_ref::<&str>()
+                .map(|text| (*text).to_owned())
+                .or_else(|| panic.downcast_ref::<String>().cloned())
+                .unwrap_or_default();
+            tracing::error!(panic = what, "a request's handler panicked");
+            let detail = "the server failed while it answered";
+            refuse(shell, ApiError::new(Code::Internal, detail))
+        }
+    }
+}
+
+/// Turns `x-request-timeout` into `grpc-timeout`, unless there is one.
+fn read_timeout(headers: &mut HeaderMap) -> Result<(), ApiError> {
+    const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+    let Some(value) = headers.get(REQUEST_TIMEOUT) else {
+        return Ok(());
+    };
+    let malformed = |what: String| {
+        ApiError::new(
+            Code::ParameterMalformed,
+            format!("header `{REQUEST_TIMEOUT}`: {what}"),
+        )
+        .with_field(REQUEST_TIMEOUT, what)
+    };
+    let text = value
+        .to_str()
+        .map_err(|_| malformed("is not printable ASCII".to_owned()))?;
+    let timeout = duration::parse(text).map_err(|error| malformed(error.to_string()))?;
+    if !headers.contains_key(GRPC_TIMEOUT) {
+        // A day has 86,400,000 ms: within the eight digits that gRPC allows.
+        headers.insert(GRPC_TIMEOUT, ascii(&format!("{}m", timeout.as_millis())));
+    }
+    Ok(())
+}
+
+/// A request with the head of another and no body.
+fn shell(request: &Request) -> Request {
+    let mut shell = Request::default();
+    *shell.method_mut() = request.method().clone();
+    *shell.uri_mut() = request.uri().clone();
+    *shell.headers_mut() = request.headers().clone();
+    shell
+}
+
+fn route_of(request: &Request) -> Option<String> {
+    request
+        .extensions()
+        .get::<MatchedPath>()
+        .map(|path| path.as_str().to_owned())
+}
+
+/// Text that is known to be printable ASCII as a header's value.
+fn ascii(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
+}

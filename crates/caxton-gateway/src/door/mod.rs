@@ -1,0 +1,28 @@
+//! What every request passes on its way in and out, whichever door it took: the envelope (ids,
+//! trace, limits, counting, panics), the key, and the answers to what no operation took.
+
+pub(crate) mod auth;
+pub(crate) mod envelope;
+pub(crate) mod fallback;
+
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use caxton_api::{ApiError, rest};
+use http::{HeaderMap, header};
+
+/// Whether a request speaks gRPC, and so wants its errors in trailers.
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// Answers a request that is not let through, in the words of its door.
+pub(crate) fn refuse(request: Request, error: ApiError) -> Response {
+    if is_grpc(request.headers()) {
+        return tonic::Status::from(error)
+            .into_http::<axum::body::Body>()
+            .into_response();
+    }
+    rest::refused(request, error)
+}

@@ -1,0 +1,91 @@
+//! [`Gateway`]: one axum router for every door, put together in one place.
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use caxton_api::{management, rest, server};
+use caxton_core::error::Error;
+use caxton_engine::App;
+use caxton_engine::port::{Clock, Entropy};
+use tower_http::timeout::RequestBodyTimeoutLayer;
+
+use crate::api::Api;
+use crate::backups::Backups;
+use crate::door::{auth, envelope, fallback};
+use crate::health::Health;
+use crate::keys::Keys;
+use crate::metrics::DoorMetrics;
+use crate::options::Options;
+use crate::{error_page, metrics, multipart, probes};
+
+/// What the gateway stands on.
+pub struct Ports {
+    /// The engine, started.
+    pub app: App,
+    /// The keys the doors accept.
+    pub keys: Keys,
+    /// The backups on disk.
+    pub backups: Arc<dyn Backups>,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+}
+
+impl fmt::Debug for Ports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ports")
+    }
+}
+
+/// All doors over one `App`. Make one, then [`Gateway::serve`] it.
+#[derive(Debug)]
+pub struct Gateway {
+    pub(crate) api: Api,
+    pub(crate) metrics: DoorMetrics,
+    keys: Keys,
+}
+
+impl Gateway {
+    /// Puts the doors together; nothing listens yet.
+    ///
+    /// # Errors
+    /// `CX-6001` where the registry of `app` has a gateway's metrics already: one gateway an `App`.
+    pub fn new(options: Options, ports: Ports) -> Result<Self, Error> {
+        let metrics = DoorMetrics::new(&ports.app.metrics().registry)?;
+        let keys = ports.keys.clone();
+        let api = Api::new(options, ports, metrics.clone());
+        Ok(Self { api, metrics, keys })
+    }
+
+    /// The router of all doors. [`Gateway::serve`] serves it; alone it is of use in tests.
+    pub fn router(&self) -> Router {
+        let options = self.api.options().clone();
+        let management: Arc<dyn management::ManagementApi> = Arc::new(self.api.clone());
+        let server: Arc<dyn server::ServerApi> = Arc::new(self.api.clone());
+        let limits = options.rest;
+        let guarded = management::router(Arc::clone(&management), limits)
+            .layer(from_fn_with_state(self.api.clone(), multipart::take_upload))
+            .layer(DefaultBodyLimit::max(limits.upload_bytes_max))
+            .merge(server::router(Arc::clone(&server), limits))
+            .merge(management::grpc_router(management, limits))
+            .merge(server::grpc_router(server, limits))
+            .layer(from_fn_with_state(self.keys.clone(), auth::authenticate));
+        let health = Health::new(self.api.clone());
+        let metrics = metrics::router(self.api.clone(), self.keys.clone());
+        Router::new()
+            .merge(guarded)
+            .merge(probes::router(self.api.clone()))
+            .merge(metrics)
+            .merge(error_page::router())
+            .merge(health.routes())
+            .layer(RequestBodyTimeoutLayer::new(options.body_timeout))
+            .fallback(fallback::route_unknown)
+            .method_not_allowed_fallback(rest::method_unknown)
+            .layer(from_fn_with_state(
+                envelope::Envelope::new(&self.api, &self.metrics),
+                envelope::wrap,
+            ))
+    }
+}

@@ -1,0 +1,117 @@
+//! gRPC's own doors: `grpc.health.v1.Health`, answered from the same checks as `/readyz` at the
+//! moment it is asked, and server reflection.
+
+use std::time::Duration;
+
+use axum::Router;
+use caxton_api::{FILE_DESCRIPTOR_SET, SERVICES};
+use futures::stream::{self, BoxStream};
+use futures::{FutureExt, StreamExt};
+use tonic::{Request, Response, Status};
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_server::{Health as HealthService, HealthServer};
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
+
+use crate::api::Api;
+use crate::probes;
+
+/// How often a watched health is looked at.
+const WATCH_LOOK: Duration = Duration::from_secs(1);
+
+/// The health service.
+#[derive(Debug, Clone)]
+pub(crate) struct Health(Api);
+
+impl Health {
+    pub(crate) fn new(api: Api) -> Self {
+        Self(api)
+    }
+
+    /// Health and both versions of reflection (tools in the field still ask the older).
+    pub(crate) fn routes(self) -> Router {
+        let router =
+            Router::new().route_service("/grpc.health.v1.Health/{*rpc}", HealthServer::new(self));
+        let reflection = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        };
+        let router = match reflection().build_v1() {
+            Ok(service) => {
+                router.route_service("/grpc.reflection.v1.ServerReflection/{*rpc}", service)
+            }
+            Err(_) => router,
+        };
+        match reflection().build_v1alpha() {
+            Ok(service) => {
+                router.route_service("/grpc.reflection.v1alpha.ServerReflection/{*rpc}", service)
+            }
+            Err(_) => router,
+        }
+    }
+
+    async fn status(&self) -> ServingStatus {
+        match probes::is_ready(&self.0).await {
+            true => ServingStatus::Serving,
+            false => ServingStatus::NotServing,
+        }
+    }
+}
+
+/// Whether a health request names the whole server or one of its services.
+fn is_known(service: &str) -> bool {
+    service.is_empty() || SERVICES.contains(&service)
+}
+
+fn answer(status: ServingStatus) -> HealthCheckResponse {
+    HealthCheckResponse {
+        status: status.into(),
+    }
+}
+
+#[tonic::async_trait]
+impl HealthService for Health {
+    async fn check(
+        &self,
+        request: Request<HealthCheckRequest>,
+    ) -> Result<Response<HealthCheckResponse>, Status> {
+        if !is_known(&request.get_ref().service) {
+            return Err(Status::not_found("the server has no such service"));
+        }
+        Ok(Response::new(answer(self.status().await)))
+    }
+
+    type WatchStream = BoxStream<'static, Result<HealthCheckResponse, Status>>;
+
+    /// The status now, and each other one there is. An unknown service is an answer here, as the
+    /// protocol has it.
+    async fn watch(
+        &self,
+        request: Request<HealthCheckRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let place = self.0.streams().place().map_err(Status::from)?;
+        let known = is_known(&request.get_ref().service);
+        let health = self.clone();
+        let changes = stream::unfold(None, move |last: Option<ServingStatus>| {
+            let health = health.clone();
+            async move {
+                loop {
+                    let now = match known {
+                        true => health.status().await,
+                        false => ServingStatus::ServiceUnknown,
+                    };
+                    if last != Some(now) {
+                        return Some((Ok(answer(now)), Some(now)));
+                    }
+                    let clock = health.0.clock();
+                    clock.sleep_until(clock.now().plus(WATCH_LOOK)).await;
+                }
+            }
+            .boxed()
+        });
+        let held = place.hold(changes);
+        Ok(Response::new(
+            held.map(|it| it.map_err(Status::from)).boxed(),
+        ))
+    }
+}

@@ -1,0 +1,68 @@
+//! Who a key belongs to. For now there is one key, the platform admin's.
+
+use std::fmt;
+
+use caxton_core::grant::Principal;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+/// The keys the doors know.
+#[derive(Clone)]
+pub struct Keys {
+    /// Digests, because two of them compare in a time that tells nothing, the keys' lengths neither.
+    admin: [u8; 32],
+}
+
+/// The admin key is empty: every server must have one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the admin key is empty")]
+pub struct KeyEmpty;
+
+impl Keys {
+    /// Knows the platform admin's key; white space around it (a file's last line end) is not part
+    /// of it.
+    ///
+    /// # Errors
+    /// [`KeyEmpty`].
+    pub fn new(admin_key: &str) -> Result<Self, KeyEmpty> {
+        let key = admin_key.trim();
+        if key.is_empty() {
+            return Err(KeyEmpty);
+        }
+        Ok(Self {
+            admin: Sha256::digest(key).into(),
+        })
+    }
+
+    /// Who this key belongs to; `None` for a key that is not known.
+    pub(crate) fn principal(&self, key: &str) -> Option<Principal> {
+        let given: [u8; 32] = Sha256::digest(key).into();
+        bool::from(given.ct_eq(&self.admin)).then_some(Principal::PlatformAdmin)
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keys(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn only_the_very_key_is_known() {
+        let keys = Keys::new("cx_adm_1_secret\n").unwrap();
+        assert_eq!(
+            keys.principal("cx_adm_1_secret"),
+            Some(Principal::PlatformAdmin)
+        );
+        for wrong in ["", "cx_adm_1_secre", "cx_adm_1_secret ", "CX_ADM_1_SECRET"] {
+            assert_eq!(keys.principal(wrong), None, "{wrong}");
+        }
+        assert_eq!(Keys::new(" \n").unwrap_err(), KeyEmpty);
+        assert!(!format!("{keys:?}").contains("secret"));
+    }
+}

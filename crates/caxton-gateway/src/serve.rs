@@ -1,0 +1,270 @@
+//! Serving: one listener, HTTP/1.1 and HTTP/2 (prior knowledge) on the same port, and an end that
+//! lets requests finish.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use caxton_engine::task::Tasks;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::service::TowerToHyperService;
+use prometheus::IntGauge;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use crate::gateway::Gateway;
+use crate::options::Options;
+
+/// The pause after the system could not give a connection: most often there are too many open
+/// files, and asking again at once would only burn a processor.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// HTTP/2 pings a silent connection this often, and drops it where nothing comes back.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// HTTP/2's connection preface (RFC 9113, 3.4). Whoever has not sent as much after the time for a
+/// head has not even said which protocol it speaks.
+const PREFACE_BYTES: usize = 24;
+
+impl Gateway {
+    /// Serves until `shutdown` completes. Then nothing new is accepted, streams end, and requests
+    /// being answered have `shutdown_grace` to finish; after that they are dropped. Returns when the
+    /// last has ended.
+    ///
+    /// # Errors
+    /// Where the listener's own address cannot be told.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()>,
+    ) -> io::Result<()> {
+        let address = listener.local_addr()?;
+        self.api.listens_on(address);
+        let options = self.api.options().clone();
+        let tasks = Tasks::new();
+        let door = Door {
+            router: self.router(),
+            builder: builder(&options, &tasks),
+            header_timeout: options.header_timeout,
+            open: self.metrics.connections.clone(),
+            tasks: tasks.clone(),
+            kill: CancellationToken::new(),
+        };
+        let places = Arc::new(Semaphore::new(options.connections_max));
+        let mut shutdown = pin!(shutdown);
+        tracing::info!(%address, "listening");
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = &mut shutdown => break,
+                accepted = accept(&listener, &places) => accepted,
+            };
+            match accepted {
+                Ok((stream, place)) => {
+                    let serving = door.clone().connection(stream);
+                    let task = async move {
+                        serving.await;
+                        drop(place);
+                    };
+                    tasks.spawn("connection", task);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "no connection could be accepted");
+                    let clock = self.api.clock();
+                    clock.sleep_until(clock.now().plus(ACCEPT_PAUSE)).await;
+                }
+            }
+        }
+        drop(listener);
+        tracing::info!("shutting down");
+        self.api.streams().stop();
+        let clock = self.api.clock();
+        let late = clock.sleep_until(clock.now().plus(options.shutdown_grace));
+        let ended = async {
+            tasks.stop().await;
+            self.api.tasks().stop().await;
+        };
+        let mut ended = pin!(ended);
+        tokio::select! {
+            () = &mut ended => return Ok(()),
+            () = late => {}
+        }
+        tracing::warn!(connections = tasks.running(), "requests are dropped");
+        door.kill.cancel();
+        tasks.stop().await;
+        Ok(())
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    // A place first: a connection that cannot be served waits in the system's queue.
+    let place = Arc::clone(places).acquire_owned().await;
+    let place = place.map_err(io::Error::other)?;
+    let (stream, _) = listener.accept().await?;
+    Ok((stream, place))
+}
+
+fn builder(options: &Options, tasks: &Tasks) -> Builder<Spawn> {
+    let mut builder = Builder::new(Spawn(tasks.clone()));
+    let headers = usize::try_from(options.headers_bytes_max).unwrap_or(usize::MAX);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(options.header_timeout)
+        .max_buf_size(headers)
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(options.http2_streams_max)
+        .max_header_list_size(options.headers_bytes_max)
+        .keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE);
+    builder
+}
+
+/// What a connection needs.
+#[derive(Clone)]
+struct Door {
+    router: Router,
+    builder: Builder<Spawn>,
+    header_timeout: Duration,
+    open: IntGauge,
+    tasks: Tasks,
+    kill: CancellationToken,
+}
+
+impl Door {
+    async fn connection(self, stream: TcpStream) {
+        // Small answers must not wait for larger ones.
+        let _ = stream.set_nodelay(true);
+        self.open.inc();
+        let _open = Open(self.open.clone());
+        let read = Arc::new(AtomicUsize::new(0));
+        let stream = Counted {
+            stream,
+            read: Arc::clone(&read),
+        };
+        let service = self.router.clone();
+        let service = tower::service_fn(move |request: http::Request<Incoming>| {
+            let request: Request = request.map(Body::new);
+            let service = service.clone();
+            async move { Ok::<_, Infallible>(service.oneshot(request).await.unwrap_or_else(never)) }
+        });
+        let service = TowerToHyperService::new(service);
+        let serving = self
+            .builder
+            .serve_connection_with_upgrades(TokioIo::new(stream), service);
+        let mut serving = pin!(serving);
+        let mut silent = pin!(tokio::time::sleep(self.header_timeout));
+        let (mut looked, mut closing) = (false, false);
+        loop {
+            tokio::select! {
+                // Errors here are the client's: it went away or spoke no HTTP.
+                _ = &mut serving => return,
+                () = self.kill.cancelled() => return,
+                () = self.tasks.stopped(), if !closing => {
+                    closing = true;
+                    serving.as_mut().graceful_shutdown();
+                }
+                () = &mut silent, if !looked => {
+                    looked = true;
+                    if read.load(Ordering::Relaxed) < PREFACE_BYTES {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn never<T>(never: Infallible) -> T {
+    match never {}
+}
+
+/// An open connection, for the gauge.
+struct Open(IntGauge);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// hyper's tasks, in the family of the connections.
+#[derive(Clone)]
+struct Spawn(Tasks);
+
+impl<F> hyper::rt::Executor<F> for Spawn
+where
+    F: Future + Send + 'static,
+    F::Output: Send,
+{
+    fn execute(&self, task: F) {
+        self.0.spawn("http2 stream", async move {
+            let _ = task.await;
+        });
+    }
+}
+
+/// A stream that counts what was read from it.
+struct Counted {
+    stream: TcpStream,
+    read: Arc<AtomicUsize>,
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let more = buffer.filled().len().saturating_sub(before);
+        self.read.fetch_add(more, Ordering::Relaxed);
+        polled
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
