@@ -99,12 +99,14 @@ impl Tenant {
     fn deliver(
         &mut self,
         message: &Arc<Message>,
-        mailboxes: Vec<MailboxId>,
+        mut mailboxes: Vec<MailboxId>,
         sequence: &mut i64,
     ) -> bool {
         if self.by_id.contains_key(&message.id) {
             return false;
         }
+        let mut seen = HashSet::new();
+        mailboxes.retain(|mailbox| seen.insert(mailbox.clone()));
         *sequence += 1;
         self.by_id.insert(message.id, *sequence);
         for mailbox in &mailboxes {
