@@ -81,7 +81,11 @@ async fn draining_handles_what_waits_and_takes_nothing_new() {
         world.send(request("count", "x")).await.unwrap();
     }
     let view = world.app.agent_drain(&ctx(), &name("count")).await.unwrap();
-    assert!(matches!(view.phase, Phase::Draining | Phase::Stopped), "{}", view.phase);
+    assert!(
+        matches!(view.phase, Phase::Draining | Phase::Stopped),
+        "{}",
+        view.phase
+    );
     assert_eq!(
         world.send(request("count", "x")).await.unwrap_err().code,
         Code::ReceiverStopped
