@@ -92,15 +92,6 @@ impl SqliteStore {
         };
         self.readers.read(database, read).boxed()
     }
-
-    /// All files: the shared one first.
-    fn all(&self) -> Vec<Result<Arc<Database>, StoreError>> {
-        let dedicated = self.files.dedicated();
-        let dedicated = dedicated.iter().map(|tenant| self.files.of(tenant));
-        std::iter::once(Ok(self.files.shared.clone()))
-            .chain(dedicated)
-            .collect()
-    }
 }
 
 fn rows_max(page: &PageRequest) -> usize {
@@ -360,11 +351,17 @@ impl Store for SqliteStore {
 
     fn verify(&self) -> Read<'_, ()> {
         async move {
-            for database in self.all() {
+            // One after the other: a dedicated file is open only while it is looked at.
+            let dedicated = self.files.dedicated().into_iter().map(Some);
+            for tenant in std::iter::once(None).chain(dedicated) {
+                let database = match &tenant {
+                    None => self.files.shared.clone(),
+                    Some(tenant) => self.files.of(tenant)?,
+                };
                 let check = |conn: &rusqlite::Connection, database: &Database| {
                     rows::verify(conn, &database.shared)
                 };
-                self.readers.read(database?, check).await?;
+                self.readers.read(database, check).await?;
             }
             Ok(())
         }

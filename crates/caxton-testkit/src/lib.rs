@@ -1,1 +1,3 @@
 //! Test server, store conformance suite, seeded simulator; the integration tests live here.
+
+pub mod store_suite;

@@ -40,7 +40,10 @@ pub(crate) struct Body {
     pub(crate) mailboxes: Vec<MailboxId>,
 }
 
-pub(crate) fn write_body(message: &Message, mailboxes: &[MailboxId]) -> Result<Vec<u8>, Malformed> {
+pub(crate) fn write_body(
+    message: &Message,
+    mailboxes: &[&MailboxId],
+) -> Result<Vec<u8>, Malformed> {
     let acl = &message.acl;
     let home = &message.tenant;
     let mut w = Writer(Vec::with_capacity(160 + acl.bytes()));
@@ -59,7 +62,7 @@ pub(crate) fn write_body(message: &Message, mailboxes: &[MailboxId]) -> Result<V
         w.raw(parent.as_bytes());
     }
     if let Some(waiting) = &message.waiting {
-        write_mailboxes(&mut w, waiting, home);
+        write_mailboxes(&mut w, waiting.iter(), home);
     }
     if let Some(sender) = &acl.sender {
         write_identifier(&mut w, sender, home, 0)?;
@@ -90,7 +93,7 @@ pub(crate) fn write_body(message: &Message, mailboxes: &[MailboxId]) -> Result<V
         }
     }
     w.bytes(&acl.content);
-    write_mailboxes(&mut w, mailboxes, home);
+    write_mailboxes(&mut w, mailboxes.iter().copied(), home);
     Ok(w.0)
 }
 
@@ -234,7 +237,11 @@ pub(super) fn read_agent(r: &mut Reader<'_>, home: &TenantId) -> Result<AgentId,
     Ok(AgentId::new(tenant, name))
 }
 
-fn write_mailboxes(w: &mut Writer, mailboxes: &[MailboxId], home: &TenantId) {
+fn write_mailboxes<'a>(
+    w: &mut Writer,
+    mailboxes: impl ExactSizeIterator<Item = &'a MailboxId>,
+    home: &TenantId,
+) {
     w.number(mailboxes.len() as u64);
     for mailbox in mailboxes {
         write_agent(w, &mailbox.agent, home);

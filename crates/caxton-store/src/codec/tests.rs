@@ -118,6 +118,10 @@ fn messages() -> impl Strategy<Value = Message> {
     })
 }
 
+fn write_body(message: &Message, mailboxes: &[MailboxId]) -> Result<Vec<u8>, Malformed> {
+    super::write_body(message, &mailboxes.iter().collect::<Vec<_>>())
+}
+
 /// `Identifier` is equal by name alone; what is written is also the contact.
 fn shown(body: &Body) -> String {
     format!("{body:?}")

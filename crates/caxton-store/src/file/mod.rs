@@ -184,8 +184,14 @@ impl Database {
         if self.shared.ready.load(Ordering::Acquire) {
             return Ok(());
         }
-        let opened = self.run(|_| Ok(()))?;
-        opened.blocking_recv().unwrap_or_else(|_| Err(stopped()))
+        let (reply, opened) = std::sync::mpsc::sync_channel(1);
+        let task: Task = Box::new(move |ready| {
+            reply.send(ready.map(|_| ())).ok();
+            false
+        });
+        let pushed = self.queue.push(0, Job::Task(task));
+        pushed.map_err(|_| StoreError::Busy)?;
+        opened.recv().unwrap_or_else(|_| Err(stopped()))
     }
 }
 

@@ -31,18 +31,17 @@ impl Prepared {
         let mut bodies = Vec::new();
         let mut bytes = 0;
         for op in &unit.ops {
-            let none: &[MailboxId] = &[];
             let (message, mailboxes) = match op {
-                Op::Deliver { message, mailboxes } => (message, mailboxes.as_slice()),
-                Op::Bury { message, .. } => (message, none),
-                Op::CallBegin { request, .. } => (request, none),
-                Op::CallEnd { answer, .. } => (answer, none),
+                Op::Deliver { message, mailboxes } => (message, once_each(mailboxes)),
+                Op::Bury { message, .. } => (message, Vec::new()),
+                Op::CallBegin { request, .. } => (request, Vec::new()),
+                Op::CallEnd { answer, .. } => (answer, Vec::new()),
                 other => {
                     bytes += OP_BYTES + content_bytes(other);
                     continue;
                 }
             };
-            let body = codec::write_body(message, mailboxes)
+            let body = codec::write_body(message, &mailboxes)
                 .map_err(|error| StoreError::Failed(format!("message {}: {error}", message.id)))?;
             bytes += OP_BYTES + body.len();
             let terms = Terms::of(message);
@@ -54,6 +53,17 @@ impl Prepared {
             bytes,
         })
     }
+}
+
+/// A mailbox named twice has the message once.
+fn once_each(mailboxes: &[MailboxId]) -> Vec<&MailboxId> {
+    let mut once: Vec<&MailboxId> = Vec::with_capacity(mailboxes.len());
+    for mailbox in mailboxes {
+        if !once.contains(&mailbox) {
+            once.push(mailbox);
+        }
+    }
+    once
 }
 
 fn content_bytes(op: &Op) -> usize {

@@ -1,0 +1,114 @@
+//! What is forgotten, what is not, and what the store says of itself.
+
+use super::Subject;
+use super::build::*;
+use caxton_engine::port::store::{CallId, MessageFilter, Op, PageRequest};
+use std::sync::Arc;
+
+pub async fn old_handled_messages_are_forgotten(subject: Subject) {
+    let store = subject.open();
+    let t = scope("t");
+    let b = mailbox("t", "b");
+    for n in 1..=10 {
+        let op = deliver(said("t", n, "talk"), std::slice::from_ref(&b));
+        commit(&*store, "t", vec![op, ack(&b, n)]).await;
+    }
+    assert_eq!(store.forget_messages(&t, at(1), 99).await.unwrap(), 0);
+    assert_eq!(store.forget_messages(&t, at(8), 3).await.unwrap(), 3);
+    let left = async || {
+        let page = PageRequest::first(99);
+        let filter = MessageFilter::default();
+        let rows = store.messages(&t, &filter, &page).await.unwrap().rows;
+        rows.iter()
+            .map(|row| number(&row.message))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(left().await, [10, 9, 8, 7, 6, 5, 4], "the oldest go first");
+    assert_eq!(store.forget_messages(&t, at(8), 99).await.unwrap(), 4);
+    assert_eq!(left().await, [10, 9, 8]);
+    assert_eq!(store.message(&t, id(7)).await.unwrap(), None);
+    let filter = MessageFilter {
+        conversation: Some(conversation("talk")),
+        ..MessageFilter::default()
+    };
+    let page = store.messages(&t, &filter, &PageRequest::first(2)).await;
+    let page = page.unwrap();
+    assert_eq!(page.rows.len(), 2);
+    assert_eq!(number(&page.rows[0].message), 8);
+    assert_eq!(store.forget_messages(&t, at(99), 99).await.unwrap(), 3);
+    assert_eq!(left().await, [0_u64; 0]);
+    // And goes on as ever.
+    commit(&*store, "t", vec![deliver(said("t", 11, "talk"), &[])]).await;
+    assert_eq!(left().await, [11]);
+}
+
+pub async fn what_is_needed_is_kept(subject: Subject) {
+    let store = subject.open();
+    let t = scope("t");
+    let (b, c) = (mailbox("t", "b"), mailbox("t", "c#talk"));
+    let call = CallId {
+        mailbox: b.clone(),
+        message: id(5),
+        index: 0,
+    };
+    let request = message("t", 6, "b", "z");
+    let answer = message("t", 7, "z", "b");
+    let ops = vec![
+        deliver(message("t", 1, "a", "b"), &[b.clone(), c.clone()]),
+        ack(&b, 1),
+        deliver(message("t", 2, "a", "b"), std::slice::from_ref(&b)),
+        Op::Bury {
+            letter: letter(&b, 2, at(2)),
+            message: Arc::new(message("t", 2, "a", "b")),
+        },
+        deliver(message("t", 3, "a", "b"), &[]),
+        deliver(message("t", 5, "a", "b"), &[]),
+        deliver(request.clone(), &[]),
+        deliver(answer.clone(), &[]),
+        Op::CallBegin {
+            call: call.clone(),
+            request: Arc::new(request),
+        },
+        Op::CallEnd {
+            call,
+            answer: Arc::new(answer),
+        },
+    ];
+    commit(&*store, "t", ops).await;
+    assert_eq!(
+        store.forget_messages(&t, at(99), 99).await.unwrap(),
+        1,
+        "only 3"
+    );
+    assert_eq!(store.message(&t, id(3)).await.unwrap(), None);
+    for n in [1, 2, 5, 6, 7] {
+        assert!(store.message(&t, id(n)).await.unwrap().is_some(), "{n}");
+    }
+    assert_eq!(pending(&*store, "t", &c).await, [1]);
+    let free = vec![
+        ack(&c, 1),
+        Op::DeadLetterRemove {
+            id: letter(&b, 2, at(2)).id,
+        },
+        Op::CallsRemove {
+            mailbox: b.clone(),
+            message: id(5),
+        },
+    ];
+    commit(&*store, "t", free).await;
+    assert_eq!(store.forget_messages(&t, at(99), 99).await.unwrap(), 5);
+    store.verify().await.unwrap();
+}
+
+pub async fn status_counts_units(subject: Subject) {
+    let store = subject.open();
+    let before = store.status().await.unwrap();
+    for n in 1..=3 {
+        commit(&*store, "t", vec![deliver(said("t", n, "talk"), &[])]).await;
+    }
+    let after = store.status().await.unwrap();
+    assert_eq!(after.units, before.units + 3);
+    assert_eq!(after.failing, None);
+    assert!(!after.kind.is_empty());
+    store.verify().await.unwrap();
+}
