@@ -1,0 +1,289 @@
+//! `caxton agent deploy`: from a folder or a component to a running agent.
+//!
+//! What is wrong with a manifest or a component is the server's to say; here only what is needed to
+//! find the component is read.
+
+use super::brief;
+use crate::cli::output::Output;
+use crate::cli::parse;
+use crate::failure::{Failure, Outcome};
+use caxton_api::client::Client;
+use caxton_api::v1::{Agent, CreateAgentRequest, UpdateAgentRequest};
+use caxton_core::error::Code;
+use clap::Args;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use toml::{Table, Value};
+
+/// Compiling a large component takes the server's compiler up to its own limit.
+const DEPLOY_WAIT: Duration = Duration::from_secs(10 * 60);
+
+#[derive(Debug, Args)]
+pub struct DeployArgs {
+    /// Folders with agent.toml, agent.toml files, or components (.wasm).
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Validate and keep it, but do not start it.
+    #[arg(long)]
+    no_start: bool,
+    /// The agent's name; default: the manifest's, or the component's file name.
+    #[arg(long)]
+    name: Option<String>,
+    /// The version, such as 1.2.0.
+    #[arg(long, value_name = "VERSION")]
+    agent_version: Option<String>,
+    /// Any other key of agent.toml, such as limits.fuel_per_message_max=1000000; repeatable.
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = parse::pair)]
+    set: Vec<(String, String)>,
+}
+
+/// What is sent to a server: a manifest, and its component.
+#[derive(Debug, Clone)]
+pub struct Package {
+    pub name: String,
+    pub manifest: String,
+    pub component: Option<Vec<u8>>,
+}
+
+pub async fn run(args: DeployArgs, client: &Client, output: &Output) -> Outcome {
+    if args.paths.len() > 1 && args.name.is_some() {
+        return Err(Failure::usage(
+            "--name with several paths would give all of them one name",
+        ));
+    }
+    // All are read before the first is sent, so that a typing error changes nothing.
+    let packages: Vec<Package> = args
+        .paths
+        .iter()
+        .map(|path| Package::read(path, &args))
+        .collect::<Outcome<_>>()?;
+    for package in packages {
+        let agent = put(client, package, !args.no_start).await?;
+        brief(&agent, output)?;
+    }
+    Ok(())
+}
+
+/// Deploys: as a new agent, or as a new version where the name is taken.
+pub async fn put(client: &Client, package: Package, start: bool) -> Outcome<Agent> {
+    let client = client.clone().with_response_timeout(DEPLOY_WAIT);
+    let create = CreateAgentRequest {
+        manifest: package.manifest,
+        component: package.component.map(Into::into),
+        start: Some(start),
+    };
+    match client.create_agent(&create).await {
+        Ok(agent) => Ok(agent),
+        Err(error) if error.code() == Some(Code::AgentExists.as_str()) => {
+            let update = UpdateAgentRequest {
+                agent: package.name,
+                manifest: create.manifest,
+                component: create.component,
+                // Without --no-start it runs afterwards; with it, it stays as it was.
+                start: start.then_some(true),
+            };
+            Ok(client.update_agent(&update).await?)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+impl Package {
+    fn read(path: &Path, args: &DeployArgs) -> Outcome<Self> {
+        let missing = |path: &Path, error: std::io::Error| {
+            let failure = Failure::plain(format!("cannot read {}", path.display()));
+            let failure = failure.because(error.to_string());
+            match error.kind() {
+                std::io::ErrorKind::NotFound => failure.not_found(),
+                _ => failure,
+            }
+        };
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "wasm")
+        {
+            let component = std::fs::read(path).map_err(|error| missing(path, error))?;
+            let stem = path
+                .file_stem()
+                .map(|stem| stem.to_string_lossy().into_owned());
+            let mut table = Table::new();
+            table.insert("name".to_owned(), Value::String(stem.unwrap_or_default()));
+            return Self::of(table, None, Some(component), args);
+        }
+        let (folder, file) = if path.is_dir() {
+            (path.to_owned(), path.join("agent.toml"))
+        } else {
+            (
+                path.parent().unwrap_or(Path::new("")).to_owned(),
+                path.to_owned(),
+            )
+        };
+        let text = std::fs::read_to_string(&file).map_err(|error| missing(&file, error))?;
+        let table: Table = text.parse().map_err(|error: toml::de::Error| {
+            let fault = error.to_string();
+            Failure::new(
+                Code::ManifestMalformed,
+                format!("{} is not TOML", file.display()),
+            )
+            .because(fault.trim_end().replace('\n', "\n  "))
+        })?;
+        let component = match table.get("component").and_then(Value::as_str) {
+            None => None,
+            Some(name) if name.contains(['/', '\\']) || name.starts_with('.') => {
+                return Err(Failure::new(
+                    Code::ManifestMalformed,
+                    format!("component = \"{name}\" must be a file name beside agent.toml"),
+                ));
+            }
+            Some(name) => {
+                let path = folder.join(name);
+                Some(std::fs::read(&path).map_err(|error| missing(&path, error))?)
+            }
+        };
+        Self::of(table, Some(text), component, args)
+    }
+
+    /// `text` is the manifest as its author wrote it; it is sent so unless flags change it.
+    fn of(
+        mut table: Table,
+        text: Option<String>,
+        component: Option<Vec<u8>>,
+        args: &DeployArgs,
+    ) -> Outcome<Self> {
+        let mut changed = text.is_none();
+        let mut set = |key: &str, value: Value| -> Outcome {
+            changed = true;
+            put_key(&mut table, key, value)
+        };
+        if let Some(name) = &args.name {
+            set("name", Value::String(name.clone()))?;
+        }
+        if let Some(version) = &args.agent_version {
+            set("version", Value::String(version.clone()))?;
+        }
+        for (key, value) in &args.set {
+            set(key, typed(value))?;
+        }
+        let name = table
+            .get("name")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        Ok(Self {
+            name: name.to_owned(),
+            manifest: match text {
+                Some(text) if !changed => text,
+                _ => table.to_string(),
+            },
+            component,
+        })
+    }
+}
+
+/// Sets `section.key` or `key`.
+fn put_key(table: &mut Table, key: &str, value: Value) -> Outcome {
+    let Some((section, key)) = key.split_once('.') else {
+        table.insert(key.to_owned(), value);
+        return Ok(());
+    };
+    let inner = table
+        .entry(section)
+        .or_insert_with(|| Value::Table(Table::new()));
+    match inner {
+        Value::Table(inner) => {
+            inner.insert(key.to_owned(), value);
+            Ok(())
+        }
+        _ => Err(Failure::usage(format!(
+            "{section} is no section of agent.toml"
+        ))),
+    }
+}
+
+/// `5`, `true` and `[…]` are what they are in TOML; anything else is text.
+fn typed(text: &str) -> Value {
+    format!("value = {text}")
+        .parse::<Table>()
+        .ok()
+        .and_then(|mut table| table.remove("value"))
+        .unwrap_or_else(|| Value::String(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn args() -> DeployArgs {
+        DeployArgs {
+            paths: Vec::new(),
+            no_start: false,
+            name: None,
+            agent_version: None,
+            set: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_folder_is_sent_as_it_was_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = "# mine\nname = \"a\"\ncomponent = \"a.wasm\"\n";
+        std::fs::write(dir.path().join("agent.toml"), text).unwrap();
+        std::fs::write(dir.path().join("a.wasm"), b"\0asm").unwrap();
+        let package = Package::read(dir.path(), &args()).unwrap();
+        assert_eq!(
+            (package.name.as_str(), package.manifest.as_str()),
+            ("a", text)
+        );
+        assert_eq!(package.component.as_deref(), Some(&b"\0asm"[..]));
+        let package = Package::read(&dir.path().join("agent.toml"), &args()).unwrap();
+        assert_eq!(package.name, "a");
+    }
+
+    #[test]
+    fn flags_make_a_manifest_or_change_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("adder.wasm");
+        std::fs::write(&path, b"\0asm").unwrap();
+        let flags = DeployArgs {
+            agent_version: Some("2.0.0".to_owned()),
+            set: vec![
+                ("limits.fuel_per_message_max".to_owned(), "1000".to_owned()),
+                ("delivery.durability".to_owned(), "transient".to_owned()),
+            ],
+            ..args()
+        };
+        let package = Package::read(&path, &flags).unwrap();
+        let manifest = caxton_core::Manifest::parse(&package.manifest);
+        // The limit is below what the server allows, which only a parsed number can be.
+        assert!(
+            manifest
+                .unwrap_err()
+                .detail
+                .contains("fuel_per_message_max = 1000")
+        );
+        let flags = DeployArgs {
+            name: Some("other".to_owned()),
+            set: vec![("delivery.durability".to_owned(), "transient".to_owned())],
+            ..args()
+        };
+        let package = Package::read(&path, &flags).unwrap();
+        let manifest = caxton_core::Manifest::parse(&package.manifest).unwrap();
+        assert_eq!(
+            (manifest.name.as_str(), package.name.as_str()),
+            ("other", "other")
+        );
+        assert_eq!(
+            manifest.delivery.durability,
+            caxton_core::manifest::Durability::Transient
+        );
+    }
+
+    #[test]
+    fn a_component_stays_beside_its_manifest() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = "name = \"a\"\ncomponent = \"../secret\"\n";
+        std::fs::write(dir.path().join("agent.toml"), text).unwrap();
+        let failure = Package::read(dir.path(), &args()).unwrap_err();
+        assert!(failure.is(Code::ManifestMalformed));
+    }
+}

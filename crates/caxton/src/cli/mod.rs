@@ -1,0 +1,190 @@
+//! The command line: one file per noun, each over the API client only.
+//!
+//! Every command that speaks to a server runs on one thread and opens one connection, so that a
+//! command answers as fast as the server does. Only `serve` and `try` start an engine.
+
+mod agent;
+mod backup;
+mod completion;
+mod config;
+mod conversation;
+mod dead_letter;
+mod doctor;
+mod explain;
+mod message;
+pub mod output;
+mod parse;
+pub mod sequence;
+mod serve;
+mod server;
+mod target;
+
+pub use agent::{Package, put};
+pub use parse::agent as parse_agent;
+
+use crate::failure::{Exit, Failure, Outcome};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use output::{Format, Output};
+use std::future::Future;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Caxton: agents in sandboxes that exchange durable messages, in one binary.
+#[derive(Debug, Parser)]
+#[command(
+    name = "caxton",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true,
+    max_term_width = 100,
+    after_help = "Begin with `caxton try`. Every error has a code: `caxton explain CX-3001`."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// The server's address; default: the one that runs on the data folder, else 127.0.0.1:7070.
+    #[arg(long, global = true, value_name = "URL", env = "CAXTON_SERVER")]
+    pub server: Option<String>,
+    /// The API key; default: the data folder's admin.key, for the server on it.
+    #[arg(
+        long,
+        global = true,
+        value_name = "KEY",
+        env = "CAXTON_API_KEY",
+        hide_env_values = true
+    )]
+    pub key: Option<String>,
+    /// The tenant to act in, for platform keys.
+    #[arg(long, global = true, value_name = "TENANT", env = "CAXTON_TENANT")]
+    pub tenant: Option<String>,
+    /// The data folder.
+    #[arg(long, global = true, value_name = "DIR", env = "CAXTON_DATA")]
+    pub data: Option<PathBuf>,
+    /// How answers are written; `json` is stable.
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "FORMAT",
+        default_value = "table"
+    )]
+    pub output: Format,
+    /// When to colour.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: Color,
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// See agents talk: a tour with a server of its own, in seconds.
+    Try(crate::tour::TryArgs),
+    /// Run the server.
+    Serve(serve::ServeArgs),
+    /// Deploy and control agents.
+    #[command(subcommand)]
+    Agent(agent::AgentCommand),
+    /// Send messages and see what becomes of them.
+    #[command(subcommand)]
+    Message(message::MessageCommand),
+    /// See who said what to whom.
+    #[command(subcommand)]
+    Conversation(conversation::ConversationCommand),
+    /// Messages that could not be handled.
+    #[command(subcommand)]
+    DeadLetter(dead_letter::DeadLetterCommand),
+    /// Take, check and bring back backups.
+    #[command(subcommand)]
+    Backup(backup::BackupCommand),
+    /// The server itself.
+    #[command(subcommand)]
+    Server(server::ServerCommand),
+    /// The configuration `serve` would run with.
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Check this machine, the data folder and the server on it.
+    Doctor,
+    /// Tell what an error code means and what to do about it.
+    Explain(explain::ExplainArgs),
+    /// Write a completion script for a shell.
+    Completion(completion::CompletionArgs),
+}
+
+/// Reads the command line, does what it says, and ends as documented.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let output = Output::new(cli.global.output, cli.global.color);
+    match cli.run(&output).and_then(|()| output.finish()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.print(output.colors_stderr());
+            failure.exit().into()
+        }
+    }
+}
+
+/// Help and version are answers; anything else clap refuses is wrong usage.
+fn usage(error: &clap::Error) -> ExitCode {
+    // A closed standard output is nobody's to be told of.
+    let _ = error.print();
+    if error.use_stderr() {
+        Exit::Usage.into()
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+impl Cli {
+    fn run(self, output: &Output) -> Outcome {
+        let global = self.global;
+        match self.command {
+            Command::Try(args) => crate::tour::run(&args, output),
+            Command::Serve(args) => serve::run(args, &global, output),
+            Command::Agent(command) => block(agent::run(command, &global, output)),
+            Command::Message(command) => block(message::run(command, &global, output)),
+            Command::Conversation(command) => block(conversation::run(command, &global, output)),
+            Command::DeadLetter(command) => block(dead_letter::run(command, &global, output)),
+            Command::Backup(command) => backup::run(command, &global, output),
+            Command::Server(command) => block(server::run(command, &global, output)),
+            Command::Config(command) => config::run(command, &global, output),
+            Command::Doctor => block(doctor::run(&global, output)),
+            Command::Explain(args) => explain::run(&args, output),
+            Command::Completion(args) => completion::run(&args, output),
+        }
+    }
+}
+
+/// The size of the next page, where so many of a limit are there already.
+fn page_size(limit: usize, have: usize) -> u32 {
+    /// The most the API gives at once.
+    const PAGE_MAX: usize = 1000;
+    u32::try_from(limit.saturating_sub(have).min(PAGE_MAX)).unwrap_or(0)
+}
+
+/// Runs a command's conversation with a server.
+fn block(work: impl Future<Output = Outcome>) -> Outcome {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::plain("cannot start").because(error.to_string()))?
+        .block_on(work)
+}

@@ -1,0 +1,209 @@
+//! The layers of configuration, merged key by key, and where each value came from.
+
+use super::ENV_PREFIX;
+use super::options::Config;
+use caxton_core::error::shown;
+use caxton_core::manifest::nearest;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use toml::{Table, Value};
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    Default,
+    File { path: String, line: Option<usize> },
+    Env(String),
+    Flag(&'static str),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File {
+                path,
+                line: Some(line),
+            } => write!(f, "{path}:{line}"),
+            Self::File { path, line: None } => f.write_str(path),
+            Self::Env(name) => f.write_str(name),
+            Self::Flag(name) => f.write_str(name),
+        }
+    }
+}
+
+/// One key's value and where it came from.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    pub value: Value,
+    pub source: Source,
+}
+
+/// Every key (`section.key`) with its value.
+#[derive(Debug, Clone)]
+pub struct Resolved(BTreeMap<String, Origin>);
+
+impl Resolved {
+    /// The defaults, which also say which keys there are and of which type.
+    pub fn defaults(config: &Config) -> Result<Self, String> {
+        let table = Table::try_from(config).map_err(|error| error.to_string())?;
+        let mut keys = BTreeMap::new();
+        for (key, value) in leaves(&table)? {
+            let source = Source::Default;
+            keys.insert(key, Origin { value, source });
+        }
+        Ok(Self(keys))
+    }
+
+    /// The keys in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Origin)> {
+        self.0.iter().map(|(key, origin)| (key.as_str(), origin))
+    }
+
+    /// Lays a file over what there is.
+    pub fn file(&mut self, path: &Path, text: &str) -> Result<(), String> {
+        let path = path.display().to_string();
+        let table: Table = text.parse().map_err(|error: toml::de::Error| {
+            let line = error.span().map_or(1, |span| line_at(text, span.start));
+            format!("{path}:{line}: {}", error.message())
+        })?;
+        for (key, value) in leaves(&table).map_err(|fault| format!("{path}: {fault}"))? {
+            let line = line_of(text, &key);
+            let source = Source::File {
+                path: path.clone(),
+                line,
+            };
+            self.put(&key, value, source)?;
+        }
+        Ok(())
+    }
+
+    /// Lays `CAXTON__SECTION__KEY` variables over what there is.
+    pub fn env(&mut self, env: &[(String, String)]) -> Result<(), String> {
+        for (name, value) in env {
+            let Some(rest) = name.strip_prefix(ENV_PREFIX) else {
+                continue;
+            };
+            let key = rest.to_lowercase().replace("__", ".");
+            self.set(&key, value, Source::Env(name.clone()))?;
+        }
+        Ok(())
+    }
+
+    /// Sets one key from text, which is read as the default's type.
+    pub fn set(&mut self, key: &str, text: &str, source: Source) -> Result<(), String> {
+        let value = match self.0.get(key).map(|known| &known.value) {
+            Some(Value::Integer(_)) => text.trim().parse().map(Value::Integer).ok(),
+            Some(Value::Boolean(_)) => text.trim().parse().map(Value::Boolean).ok(),
+            _ => Some(Value::String(text.to_owned())),
+        };
+        let value = value.ok_or_else(|| {
+            let expected = self
+                .0
+                .get(key)
+                .map_or("value", |known| known.value.type_str());
+            format!("{source}: {key} = `{}` is no {expected}", shown(text))
+        })?;
+        self.put(key, value, source)
+    }
+
+    fn put(&mut self, key: &str, value: Value, source: Source) -> Result<(), String> {
+        let Some(known) = self.0.get_mut(key) else {
+            return Err(self.unknown(key, &source));
+        };
+        if !known.value.same_type(&value) {
+            return Err(format!(
+                "{source}: {key} is a {}, not a {}",
+                known.value.type_str(),
+                value.type_str()
+            ));
+        }
+        *known = Origin { value, source };
+        Ok(())
+    }
+
+    fn unknown(&self, key: &str, source: &Source) -> String {
+        let hint = nearest(key, self.0.keys().map(String::as_str))
+            .map(|near| format!("; did you mean `{near}`?"))
+            .unwrap_or_default();
+        format!("{source}: unknown key `{}`{hint}", shown(key))
+    }
+
+    /// The values as the typed configuration.
+    pub fn config(&self) -> Result<Config, String> {
+        read(self.table()).map_err(|fault| self.culprit().unwrap_or(fault))
+    }
+
+    /// The key whose value alone keeps the configuration from being read, such as a word that is
+    /// none of an enumeration's; the parser's own message does not name it.
+    fn culprit(&self) -> Option<String> {
+        let defaults = Self::defaults(&Config::default()).ok()?;
+        self.0.iter().find_map(|(key, origin)| {
+            let mut alone = defaults.clone();
+            alone.0.insert(key.clone(), origin.clone());
+            let fault = read(alone.table()).err()?;
+            Some(format!("{}: {key}: {fault}", origin.source))
+        })
+    }
+
+    /// The values as TOML tables.
+    pub fn table(&self) -> Table {
+        let mut table = Table::new();
+        for (key, origin) in &self.0 {
+            let (section, name) = key.split_once('.').unwrap_or(("", key));
+            let section = table
+                .entry(section)
+                .or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(section) = section {
+                section.insert(name.to_owned(), origin.value.clone());
+            }
+        }
+        table
+    }
+}
+
+fn read(table: Table) -> Result<Config, String> {
+    let read = table.try_into();
+    read.map_err(|error: toml::de::Error| error.message().trim_end().to_owned())
+}
+
+/// `section.key` of every value. A value outside a section is no key.
+fn leaves(table: &Table) -> Result<Vec<(String, Value)>, String> {
+    let mut found = Vec::new();
+    for (section, value) in table {
+        let Value::Table(keys) = value else {
+            let section = shown(section);
+            return Err(format!("`{section}` stands outside of a [section]"));
+        };
+        for (key, value) in keys {
+            found.push((format!("{section}.{key}"), value.clone()));
+        }
+    }
+    Ok(found)
+}
+
+fn line_at(text: &str, byte: usize) -> usize {
+    text.get(..byte)
+        .map_or(1, |head| head.matches('\n').count() + 1)
+}
+
+/// The line that sets a key, for those who look for it: in its section, the line that begins so.
+fn line_of(text: &str, key: &str) -> Option<usize> {
+    let (section, name) = key.split_once('.')?;
+    let mut inside = false;
+    for (index, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if let Some(header) = line.strip_prefix('[') {
+            inside = header
+                .split(']')
+                .next()
+                .is_some_and(|head| head.trim() == section);
+        }
+        let set = line.split('=').next().unwrap_or_default().trim();
+        if (inside && set == name) || set == key {
+            return Some(index + 1);
+        }
+    }
+    None
+}

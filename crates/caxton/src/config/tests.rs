@@ -1,0 +1,140 @@
+//! The layers and what is refused of them.
+
+#![allow(clippy::unwrap_used)]
+use super::*;
+
+fn resolve(
+    file: &str,
+    env: &[(&str, &str)],
+    flags: &[(&'static str, &str)],
+) -> Result<(Config, Resolved), String> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("caxton.toml");
+    std::fs::write(&path, file).unwrap();
+    let sources = Sources {
+        file: Some(path),
+        flags: flags
+            .iter()
+            .map(|(key, value)| (*key, (*value).to_owned(), "--flag"))
+            .collect(),
+        env: env
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
+    };
+    sources.resolve().map_err(|failure| format!("{failure:?}"))
+}
+
+#[test]
+fn flags_win_over_environment_over_file_over_defaults() {
+    let file = "[server]\nlisten = \"127.0.0.1:1\"\n[log]\nlevel = \"debug\"\n";
+    let env = [("CAXTON__SERVER__LISTEN", "127.0.0.1:2")];
+    let check = |env: &[(&str, &str)], flags: &[(&'static str, &str)], listen: &str, from: &str| {
+        let (config, resolved) = resolve(file, env, flags).unwrap();
+        assert_eq!(config.server.listen, listen);
+        let (_, origin) = resolved
+            .iter()
+            .find(|(key, _)| *key == "server.listen")
+            .unwrap();
+        assert!(
+            origin.source.to_string().ends_with(from),
+            "{}",
+            origin.source
+        );
+        assert_eq!(config.log.level, super::options::LogLevel::Debug);
+        assert!(!config.server.insecure);
+    };
+    check(&[], &[], "127.0.0.1:1", "caxton.toml:2");
+    check(&env, &[], "127.0.0.1:2", "CAXTON__SERVER__LISTEN");
+    check(
+        &env,
+        &[("server.listen", "127.0.0.1:3")],
+        "127.0.0.1:3",
+        "--flag",
+    );
+}
+
+#[test]
+fn what_is_wrong_is_named_with_its_place() {
+    let check = |file: &str, env: &[(&str, &str)], parts: &[&str]| {
+        let fault = resolve(file, env, &[]).unwrap_err();
+        for part in parts {
+            assert!(fault.contains(part), "{part} not in {fault}");
+        }
+    };
+    check(
+        "[server]\nlisten_adress = \"x\"",
+        &[],
+        &[
+            "caxton.toml:2",
+            "unknown key `server.listen_adress`",
+            "did you mean `server.listen`",
+        ],
+    );
+    check(
+        "[sever]\nlisten = \"x\"",
+        &[],
+        &["did you mean `server.listen`"],
+    );
+    check("listen = \"x\"", &[], &["`listen` stands outside"]);
+    check(
+        "[server]\nlisten = 7070",
+        &[],
+        &["server.listen is a string, not a integer"],
+    );
+    check("[server\n", &[], &["caxton.toml:1"]);
+    check(
+        "[log]\nlevel = \"loud\"",
+        &[],
+        &["caxton.toml:2: log.level", "loud"],
+    );
+    check(
+        "[engine]\nagents_max = 0",
+        &[],
+        &["engine.agents_max = 0 is out of bounds: 1 to"],
+    );
+    check("[engine]\nagents_max = -1", &[], &["engine.agents_max"]);
+    check(
+        "",
+        &[("CAXTON__LOG__LEVLE", "info")],
+        &["CAXTON__LOG__LEVLE", "did you mean `log.level`"],
+    );
+    check(
+        "",
+        &[("CAXTON__ENGINE__AGENTS_MAX", "many")],
+        &["`many` is no integer"],
+    );
+}
+
+#[test]
+fn the_defaults_are_within_their_bounds() {
+    Config::default().check().unwrap();
+}
+
+#[test]
+fn every_key_stands_in_the_documentation() {
+    let page = include_str!("../../../../docs/configuration.md");
+    let resolved = Resolved::defaults(&Config::default()).unwrap();
+    for (key, origin) in resolved.iter() {
+        let row = page
+            .lines()
+            .find(|line| line.starts_with(&format!("| `{key}` |")));
+        let row = row.unwrap_or_else(|| panic!("{key} has no row"));
+        if key != "data.dir" {
+            assert!(
+                row.contains(&format!("`{}`", origin.value)),
+                "{key}: default in {row}"
+            );
+        }
+    }
+    let rows = page
+        .lines()
+        .filter(|line| line.starts_with("| `") && line.contains("` | `"));
+    for row in rows {
+        let key = row.split('`').nth(1).unwrap();
+        assert!(
+            resolved.iter().any(|(known, _)| known == key),
+            "{key} is no key"
+        );
+    }
+}

@@ -1,0 +1,210 @@
+//! The composition root: the only place where adapters are built, one small function each.
+//!
+//! [`Server::start`] puts a server together in the order in which things can go wrong cheaply: first
+//! what only needs looking at (the address), then the folder and the port, and last what takes time.
+//! Nothing here decides anything a door or the engine could decide.
+
+mod address;
+mod backups;
+mod key;
+mod signals;
+
+pub use backups::error as backup_error;
+pub use signals::stop_signal;
+
+use crate::COMPILE_WORKER;
+use crate::config::Config;
+use crate::failure::{Failure, Outcome};
+use crate::folder::{Folder, Running};
+use caxton_core::error::Code;
+use caxton_engine::port::{Clock, Entropy, Runtime, Store, SystemClock, SystemEntropy};
+use caxton_engine::{App, Ports};
+use caxton_gateway::{Gateway, Keys};
+use caxton_store::{DataLock, LockError, SqliteStore};
+use caxton_wasm::{Compiler, WasmRuntime};
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+
+/// The folder of backups in the data folder.
+pub const BACKUPS: &str = "backups";
+/// The folder of compiled code in the data folder, and the key that vouches for it.
+const CODE: &str = "code";
+const CODE_KEY: &str = "code.key";
+
+/// A server that is ready; [`Server::run`] makes it answer.
+pub struct Server {
+    app: App,
+    gateway: Gateway,
+    listener: TcpListener,
+    folder: Folder,
+    key: key::AdminKey,
+    url: String,
+    drain: Duration,
+    /// Last, so that the folder is free only when everything else is gone.
+    _lock: DataLock,
+}
+
+impl Server {
+    /// Sets up an empty data folder, takes it, opens what is in it and binds the address.
+    ///
+    /// # Errors
+    /// `CX-6011` for an address that would need TLS, `CX-5007` where another server has the folder,
+    /// `CX-5003` and `CX-5006` for data that cannot be served, and what the machine refuses.
+    pub async fn start(config: &Config) -> Outcome<Self> {
+        let address = address::listenable(&config.server)?;
+        let folder = Folder::at(&config.data.dir);
+        folder.create()?;
+        let lock = build_lock(&folder)?;
+        let listener = build_listener(address).await?;
+        let key = key::AdminKey::of(&folder, &SystemEntropy)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+        let ports = Ports {
+            store: build_store(config, &folder, &clock)?,
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            runtime: build_runtime(config, &folder)?,
+        };
+        let app = App::start(ports, config.engine.options()).await?;
+        let gateway = build_gateway(&app, &folder, &key, clock, entropy, config)?;
+        let bound = listener.local_addr().map_err(|error| {
+            Failure::plain("cannot read the bound address").because(error.to_string())
+        })?;
+        let url = format!("http://{bound}");
+        let server = Self {
+            app,
+            gateway,
+            listener,
+            folder,
+            key,
+            url,
+            drain: Duration::from_millis(config.server.drain_timeout_ms_max),
+            _lock: lock,
+        };
+        server.announce()?;
+        Ok(server)
+    }
+
+    /// `http://127.0.0.1:7070`: what clients are told.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The platform admin key, where this start made it.
+    pub fn new_key(&self) -> Option<&str> {
+        self.key.made_now()
+    }
+
+    /// The platform admin key.
+    pub fn key(&self) -> &str {
+        self.key.text()
+    }
+
+    /// Answers until `stop`, then lets what is on its way finish, as long as configured.
+    pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Outcome {
+        let served = self.gateway.serve(self.listener, stop).await;
+        tracing::info!("draining");
+        self.folder.withdraw();
+        self.app.stop(self.drain).await;
+        tracing::info!("stopped");
+        served.map_err(|error| Failure::plain("the door failed").because(error.to_string()))
+    }
+
+    fn announce(&self) -> Outcome {
+        self.folder.announce(&Running {
+            url: self.url.clone(),
+            process_id: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        })
+    }
+}
+
+/// The folder's lock. It is the system's, and dies with the process.
+fn build_lock(folder: &Folder) -> Outcome<DataLock> {
+    caxton_store::lock_data_dir(folder.path()).map_err(|error| match error {
+        LockError::Held { .. } => Failure::new(Code::DataLocked, error.to_string()),
+        LockError::Failed { ref source, .. } => {
+            let because = source.to_string();
+            Failure::plain(error.to_string()).because(because)
+        }
+    })
+}
+
+async fn build_listener(address: std::net::SocketAddr) -> Outcome<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let failure = Failure::plain(format!("cannot listen on {address}"));
+        let failure = failure.because(error.to_string());
+        match error.kind() {
+            std::io::ErrorKind::AddrInUse => failure.with_hint(
+                "another program has the port; choose one with --listen, or 0 for a free one",
+            ),
+            _ => failure,
+        }
+    })
+}
+
+fn build_store(
+    config: &Config,
+    folder: &Folder,
+    clock: &Arc<dyn Clock>,
+) -> Outcome<Arc<dyn Store>> {
+    let options = config
+        .store
+        .options(folder.path().to_owned(), Arc::clone(clock));
+    let store = SqliteStore::open(options).map_err(caxton_core::Error::from)?;
+    Ok(Arc::new(store))
+}
+
+fn build_runtime(config: &Config, folder: &Folder) -> Outcome<Arc<dyn Runtime>> {
+    let path = folder.join(CODE_KEY);
+    let cache_key = caxton_wasm::load_or_create_cache_key(&path).map_err(|error| {
+        Failure::plain(format!("cannot keep {}", path.display())).because(error.to_string())
+    })?;
+    let options = caxton_wasm::Options {
+        cache_dir: Some(folder.join(CODE)),
+        cache_key,
+        compiler: Compiler::Child {
+            program: this_binary()?,
+            args: vec![COMPILE_WORKER.into()],
+        },
+        ..config.sandbox.options()
+    };
+    Ok(Arc::new(WasmRuntime::new(options)?))
+}
+
+/// This binary. On Linux by a name that still means it after an upgrade has replaced the file.
+fn this_binary() -> Outcome<PathBuf> {
+    let exe = PathBuf::from("/proc/self/exe");
+    if exe.exists() {
+        return Ok(exe);
+    }
+    std::env::current_exe()
+        .map_err(|error| Failure::plain("cannot find this binary").because(error.to_string()))
+}
+
+fn build_gateway(
+    app: &App,
+    folder: &Folder,
+    key: &key::AdminKey,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    config: &Config,
+) -> Outcome<Gateway> {
+    let backups = folder.join(BACKUPS);
+    let mut options = caxton_gateway::Options::new(backups.clone());
+    options.shutdown_grace = Duration::from_millis(config.server.drain_timeout_ms_max);
+    let keys = Keys::new(key.text()).map_err(|error| {
+        Failure::plain("the admin key's file is empty").because(error.to_string())
+    })?;
+    let ports = caxton_gateway::Ports {
+        app: app.clone(),
+        keys,
+        backups: Arc::new(backups::StoreBackups::new(backups)),
+        clock,
+        entropy,
+    };
+    Ok(Gateway::new(options, ports)?)
+}

@@ -1,0 +1,83 @@
+//! The agents of the tour, as they are shipped: the very files of `examples/`, inside the binary.
+
+use crate::cli::Package;
+
+/// One shipped agent.
+#[derive(Debug, Clone, Copy)]
+pub struct Member {
+    pub name: &'static str,
+    pub manifest: &'static str,
+    pub component: &'static [u8],
+    /// What it does, in a few words.
+    pub role: &'static str,
+}
+
+macro_rules! member {
+    ($name:literal, $folder:literal, $component:literal, $role:literal) => {
+        Member {
+            name: $name,
+            manifest: include_str!(concat!("../../../../examples/", $folder, "/agent.toml")),
+            component: include_bytes!(concat!("../../../../examples/", $folder, "/", $component)),
+            role: $role,
+        }
+    };
+}
+
+/// All of them, in the order in which they enter.
+pub const CAST: [Member; 6] = [
+    member!("echo", "echo", "echo.wasm", "says what it hears"),
+    member!(
+        "counter",
+        "counter",
+        "counter.wasm",
+        "keeps a count in durable state"
+    ),
+    member!(
+        "buyer",
+        "market/buyer",
+        "buyer.wasm",
+        "calls for proposals and takes the best"
+    ),
+    member!(
+        "seller-a",
+        "market/seller-a",
+        "seller.wasm",
+        "cheap, small quantities only"
+    ),
+    member!(
+        "seller-b",
+        "market/seller-b",
+        "seller.wasm",
+        "one price for all"
+    ),
+    member!(
+        "seller-c",
+        "market/seller-c",
+        "seller.wasm",
+        "dear, with a discount"
+    ),
+];
+
+impl Member {
+    pub fn package(&self) -> Package {
+        Package {
+            name: self.name.to_owned(),
+            manifest: self.manifest.to_owned(),
+            component: Some(self.component.to_vec()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_manifests() {
+        for member in CAST {
+            let manifest = caxton_core::Manifest::parse(member.manifest).unwrap();
+            assert_eq!(manifest.name.as_str(), member.name);
+        }
+    }
+}
