@@ -8,9 +8,11 @@ use axum::Router;
 use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use caxton_api::{ApiError, rest};
+use caxton_api::ApiError;
 use caxton_core::error::{Class, Code, TABLE};
 use http::{StatusCode, header};
+
+use crate::door::fallback;
 
 /// Where the pages are served. Nobody needs a key to read what went wrong.
 pub(crate) fn router() -> Router {
@@ -28,7 +30,7 @@ async fn page(path: Option<Path<String>>, request: axum::extract::Request) -> Re
             let markdown = [(header::CONTENT_TYPE, "text/markdown; charset=utf-8")];
             (markdown, render(*code)).into_response()
         }
-        None => rest::route_unknown(request).await,
+        None => fallback::route_unknown(request).await,
     }
 }
 

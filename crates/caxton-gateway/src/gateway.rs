@@ -6,10 +6,12 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
-use caxton_api::{management, rest, server};
+use axum::routing::get;
+use caxton_api::{OPENAPI, management, server};
 use caxton_core::error::Error;
 use caxton_engine::App;
 use caxton_engine::port::{Clock, Entropy};
+use http::header;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use crate::api::Api;
@@ -79,13 +81,19 @@ impl Gateway {
             .merge(probes::router(self.api.clone()))
             .merge(metrics)
             .merge(error_page::router())
+            .route("/openapi.json", get(document))
             .merge(health.routes())
             .layer(RequestBodyTimeoutLayer::new(options.body_timeout))
             .fallback(fallback::route_unknown)
-            .method_not_allowed_fallback(rest::method_unknown)
+            .method_not_allowed_fallback(fallback::method_unknown)
             .layer(from_fn_with_state(
                 envelope::Envelope::new(&self.api, &self.metrics),
                 envelope::wrap,
             ))
     }
+}
+
+/// The contract, for whoever wants to know it: no key.
+async fn document() -> impl axum::response::IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], OPENAPI)
 }

@@ -28,7 +28,7 @@ pub(crate) async fn authenticate(
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
-        Err(error) => refuse(request, error),
+        Err(error) => refuse(&request, error),
     }
 }
 

@@ -152,10 +152,10 @@ async fn answer(envelope: &Envelope, mut request: Request, next: Next, always: b
             "as many requests as the server takes are being answered",
         );
         error.retry_after = Some(RETRY_AFTER);
-        return refuse(request, error);
+        return refuse(&request, error);
     }
     if let Err(error) = read_timeout(request.headers_mut()) {
-        return refuse(request, error);
+        return refuse(&request, error);
     }
     match AssertUnwindSafe(next.run(request)).catch_unwind().await {
         Ok(response) => response,
@@ -167,7 +167,7 @@ async fn answer(envelope: &Envelope, mut request: Request, next: Next, always: b
                 .unwrap_or_default();
             tracing::error!(panic = what, "a request's handler panicked");
             let detail = "the server failed while it answered";
-            refuse(shell, ApiError::new(Code::Internal, detail))
+            refuse(&shell, ApiError::new(Code::Internal, detail))
         }
     }
 }

@@ -1,10 +1,13 @@
-//! Answers to what no operation took.
+//! Answers to what no operation takes.
 
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
-use caxton_api::rest;
+use caxton_api::ApiError;
+use caxton_core::Code;
+use caxton_core::error::shown;
+use http::StatusCode;
 
-use super::is_grpc;
+use super::{is_grpc, refuse};
 
 /// A path the API does not have; on gRPC a method it does not have.
 pub(crate) async fn route_unknown(request: Request) -> Response {
@@ -14,5 +17,14 @@ pub(crate) async fn route_unknown(request: Request) -> Response {
             .into_http::<axum::body::Body>()
             .into_response();
     }
-    rest::route_unknown(request).await
+    let detail = format!("nothing is at {}", shown(request.uri().path()));
+    refuse(&request, ApiError::new(Code::RouteUnknown, detail))
+}
+
+/// A method the path does not have. axum adds `Allow`.
+pub(crate) async fn method_unknown(request: Request) -> Response {
+    let path = shown(request.uri().path());
+    let detail = format!("{path} does not take {}", request.method());
+    let error = ApiError::new(Code::MethodUnknown, detail);
+    refuse(&request, error.with_status(StatusCode::METHOD_NOT_ALLOWED))
 }

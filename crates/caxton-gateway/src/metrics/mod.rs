@@ -14,11 +14,11 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use caxton_api::rest;
+
 use http::{HeaderMap, header};
 
 use crate::api::Api;
-use crate::door::auth;
+use crate::door::{auth, refuse};
 use crate::keys::Keys;
 use text::Format;
 
@@ -41,7 +41,7 @@ async fn show(State(shown): State<Arc<Shown>>, request: Request) -> Response {
     let address = shown.api.listen();
     let near = address.is_none_or(|address| address.ip().is_loopback());
     if !near && let Err(error) = auth::caller(&shown.keys, request.headers()) {
-        return rest::refused(request, error);
+        return refuse(&request, error);
     }
     let app = shown.api.app();
     let mut families = app.metrics().registry.gather();

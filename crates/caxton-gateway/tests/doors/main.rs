@@ -1,0 +1,24 @@
+//! The doors in-process on port 0, over a real `App` with a memory store and agents written in Rust.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::large_futures
+)]
+
+mod agents;
+mod envelope;
+mod grpc;
+mod keys;
+mod logs;
+mod messages;
+mod metrics;
+mod pages;
+mod probes;
+mod records;
+mod server;
+mod shutdown;
+mod streams;
+mod support;
+mod uploads;
