@@ -46,13 +46,13 @@ pub(crate) fn config() -> Config {
     config
 }
 
-/// Features that neither profile has.
-const FORBIDDEN: [WasmFeatures; 8] = [
+/// Features that neither profile has. Multi-memory is none of them: wasmtime's own adapters between the
+/// parts of a composed component use it. The validator alone keeps it from guests.
+const FORBIDDEN: [WasmFeatures; 7] = [
     WasmFeatures::SIMD,
     WasmFeatures::RELAXED_SIMD,
     WasmFeatures::THREADS,
     WasmFeatures::MEMORY64,
-    WasmFeatures::MULTI_MEMORY,
     WasmFeatures::TAIL_CALL,
     WasmFeatures::CUSTOM_PAGE_SIZES,
     WasmFeatures::WIDE_ARITHMETIC,

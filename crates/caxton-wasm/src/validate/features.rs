@@ -25,7 +25,7 @@ const DEFAULT: WasmFeatures = STRICT
 struct Off(WasmFeatures, &'static str, &'static str);
 
 /// The default profile has these.
-const OFF_IN_STRICT: [Off; 2] = [
+const OFF_IN_STRICT: &[Off] = &[
     Off(
         WasmFeatures::BULK_MEMORY,
         "bulk memory",
@@ -40,8 +40,8 @@ const OFF_IN_STRICT: [Off; 2] = [
     ),
 ];
 
-/// No profile has these.
-const OFF: [Off; 22] = [
+/// No profile has these. Together with what the profiles have they contradict each other nowhere.
+const OFF: &[Off] = &[
     Off(
         WasmFeatures::RELAXED_SIMD,
         "relaxed SIMD",
@@ -69,11 +69,6 @@ const OFF: [Off; 22] = [
         "compile without -mtail-call",
     ),
     Off(
-        WasmFeatures::LEGACY_EXCEPTIONS,
-        "exceptions (legacy)",
-        "compile without exceptions",
-    ),
-    Off(
         WasmFeatures::EXCEPTIONS,
         "exceptions",
         "compile without exceptions",
@@ -90,11 +85,6 @@ const OFF: [Off; 22] = [
         "pass handles as numbers",
     ),
     Off(
-        WasmFeatures::STACK_SWITCHING,
-        "stack switching",
-        "compile without it",
-    ),
-    Off(
         WasmFeatures::CUSTOM_PAGE_SIZES,
         "custom page sizes",
         "use pages of 64 KiB",
@@ -103,21 +93,6 @@ const OFF: [Off; 22] = [
         WasmFeatures::WIDE_ARITHMETIC,
         "wide arithmetic",
         "compile without -mwide-arithmetic",
-    ),
-    Off(
-        WasmFeatures::SHARED_EVERYTHING_THREADS,
-        "shared-everything threads",
-        "compile without it",
-    ),
-    Off(
-        WasmFeatures::MEMORY_CONTROL,
-        "memory control",
-        "compile without it",
-    ),
-    Off(
-        WasmFeatures::CUSTOM_DESCRIPTORS,
-        "custom descriptors",
-        "compile without them",
     ),
     Off(
         WasmFeatures::CM_ASYNC,
@@ -139,6 +114,36 @@ const OFF: [Off; 22] = [
         "fixed-length lists",
         "use lists",
     ),
+];
+
+/// Nor these, which are drafts, or replaced by others: each changes what some bytes mean, so they are
+/// tried one by one.
+const OFF_DRAFTS: &[Off] = &[
+    Off(
+        WasmFeatures::LEGACY_EXCEPTIONS,
+        "exceptions (legacy)",
+        "compile without exceptions",
+    ),
+    Off(
+        WasmFeatures::STACK_SWITCHING,
+        "stack switching",
+        "compile without it",
+    ),
+    Off(
+        WasmFeatures::SHARED_EVERYTHING_THREADS,
+        "shared-everything threads",
+        "compile without it",
+    ),
+    Off(
+        WasmFeatures::MEMORY_CONTROL,
+        "memory control",
+        "compile without it",
+    ),
+    Off(
+        WasmFeatures::CUSTOM_DESCRIPTORS,
+        "custom descriptors",
+        "compile without them",
+    ),
     Off(WasmFeatures::CM_VALUES, "component values", "use functions"),
 ];
 
@@ -150,31 +155,41 @@ pub(super) fn check(component: &[u8], profile: SandboxProfile) -> Result<(), Err
     let Err(refusal) = validate(component, on) else {
         return Ok(());
     };
-    // Is it sound at all? Then some feature is missing: one without which it is not sound any more.
-    let all = WasmFeatures::all();
-    if validate(component, all).is_err() {
+    let Some(Off(_, name, cure)) = missing(component, profile) else {
         return Err(unreadable(&refusal));
-    }
-    let strict = match profile {
-        SandboxProfile::Default => &[][..],
-        SandboxProfile::Strict => &OFF_IN_STRICT[..],
     };
-    let found = OFF
-        .iter()
-        .chain(strict)
-        .find(|off| validate(component, all.difference(off.0)).is_err());
-    let detail = match found {
-        Some(Off(_, name, cure)) => format!(
+    Err(Error::new(
+        Code::ComponentFeature,
+        format!(
             "it uses {name}, which the profile `{}` switches off: {cure}",
             profile.as_str()
         ),
-        None => format!(
-            "it uses a feature that the profile `{}` switches off: {}",
-            profile.as_str(),
-            caxton_core::error::shown(refusal.message())
-        ),
+    ))
+}
+
+/// The feature that a component lacks which is sound but for that; none where it is not sound at all.
+fn missing(component: &[u8], profile: SandboxProfile) -> Option<&'static Off> {
+    let strict = match profile {
+        SandboxProfile::Default => &[][..],
+        SandboxProfile::Strict => OFF_IN_STRICT,
     };
-    Err(Error::new(Code::ComponentFeature, detail))
+    let off = || OFF.iter().chain(strict);
+    let most = OFF.iter().fold(DEFAULT, |most, off| most.union(off.0));
+    if validate(component, most).is_err() {
+        return OFF_DRAFTS
+            .iter()
+            .find(|draft| validate(component, most.union(draft.0)).is_ok());
+    }
+    // One without which it is not sound any more; where two do the same, the one taken away last.
+    let mut without = most;
+    off()
+        .find(|off| validate(component, most.difference(off.0)).is_err())
+        .or_else(|| {
+            off().find(|off| {
+                without = without.difference(off.0);
+                validate(component, without).is_err()
+            })
+        })
 }
 
 fn validate(component: &[u8], on: WasmFeatures) -> wasmparser::Result<()> {
