@@ -28,7 +28,8 @@ pub(super) enum Segment<'a> {
 pub(super) struct Outgoing {
     method: Method,
     path: String,
-    query: form_urlencoded::Serializer<'static, String>,
+    /// Not the serializer itself: it is not `Sync`, and calls must be `Send`.
+    query: String,
     body: Option<Bytes>,
     waits: Duration,
 }
@@ -72,24 +73,25 @@ impl Outgoing {
                 Segment::Field(_, text) => path.extend(utf8_percent_encode(text, SEGMENT)),
             }
         }
-        let query = form_urlencoded::Serializer::new(String::new());
         Ok(Self {
             method,
             path,
-            query,
+            query: String::new(),
             body: None,
             waits: Duration::ZERO,
         })
     }
 
     pub(super) fn query(&mut self, name: &str, field: &impl ToQuery) {
+        let mut query = form_urlencoded::Serializer::new(std::mem::take(&mut self.query));
         field.write(&mut |value| {
             if name == "wait" {
                 // A malformed one is the server's to refuse.
                 self.waits = crate::duration::parse(value).unwrap_or_default();
             }
-            self.query.append_pair(name, value);
+            query.append_pair(name, value);
         });
+        self.query = query.finish();
     }
 
     /// Writes the body, without the fields that stand in the path.
@@ -118,12 +120,11 @@ impl Outgoing {
         self.waits
     }
 
-    pub(super) fn finish(mut self) -> (Method, String, Option<Bytes>) {
-        let query = self.query.finish();
-        let path = if query.is_empty() {
+    pub(super) fn finish(self) -> (Method, String, Option<Bytes>) {
+        let path = if self.query.is_empty() {
             self.path
         } else {
-            format!("{}?{query}", self.path)
+            format!("{}?{}", self.path, self.query)
         };
         (self.method, path, self.body)
     }
@@ -155,7 +156,16 @@ mod tests {
         let mut call = Outgoing::new(Method::POST, &[Segment::Literal("v1")]).unwrap();
         call.query("wait", &"1m5s".to_owned());
         call.query("pageSize", &0);
+        call.query("pageToken", &"a&b".to_owned());
         assert_eq!(call.waits(), Duration::from_secs(65));
-        assert_eq!(call.finish().1, "/v1?wait=1m5s");
+        assert_eq!(call.finish().1, "/v1?wait=1m5s&pageToken=a%26b");
+    }
+
+    #[test]
+    fn a_call_may_move_between_threads() {
+        fn is_send(_: &impl Send) {}
+        let client = crate::client::Client::new("127.0.0.1:1", None, None).unwrap();
+        is_send(&client.send_message(&crate::v1::SendMessageRequest::default()));
+        is_send(&client.watch_messages(&crate::v1::WatchMessagesRequest::default()));
     }
 }
