@@ -100,11 +100,11 @@ pub(super) fn watch(
 }
 
 type Live = broadcast::Receiver<Arc<LogLine>>;
+/// A line or the error that is the last, and where to go on.
+type Step = (Result<Arc<LogLine>, ApiError>, Option<Live>);
 
-/// The next line, or the error that is the last; the end where the agent is gone.
-fn next(
-    live: Option<Live>,
-) -> Answer<'static, Option<(Result<Arc<LogLine>, ApiError>, Option<Live>)>> {
+/// The next line; the end where the agent is gone.
+fn next(live: Option<Live>) -> Answer<'static, Option<Step>> {
     Box::pin(async move {
         let mut live = live?;
         match live.recv().await {

@@ -121,10 +121,11 @@ pub(super) async fn watch(
     Ok(place.hold(messages.map(|item| item.map(|it| message(&it)))))
 }
 
-/// The next message, or the error that is the last; the end where the engine stops.
-fn next(
-    watch: Option<Watch>,
-) -> Answer<'static, Option<(Result<Arc<Message>, ApiError>, Option<Watch>)>> {
+/// A message or the error that is the last, and where to go on.
+type Step = (Result<Arc<Message>, ApiError>, Option<Watch>);
+
+/// The next message; the end where the engine stops.
+fn next(watch: Option<Watch>) -> Answer<'static, Option<Step>> {
     Box::pin(async move {
         let mut watch = watch?;
         Some(match watch.next().await? {

@@ -10,6 +10,7 @@
 mod agents;
 mod envelope;
 mod grpc;
+mod hanging;
 mod keys;
 mod logs;
 mod messages;

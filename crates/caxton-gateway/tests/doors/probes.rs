@@ -61,3 +61,23 @@ async fn a_server_that_drains_is_not_ready() {
     assert_eq!(refused.header("retry-after"), "5");
     refused.problem(503, caxton_core::Code::Draining);
 }
+
+#[tokio::test]
+async fn a_store_that_hangs_does_not_make_probes_hang() {
+    let world = World::with(|options| options.probe_timeout = Duration::from_millis(20)).await;
+    world.store_hangs.store(true, Ordering::SeqCst);
+    for path in ["/readyz", "/ready"] {
+        let told = world.get(path).await.is(503).text;
+        assert!(
+            told.contains("[-]store failed: does not answer in time"),
+            "{told}"
+        );
+    }
+    world.get("/livez").await.is(200);
+    world.get("/startupz").await.is(200);
+    world.get("/metrics").await.is(200);
+    world.store_hangs.store(false, Ordering::SeqCst);
+    world.get("/readyz").await.is(200);
+    let shipped = caxton_gateway::Options::new(std::path::PathBuf::new());
+    assert!(shipped.probe_timeout < Duration::from_secs(1));
+}

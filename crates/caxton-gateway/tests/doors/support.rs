@@ -30,6 +30,8 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 use tonic::transport::{Channel, Endpoint};
 
+use crate::hanging::Hanging;
+
 pub const KEY: &str = "cx_adm_1_secret";
 /// No answer takes this long: it guards a test against hanging, and measures nothing.
 const GUARD: Duration = Duration::from_secs(30);
@@ -41,6 +43,7 @@ pub struct World {
     pub base: String,
     pub app: App,
     pub store_broken: Arc<AtomicBool>,
+    pub store_hangs: Arc<AtomicBool>,
     /// What `stuck` waits for: a permit for each message.
     pub gate: Arc<Semaphore>,
     pub backups: tempfile::TempDir,
@@ -103,7 +106,8 @@ impl World {
     pub async fn with_engine(engine: EngineOptions, change: impl FnOnce(&mut Options)) -> Self {
         let store_broken = Arc::new(AtomicBool::new(false));
         let gate = Arc::new(Semaphore::new(0));
-        let app = start(&store_broken, &gate, engine).await;
+        let store_hangs = Arc::new(AtomicBool::new(false));
+        let app = start(&store_broken, &store_hangs, &gate, engine).await;
         let backups = tempfile::tempdir().unwrap();
         let mut options = Options::new(backups.path().to_owned());
         change(&mut options);
@@ -125,6 +129,7 @@ impl World {
             base,
             app,
             store_broken,
+            store_hangs,
             gate,
             backups,
             http: Client::builder(TokioExecutor::new()).build_http(),
@@ -358,7 +363,12 @@ pub fn request(to: &str, content: &str) -> Value {
     })
 }
 
-async fn start(broken: &Arc<AtomicBool>, gate: &Arc<Semaphore>, options: EngineOptions) -> App {
+async fn start(
+    broken: &Arc<AtomicBool>,
+    hangs: &Arc<AtomicBool>,
+    gate: &Arc<Semaphore>,
+    options: EngineOptions,
+) -> App {
     let (broken, gate) = (Arc::clone(broken), Arc::clone(gate));
     let store = MemoryStore::open(MemoryDisk::default()).with_faults(Box::new(move |_| {
         let refuse = CommitFault::Refuse(StoreError::Full("no space left".to_owned()));
@@ -380,7 +390,10 @@ async fn start(broken: &Arc<AtomicBool>, gate: &Arc<Semaphore>, options: EngineO
         .with(named("relay"), NativeProgram::new(relay))
         .with(named("stuck"), NativeProgram::new(stuck));
     let ports = caxton_engine::Ports {
-        store: Arc::new(store),
+        store: Arc::new(Hanging {
+            inner: store,
+            hangs: Arc::clone(hangs),
+        }),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         runtime: Arc::new(runtime),
