@@ -214,15 +214,7 @@ fn describe(agent: &Agent) -> String {
         ("state", agent.state.clone()),
         ("behavior", agent.behavior.clone()),
         ("capabilities", capabilities.join(", ")),
-        (
-            "component",
-            agent
-                .component_sha256
-                .as_ref()
-                .map_or(String::new(), |sha| {
-                    format!("{} sha256:{sha}", size(agent.component_bytes.unwrap_or(0)))
-                }),
-        ),
+        ("component", component(agent)),
         ("sandbox", agent.sandbox_profile.clone()),
         (
             "delivery",
@@ -248,6 +240,16 @@ fn describe(agent: &Agent) -> String {
         ("deployed", time(agent.create_time)),
         ("changed", time(agent.update_time)),
     ])
+}
+
+fn component(agent: &Agent) -> String {
+    let size = agent.component_bytes.map(size);
+    let sha = agent.component_sha256.as_ref();
+    let parts: Vec<String> = size
+        .into_iter()
+        .chain(sha.map(|sha| format!("sha256:{sha}")))
+        .collect();
+    parts.join(" ")
 }
 
 fn last_error(stats: &caxton_api::v1::AgentStats) -> String {

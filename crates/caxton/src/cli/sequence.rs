@@ -152,15 +152,14 @@ fn elapsed(message: &Message, start_ms: i64) -> String {
 
 /// The names, each centred over its lane.
 fn header(names: &[String], width: usize, color: bool) -> String {
-    let mut text = " ".repeat(10);
-    for name in names {
-        let name = printable(name);
-        let _ = match color {
-            true => write!(text, "\x1b[1m{name:^width$}\x1b[0m"),
-            false => write!(text, "{name:^width$}"),
-        };
+    let centred = names
+        .iter()
+        .map(|name| format!("{:^width$}", printable(name)));
+    let line = format!("{:11}{}", "", centred.collect::<String>());
+    match color {
+        true => format!("\x1b[1m{}\x1b[0m", line.trim_end()),
+        false => line.trim_end().to_owned(),
     }
-    text.trim_end().to_owned()
 }
 
 /// One row of lanes with an arrow from one to the others.
@@ -275,13 +274,13 @@ mod tests {
             message(6, "buyer@default", &["a@default", "b@default"], "cfp", "10"),
             message(9, "b@default", &["buyer@default"], "refuse", ""),
         ];
-        let expected = "\
+        let expected = "
               you      buyer       a         b
     +0 ms      ├────────▶┤         │         │     request          buy
     +1 ms      │         ├────────▶┼────────▶┤     cfp              10
     +4 ms      │         ├◀────────┼─────────┤     refuse
 ";
-        assert_eq!(draw(&talk, PLAIN), expected);
+        assert_eq!(format!("\n{}", draw(&talk, PLAIN)), expected);
     }
 
     #[test]

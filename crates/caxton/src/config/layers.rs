@@ -124,7 +124,11 @@ impl Resolved {
     }
 
     fn unknown(&self, key: &str, source: &Source) -> String {
-        let hint = nearest(key, self.0.keys().map(String::as_str))
+        let keys = || self.0.keys().map(String::as_str);
+        // A key with a word too many or too few is far in letters and near in meaning.
+        let longer = || keys().find(|known| known.starts_with(key) || key.starts_with(known));
+        let hint = nearest(key, keys())
+            .or_else(longer)
             .map(|near| format!("; did you mean `{near}`?"))
             .unwrap_or_default();
         format!("{source}: unknown key `{}`{hint}", shown(key))

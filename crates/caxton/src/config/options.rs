@@ -97,6 +97,7 @@ pub enum Sync {
 pub struct Engine {
     pub agents_max: usize,
     pub mailboxes_live_max: usize,
+    pub hops_max: u16,
     pub batch_messages_max: usize,
     pub idle_linger_ms: u64,
     pub sweep_interval_ms: u64,
@@ -173,6 +174,7 @@ impl Default for Engine {
         Self {
             agents_max: owner.agents_max,
             mailboxes_live_max: owner.mailboxes_live_max,
+            hops_max: owner.hops_max,
             batch_messages_max: owner.batch_messages_max,
             idle_linger_ms: ms(owner.idle_linger),
             sweep_interval_ms: ms(owner.sweep_interval),
@@ -234,6 +236,7 @@ impl Engine {
         caxton_engine::Options {
             agents_max: self.agents_max,
             mailboxes_live_max: self.mailboxes_live_max,
+            hops_max: self.hops_max,
             batch_messages_max: self.batch_messages_max,
             idle_linger: Duration::from_millis(self.idle_linger_ms),
             sweep_interval: Duration::from_millis(self.sweep_interval_ms),
@@ -328,6 +331,7 @@ impl Config {
                 1,
                 1_000_000,
             ),
+            ("engine.hops_max", u64::from(engine.hops_max), 1, 60_000),
             (
                 "engine.batch_messages_max",
                 engine.batch_messages_max as u64,

@@ -1,0 +1,117 @@
+//! `config`, `serve --config`, `completion`, `explain`, `doctor`: what needs no server.
+
+use crate::support::Home;
+use std::process::Command;
+
+#[test]
+fn the_origin_of_each_value_is_told() {
+    let home = Home::new();
+    let file = home.path().join("my.toml");
+    std::fs::write(&file, "[log]\nformat = \"json\"\n").unwrap();
+    let args = [
+        "config",
+        "show",
+        "--origin",
+        "-o",
+        "json",
+        "--config",
+        file.to_str().unwrap(),
+    ];
+    let output = home
+        .command(&args)
+        .env("CAXTON__ENGINE__AGENTS_MAX", "7")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let shown: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let origin = |key: &str| shown[key]["origin"].as_str().unwrap().to_owned();
+    assert!(
+        origin("log.format").ends_with("my.toml:2"),
+        "{}",
+        origin("log.format")
+    );
+    assert_eq!(origin("engine.agents_max"), "CAXTON__ENGINE__AGENTS_MAX");
+    assert_eq!(shown["engine.agents_max"]["value"], 7);
+    assert_eq!(origin("server.listen"), "default");
+}
+
+#[test]
+fn what_is_shown_is_a_file_that_is_valid() {
+    let home = Home::new();
+    let file = home.path().join("all.toml");
+    std::fs::write(&file, home.ok(&["config", "show"])).unwrap();
+    home.ok(&["config", "validate", "--config", file.to_str().unwrap()]);
+}
+
+#[test]
+fn an_unknown_key_names_the_nearest() {
+    let home = Home::new();
+    let file = home.path().join("bad.toml");
+    std::fs::write(&file, "[server]\nlissten = \"127.0.0.1:0\"\n").unwrap();
+    let path = file.to_str().unwrap();
+    for command in [["config", "validate"].as_slice(), &["serve"]] {
+        let args: Vec<&str> = command.iter().copied().chain(["--config", path]).collect();
+        let ran = home.run(&args);
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        for part in [
+            "error[CX-6010]",
+            "server.lissten",
+            "bad.toml:2",
+            "`server.listen`",
+        ] {
+            assert!(ran.stderr.contains(part), "{part}: {}", ran.stderr);
+        }
+    }
+    assert!(
+        !home.data().exists(),
+        "a server that may not start makes nothing"
+    );
+}
+
+#[test]
+fn every_code_is_explained() {
+    let home = Home::new();
+    let codes = home.json(&["explain"]);
+    let codes = codes["codes"].as_array().unwrap();
+    assert!(codes.len() > 50);
+    let text = home.ok(&["explain", "3001"]);
+    assert!(
+        text.contains("unknown receiver") && text.contains("cure"),
+        "{text}"
+    );
+    assert_eq!(home.ok(&["explain", "cx-3001"]), text);
+}
+
+#[test]
+fn completion_scripts_are_scripts() {
+    let home = Home::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = home.ok(&["completion", shell]);
+        assert!(script.contains("dead-letter"), "{shell}");
+        // Only where the shell is there can it be asked.
+        let file = home.path().join(shell);
+        std::fs::write(&file, &script).unwrap();
+        if let Ok(checked) = Command::new(shell).arg("-n").arg(&file).output() {
+            assert!(checked.status.success(), "{shell}: {checked:?}");
+        }
+    }
+}
+
+#[test]
+fn the_doctor_finds_what_is_wrong() {
+    let home = Home::new();
+    let verdict = |of: &serde_json::Value, what: &str| {
+        let checks = of["checks"].as_array().unwrap();
+        let found = checks.iter().find(|check| check["check"] == *what).unwrap();
+        found["verdict"].as_str().unwrap().to_owned()
+    };
+    let server = home.serve();
+    let well = home.json(&["doctor"]);
+    assert_eq!(verdict(&well, "server"), "ok");
+    assert_eq!(verdict(&well, "admin key"), "ok");
+    assert_eq!(server.terminate(), Some(0));
+    let key = home.data().join("admin.key");
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    std::fs::set_permissions(&key, open).unwrap();
+    assert_eq!(verdict(&home.json(&["doctor"]), "admin key"), "warn");
+}

@@ -1,0 +1,21 @@
+//! The real binary, as its users meet it: processes, exit codes, files, signals.
+//!
+//! Nothing here sleeps. A server is waited for by its ready line, a message by `--wait`, a process by
+//! its end.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc
+)]
+
+mod agents;
+mod backups;
+mod configuration;
+mod exits;
+mod help;
+mod support;
+mod survival;
+mod tour;

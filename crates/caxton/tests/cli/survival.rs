@@ -1,0 +1,107 @@
+//! What outlives a stop, a crash and a second server.
+
+use crate::support::Home;
+use std::os::unix::fs::PermissionsExt as _;
+
+#[test]
+fn the_first_start_makes_a_key_that_is_shown_once_and_kept_privately() {
+    let home = Home::new();
+    let server = home.serve();
+    let shown = server.ready["newKey"].as_str().unwrap().to_owned();
+    assert!(shown.starts_with("cx_adm_"), "{shown}");
+    let file = home.data().join("admin.key");
+    let kept = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(kept.trim(), shown);
+    let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(server.terminate(), Some(0));
+    let server = home.serve();
+    assert!(server.ready["newKey"].is_null());
+    // The same key, given by hand from elsewhere.
+    let other = Home::new();
+    let url = server.url();
+    other.ok(&["--server", url, "--key", &shown, "server", "status"]);
+    let log = std::fs::read_to_string(&server.log).unwrap();
+    assert!(!log.contains(&shown), "the key is in the log");
+}
+
+#[test]
+fn agents_and_their_state_are_back_after_a_stop() {
+    let home = Home::new();
+    let server = home.serve();
+    home.deploy("counter");
+    home.deploy("echo");
+    home.ok(&["agent", "stop", "echo"]);
+    assert_eq!(home.ask("counter", "request", "add 20"), "20\n");
+    assert_eq!(server.terminate(), Some(0));
+    assert!(!home.data().join("server.json").exists());
+    let _server = home.serve();
+    assert_eq!(home.ask("counter", "request", "add 22"), "42\n");
+    let agents = home.json(&["agent", "list"]);
+    let states: Vec<&str> = agents["agents"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|agent| agent["state"].as_str().unwrap())
+        .collect();
+    assert_eq!(states, ["running", "stopped"]);
+}
+
+#[test]
+fn an_acknowledged_message_survives_a_crash_and_counts_once() {
+    let home = Home::new();
+    let server = home.serve();
+    home.deploy("counter");
+    assert_eq!(home.ask("counter", "request", "add 1"), "1\n");
+    // Acknowledged, and most likely not handled when the server dies.
+    for _ in 0..5 {
+        home.ok(&["message", "send", "--to", "counter", "add 10"]);
+    }
+    server.kill();
+    let unreachable = home.run(&["agent", "list"]);
+    assert_eq!(unreachable.code, Some(5), "{unreachable:?}");
+    assert!(
+        unreachable.stderr.contains("is gone"),
+        "{}",
+        unreachable.stderr
+    );
+    // The lock died with its process. What waits in the mailbox comes before the question.
+    let _server = home.serve();
+    assert_eq!(home.ask("counter", "query-ref", "get"), "51\n");
+}
+
+#[test]
+fn a_second_server_on_the_folder_is_refused() {
+    let home = Home::new();
+    let server = home.serve();
+    let second = home.run(&["serve", "--listen", "127.0.0.1:0"]);
+    assert_eq!(second.code, Some(1), "{second:?}");
+    assert!(
+        second.stderr.contains("error[CX-5007]"),
+        "{}",
+        second.stderr
+    );
+    assert!(
+        second.stderr.contains(&server.id().to_string()),
+        "{}",
+        second.stderr
+    );
+    // The first is as well as before.
+    home.ok(&["server", "status"]);
+}
+
+#[test]
+fn a_stop_lets_what_is_on_its_way_finish() {
+    let home = Home::new();
+    let server = home.serve();
+    home.deploy("counter");
+    for _ in 0..20 {
+        home.ok(&["message", "send", "--to", "counter", "add 1"]);
+    }
+    assert_eq!(server.terminate(), Some(0));
+    let _server = home.serve();
+    assert_eq!(home.ask("counter", "query-ref", "get"), "20\n");
+    // They were handled before the stop and not after the start.
+    let handled = home.json(&["agent", "show", "counter"])["stats"]["messagesHandled"].clone();
+    assert_eq!(handled, "1");
+}
