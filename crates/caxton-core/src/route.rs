@@ -7,7 +7,7 @@ use crate::lifecycle::Phase;
 use crate::manifest::{MailboxMode, Manifest};
 use crate::message::Message;
 
-/// Longest chain of messages that cause each other.
+/// Longest chain of messages that cause each other, where the operator sets no other.
 pub const HOPS_MAX: u16 = 128;
 
 /// What the decision needs to know of a receiver.
@@ -24,6 +24,7 @@ pub fn decide(
     message_bytes: usize,
     receiver: &AgentId,
     target: Option<Target<'_>>,
+    hops_max: u16,
 ) -> Result<MailboxKey, Error> {
     // Another tenant's agent and one that does not exist answer alike.
     let Some(target) = target.filter(|_| receiver.tenant == message.tenant) else {
@@ -32,10 +33,10 @@ pub fn decide(
             format!("there is no agent {receiver}"),
         ));
     };
-    if message.hop > HOPS_MAX {
+    if message.hop > hops_max {
         return Err(Error::new(
             Code::HopLimit,
-            format!("more than {HOPS_MAX} messages caused each other"),
+            format!("more than {hops_max} messages caused each other"),
         ));
     }
     if target.phase != Phase::Running {
@@ -156,7 +157,7 @@ mod tests {
             (circle, 10, "b", running, Some(Code::CallCircle)),
         ];
         for (message, bytes, to, target, expected) in table {
-            let got = decide(&message, bytes, &agent(to), target)
+            let got = decide(&message, bytes, &agent(to), target, HOPS_MAX)
                 .err()
                 .map(|error| error.code);
             assert_eq!(got, expected, "{to}");
@@ -173,13 +174,13 @@ mod tests {
         });
         let mut message = message(0);
         assert_eq!(
-            decide(&message, 1, &agent("b"), target).unwrap(),
+            decide(&message, 1, &agent("b"), target, HOPS_MAX).unwrap(),
             MailboxKey::Agent
         );
         let id = ConversationId::parse("c1").unwrap();
         message.acl.conversation_id = Some(id.clone());
         assert_eq!(
-            decide(&message, 1, &agent("b"), target).unwrap(),
+            decide(&message, 1, &agent("b"), target, HOPS_MAX).unwrap(),
             MailboxKey::Conversation(id)
         );
     }

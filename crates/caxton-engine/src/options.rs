@@ -9,6 +9,8 @@ pub struct Options {
     pub agents_max: usize,
     /// Live mailboxes (each with an instance) at a time; when it is reached the idle ones go first.
     pub mailboxes_live_max: usize,
+    /// Longest chain of messages that cause each other.
+    pub hops_max: u16,
     /// Messages of one mailbox handled in one wake-up and committed together.
     pub batch_messages_max: usize,
     /// How long an instance stays after its last message.
@@ -32,6 +34,7 @@ impl Default for Options {
         Self {
             agents_max: 100_000,
             mailboxes_live_max: 10_000,
+            hops_max: caxton_core::route::HOPS_MAX,
             batch_messages_max: 128,
             idle_linger: Duration::from_secs(10),
             sweep_interval: Duration::from_secs(1),

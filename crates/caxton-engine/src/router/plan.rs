@@ -186,7 +186,7 @@ impl Plan {
                 phase: entry.phase(),
                 manifest: &deployed.manifest,
             });
-        let key = route::decide(message, bytes, receiver, target)?;
+        let key = route::decide(message, bytes, receiver, target, shared.options.hops_max)?;
         let (Some(entry), Some(deployed)) = (&entry, &deployed) else {
             return Err(Error::new(
                 Code::ReceiverUnknown,
