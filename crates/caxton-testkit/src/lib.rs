@@ -1,3 +1,4 @@
 //! Test server, store conformance suite, seeded simulator; the integration tests live here.
 
+pub mod server;
 pub mod store_suite;
