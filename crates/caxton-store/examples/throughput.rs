@@ -1,5 +1,6 @@
 //! How fast the store takes durable messages, against SQLite's own batch-of-1000 inserts of plain
-//! rows in the same kind of file. Interleaved rounds, the first discarded, medians.
+//! rows in the same kind of file: per second, and per second of the processor's time (of all threads).
+//! Interleaved rounds, the first discarded, medians.
 //!
 //! `cargo run --release -p caxton-store --example throughput [DIR]`
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
@@ -67,7 +68,7 @@ fn unit(tenant: &TenantId, ops: Vec<Op>) -> Unit {
 }
 
 /// Rows a second of plain inserts, a thousand to a transaction, in a file set up like the store's.
-fn plain(dir: &Path) -> f64 {
+fn plain(dir: &Path) -> [f64; 2] {
     let conn = rusqlite::Connection::open(dir.join("plain.db")).unwrap();
     for (name, value) in [("journal_mode", "wal"), ("synchronous", "full")] {
         conn.pragma_update(None, name, value).unwrap();
@@ -79,7 +80,7 @@ fn plain(dir: &Path) -> f64 {
     let tenant = TenantId::default_tenant();
     let ids: Vec<_> = (0..MESSAGES).map(|n| message(&tenant, n, 0).id).collect();
     let body = vec![b'x'; CONTENT_BYTES + 120];
-    let begun = Instant::now();
+    let begun = Begun::now();
     for batch in ids.chunks(1_000) {
         conn.execute_batch("BEGIN IMMEDIATE").unwrap();
         for id in batch {
@@ -92,15 +93,35 @@ fn plain(dir: &Path) -> f64 {
         }
         conn.execute_batch("COMMIT").unwrap();
     }
-    rate(begun.elapsed())
+    begun.rates()
 }
 
-fn rate(took: Duration) -> f64 {
-    MESSAGES as f64 / took.as_secs_f64()
+/// When something began: wall clock and processor time, all threads together.
+struct Begun(Instant, f64);
+
+impl Begun {
+    fn now() -> Self {
+        Self(Instant::now(), processor_seconds())
+    }
+
+    fn rates(&self) -> [f64; 2] {
+        let wall = self.0.elapsed().as_secs_f64();
+        let processor = processor_seconds() - self.1;
+        [MESSAGES as f64 / wall, MESSAGES as f64 / processor]
+    }
+}
+
+/// User and system time of this process, the 14th and 15th field of its `stat`, in hundredths.
+fn processor_seconds() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let after_name = text.rsplit(')').next().unwrap();
+    let fields = after_name.split_whitespace().skip(11).take(2);
+    let ticks: u64 = fields.map(|field| field.parse::<u64>().unwrap()).sum();
+    ticks as f64 / 100.0
 }
 
 /// One unit per message, each waited for; spread over so many tenants.
-async fn accepted(store: &SqliteStore, tenants: u64, round: usize) -> f64 {
+async fn accepted(store: &SqliteStore, tenants: u64, round: usize) -> [f64; 2] {
     let ids: Vec<TenantId> = (0..tenants)
         .map(|n| TenantId::parse(&format!("t{round}-{n}")).unwrap())
         .collect();
@@ -114,7 +135,7 @@ async fn accepted(store: &SqliteStore, tenants: u64, round: usize) -> f64 {
             )
         })
         .collect();
-    let begun = Instant::now();
+    let begun = Begun::now();
     let commits = messages.into_iter().map(|(tenant, message, mailbox)| {
         let mailboxes = vec![mailbox];
         store.commit(unit(&tenant, vec![Op::Deliver { message, mailboxes }]))
@@ -123,18 +144,18 @@ async fn accepted(store: &SqliteStore, tenants: u64, round: usize) -> f64 {
     while let Some(done) = commits.next().await {
         assert!(done.unwrap().duplicates.is_empty());
     }
-    rate(begun.elapsed())
+    begun.rates()
 }
 
 /// Accept, and handle in batches as a mailbox does: acknowledge, write state, send one on.
-async fn handled(store: &SqliteStore, round: usize) -> f64 {
+async fn handled(store: &SqliteStore, round: usize) -> [f64; 2] {
     const BATCH: u64 = 64;
     let tenant = TenantId::parse(&format!("h{round}")).unwrap();
     let lane = mailbox(&tenant);
     let all: Vec<_> = (0..MESSAGES)
         .map(|n| Arc::new(message(&tenant, n, round)))
         .collect();
-    let begun = Instant::now();
+    let begun = Begun::now();
     let accept = async {
         let commits = all.iter().map(|message| {
             let op = Op::Deliver {
@@ -164,7 +185,7 @@ async fn handled(store: &SqliteStore, round: usize) -> f64 {
         });
         store.commit(unit(&tenant, ops)).await.unwrap();
     }
-    rate(begun.elapsed())
+    begun.rates()
 }
 
 /// One message at a time, against one `fdatasync` of a small append: medians in microseconds.
@@ -203,7 +224,7 @@ fn median(all: &[f64]) -> f64 {
 #[tokio::main]
 async fn main() {
     let base = std::env::args().nth(1).unwrap_or_else(|| ".".into());
-    let mut rows: [Vec<f64>; 4] = Default::default();
+    let mut rows: [Vec<[f64; 2]>; 4] = Default::default();
     let mut single = (0.0, 0.0);
     for round in 0..=ROUNDS {
         let dir = tempfile::tempdir_in(&base).unwrap();
@@ -223,19 +244,25 @@ async fn main() {
                 .for_each(|(row, rate)| row.push(rate));
         }
     }
-    let base = median(&rows[0]);
     let names = [
         "plain rows, batches of 1000",
         "accepted",
         "accepted, 1000 tenants",
         "accepted and handled",
     ];
-    for (name, row) in names.iter().zip(&rows) {
-        println!(
-            "{name:<30} {:>10.0} /s  {:.2}x",
-            median(row),
-            median(row) / base
-        );
+    for (index, kind) in ["per second", "per processor second"]
+        .into_iter()
+        .enumerate()
+    {
+        let of = |row: &[[f64; 2]]| {
+            let rates: Vec<f64> = row.iter().map(|rates| rates[index]).collect();
+            median(&rates)
+        };
+        let base = of(&rows[0]);
+        println!("{kind}");
+        for (name, row) in names.iter().zip(&rows) {
+            println!("  {name:<30} {:>10.0}  {:.2}x", of(row), of(row) / base);
+        }
     }
     println!(
         "one at a time: {:.0} us, an fdatasync {:.0} us",

@@ -14,14 +14,15 @@ CREATE TABLE tenant (
 ) STRICT;
 
 -- Messages in the order they were accepted: `seq` grows over all tenants of the file, so that every
--- insert appends. `message_id` is what deduplicates; ids are UUIDv7, so it appends per tenant too.
+-- insert appends. `message_id` is what deduplicates; ids are UUIDv7 and stand first in it, so that it
+-- appends too, however many tenants there are.
 CREATE TABLE message (
   seq    INTEGER PRIMARY KEY,
   tenant INTEGER NOT NULL,
   id     BLOB NOT NULL,
   body   BLOB NOT NULL                -- message and mailboxes, binary form 1
 ) STRICT;
-CREATE UNIQUE INDEX message_id ON message (tenant, id);
+CREATE UNIQUE INDEX message_id ON message (id, tenant);
 
 -- Who finds a tenant's messages by trace, conversation or agent: sorted (hash, seq) pairs for a run of
 -- messages, written once in thousands. Ordinary indices here would dirty a page for each message.
@@ -35,14 +36,15 @@ CREATE TABLE segment (
   PRIMARY KEY (tenant, seq_first)
 ) STRICT, WITHOUT ROWID;
 
--- Deliveries that are not handled yet. `mailbox` is empty for the whole agent, else a conversation.
+-- Deliveries that are not handled yet, in the order they were accepted; the order by mailbox is kept in
+-- memory. `mailbox` is empty for the whole agent, else a conversation.
 CREATE TABLE inbox (
   tenant   INTEGER NOT NULL,
+  seq      INTEGER NOT NULL,
   agent    TEXT NOT NULL,
   mailbox  TEXT NOT NULL,
-  seq      INTEGER NOT NULL,
   attempts INTEGER NOT NULL,
-  PRIMARY KEY (tenant, agent, mailbox, seq)
+  PRIMARY KEY (seq, tenant, agent, mailbox)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE dead_letter (

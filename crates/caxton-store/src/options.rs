@@ -19,6 +19,9 @@ pub struct Options {
     pub queue_bytes_max: usize,
     /// Units one commit takes at most: bounds how long the first of them waits for the last.
     pub group_units_max: usize,
+    /// Unhandled deliveries one file keeps, all mailboxes together: their order is in memory, some 60
+    /// bytes each. More are refused with `Busy`.
+    pub deliveries_max: usize,
     /// Threads that read. Each keeps a connection per open file.
     pub reader_threads: usize,
     /// Reads that may wait for a thread; more are refused with `Busy`.
@@ -54,6 +57,7 @@ impl Options {
             queue_units_max: 16_384,
             queue_bytes_max: 256 << 20,
             group_units_max: 2_048,
+            deliveries_max: 8_000_000,
             reader_threads: 2,
             queue_reads_max: 4_096,
             tenants_open_max: 64,

@@ -38,21 +38,15 @@ statements! {
     DEAD_LETTER_PAGE_FIRST = "dead_letter_page_first";
     DEAD_LETTER_PUT = "dead_letter_put";
     DEAD_LETTER_REMOVE = "dead_letter_remove";
-    INBOX_AGENT_DELETE = "inbox_agent_delete";
     INBOX_ATTEMPT = "inbox_attempt";
-    INBOX_COUNTS = "inbox_counts";
-    INBOX_COUNTS_AGENT = "inbox_counts_agent";
     INBOX_DELETE = "inbox_delete";
     INBOX_INSERT = "inbox_insert";
-    INBOX_ONE = "inbox_one";
-    INBOX_PENDING = "inbox_pending";
-    MESSAGE_ALL = "message_all";
     MESSAGE_BY_ID = "message_by_id";
     MESSAGE_BY_SEQ = "message_by_seq";
     MESSAGE_DELETE = "message_delete";
     MESSAGE_EXISTS = "message_exists";
     MESSAGE_INSERT = "message_insert";
-    MESSAGE_OLD = "message_old";
+    MESSAGE_SEQ = "message_seq";
     META_GET = "meta_get";
     META_PUT = "meta_put";
     SEGMENT_AGENTS_DOWN = "segment_agents_down";
@@ -67,6 +61,7 @@ statements! {
     STATE_KEYS = "state_keys";
     STATE_PUT = "state_put";
     STATE_REMOVE = "state_remove";
+    SYSTEM_INBOX = "system_inbox";
     SYSTEM_SEQUENCE = "system_sequence";
     SYSTEM_TAIL = "system_tail";
     TENANT_ADD = "tenant_add";
@@ -86,7 +81,7 @@ mod tests {
     /// Tables without a tenant's data. Every other table must have a `tenant` column.
     const SYSTEM_TABLES: [&str; 3] = ["tenant", "meta", "migration"];
     /// Statements that are the server's own work over all tenants, at open.
-    const SYSTEM_STATEMENTS: [&str; 2] = ["system_sequence", "system_tail"];
+    const SYSTEM_STATEMENTS: [&str; 3] = ["system_inbox", "system_sequence", "system_tail"];
 
     fn words(sql: &str) -> Vec<String> {
         let code: String = sql

@@ -7,7 +7,7 @@ use crate::files::Files;
 use crate::migrate::SCHEMA_VERSION;
 use crate::options::Options;
 use crate::readers::Readers;
-use crate::rows::{self, Ask};
+use crate::rows::{self, Ask, Forget};
 use bytes::Bytes;
 use caxton_core::conversation::Conversation;
 use caxton_core::{
@@ -169,8 +169,10 @@ impl Store for SqliteStore {
         scope: &TenantScope,
         agent: Option<AgentName>,
     ) -> Read<'_, Vec<(MailboxId, u32)>> {
-        let ask = move |ask: &Ask<'_>| rows::mailboxes(ask, agent.as_ref());
-        self.read(scope, Vec::new(), ask)
+        self.read(scope, Vec::new(), move |ask| {
+            let inbox = ask.shared.inbox.read();
+            Ok(inbox.counts(ask.tenant, agent.as_ref()))
+        })
     }
 
     fn pending(
@@ -329,7 +331,17 @@ impl Store for SqliteStore {
                 let Some(tenant) = writer.tenant_number(&home) else {
                     return Ok(0);
                 };
-                writer.change(|conn| rows::forget(conn, tenant, &home, before, rows_max))
+                let shared = writer.shared;
+                writer.change(|conn| {
+                    rows::forget(&Forget {
+                        conn,
+                        shared,
+                        tenant,
+                        home: &home,
+                        before,
+                        rows_max,
+                    })
+                })
             })
         });
         async move { queued?.await.unwrap_or_else(|_| Err(stopped())) }.boxed()

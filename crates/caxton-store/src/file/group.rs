@@ -3,20 +3,24 @@
 
 use crate::codec;
 use crate::error::Error;
+use crate::file::inbox::{Change, Inbox};
 use crate::file::tail::Terms;
 use crate::file::unit::{Encoded, Prepared};
 use crate::rows;
 use crate::sql;
 use bytes::Bytes;
 use caxton_core::conversation::Conversation;
-use caxton_core::{ConversationId, MailboxId, Message, MessageId, TenantId};
+use caxton_core::{AgentName, ConversationId, MailboxId, Message, MessageId, TenantId};
 use caxton_engine::port::StoreError;
 use caxton_engine::port::store::{AgentRecord, Committed, DeadLetter, Op, Timer};
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension as _, params};
 use std::collections::HashMap;
 
 /// Summaries the writer keeps between groups; past it, it begins anew.
 const CONVERSATIONS_KEPT_MAX: usize = 8_192;
+/// Sequences of unhandled messages that the writer knows by id; past it, it begins anew and asks the
+/// index.
+const SEQUENCES_KEPT_MAX: usize = 65_536;
 
 /// What the writer knows of the committed database.
 #[derive(Debug, Default)]
@@ -25,6 +29,8 @@ pub(super) struct Known {
     pub(super) seq: i64,
     pub(super) tenants: HashMap<TenantId, i64>,
     pub(super) conversations: HashMap<(i64, ConversationId), Summary>,
+    /// Of messages that were delivered not long ago.
+    sequences: HashMap<(i64, MessageId), i64>,
 }
 
 /// A conversation's row.
@@ -43,6 +49,8 @@ pub(super) struct Staged {
     pub(super) conversations: HashMap<(i64, ConversationId), Summary>,
     /// (tenant, sequence, terms) of new messages.
     pub(super) messages: Vec<(i64, i64, Terms)>,
+    pub(super) inbox: Vec<Change>,
+    sequences: HashMap<(i64, MessageId), i64>,
 }
 
 impl Known {
@@ -52,6 +60,8 @@ impl Known {
             tenants: HashMap::new(),
             conversations: HashMap::new(),
             messages: Vec::new(),
+            inbox: Vec::new(),
+            sequences: HashMap::new(),
         }
     }
 
@@ -63,16 +73,32 @@ impl Known {
             self.conversations.clear();
         }
         self.conversations.extend(staged.conversations);
+        if self.sequences.len() > SEQUENCES_KEPT_MAX {
+            self.sequences.clear();
+        }
+        self.sequences.extend(staged.sequences);
     }
 }
 
 /// One transaction at work.
 pub(super) struct Group<'a> {
-    pub(super) conn: &'a Connection,
-    pub(super) known: &'a Known,
+    conn: &'a Connection,
+    known: &'a Known,
+    /// As committed: what the group itself adds is in `staged`.
+    inbox: &'a Inbox,
     pub(super) staged: Staged,
     /// The database's epoch.
-    pub(super) epoch: u64,
+    epoch: u64,
+    /// Unhandled deliveries there may still be.
+    deliveries_left: usize,
+    hot: Hot<'a>,
+}
+
+/// The statements of every message, kept at hand for the length of a group.
+struct Hot<'a> {
+    message_insert: CachedStatement<'a>,
+    inbox_insert: CachedStatement<'a>,
+    inbox_delete: CachedStatement<'a>,
 }
 
 /// A mailbox's key columns.
@@ -80,7 +106,40 @@ fn key(mailbox: &MailboxId) -> (&str, &str) {
     (mailbox.agent.name.as_str(), mailbox.key.as_str())
 }
 
-impl Group<'_> {
+impl<'a> Group<'a> {
+    pub(super) fn new(
+        conn: &'a Connection,
+        known: &'a Known,
+        inbox: &'a Inbox,
+        epoch: u64,
+        deliveries_max: usize,
+    ) -> Result<Self, Error> {
+        let hot = Hot {
+            message_insert: conn.prepare_cached(sql::MESSAGE_INSERT)?,
+            inbox_insert: conn.prepare_cached(sql::INBOX_INSERT)?,
+            inbox_delete: conn.prepare_cached(sql::INBOX_DELETE)?,
+        };
+        Ok(Self {
+            conn,
+            known,
+            inbox,
+            staged: known.stage(),
+            epoch,
+            deliveries_left: deliveries_max.saturating_sub(inbox.deliveries()),
+            hot,
+        })
+    }
+
+    /// The transaction's connection, for savepoints around a unit.
+    pub(super) fn conn(&self) -> &'a Connection {
+        self.conn
+    }
+
+    /// Gives the changes, to be kept if the transaction is committed.
+    pub(super) fn finish(self) -> Staged {
+        self.staged
+    }
+
     pub(super) fn apply(&mut self, prepared: &Prepared) -> Result<Committed, Error> {
         if prepared.unit.epoch.0 < self.epoch {
             return Err(Error::Store(StoreError::Fenced));
@@ -88,6 +147,9 @@ impl Group<'_> {
         let mut done = Committed::default();
         if prepared.unit.ops.is_empty() {
             return Ok(done);
+        }
+        if prepared.deliveries > 0 && self.staged.inbox.len() >= self.deliveries_left {
+            return Err(Error::Store(StoreError::Busy));
         }
         let tenant = self.tenant(prepared.unit.scope.tenant())?;
         let mut bodies = prepared.bodies.iter();
@@ -122,18 +184,14 @@ impl Group<'_> {
     }
 
     /// The operations that write no message.
-    fn apply_plain(&self, tenant: i64, op: &Op) -> Result<(), Error> {
+    fn apply_plain(&mut self, tenant: i64, op: &Op) -> Result<(), Error> {
         match op {
             Op::Ack { mailbox, message } => self.leave(tenant, mailbox, *message),
             Op::Attempt {
                 mailbox,
                 message,
                 attempts,
-            } => {
-                let (agent, mailbox) = key(mailbox);
-                let row = params![attempts, tenant, agent, mailbox, message.as_bytes()];
-                self.run(sql::INBOX_ATTEMPT, row)
-            }
+            } => self.attempt(tenant, mailbox, *message, *attempts),
             Op::DeadLetterRemove { id } => {
                 let row = params![tenant, id.message.as_bytes(), id.receiver.as_str()];
                 self.run(sql::DEAD_LETTER_REMOVE, row)
@@ -162,18 +220,7 @@ impl Group<'_> {
                 self.run(sql::CALL_REMOVE, row)
             }
             Op::AgentPut(record) => self.agent_put(tenant, record),
-            Op::AgentRemove { agent } => {
-                for statement in [
-                    sql::AGENT_REMOVE,
-                    sql::INBOX_AGENT_DELETE,
-                    sql::STATE_AGENT_DELETE,
-                    sql::TIMER_AGENT_DELETE,
-                    sql::CALL_AGENT_DELETE,
-                ] {
-                    self.run(statement, params![tenant, agent.as_str()])?;
-                }
-                Ok(())
-            }
+            Op::AgentRemove { agent } => self.agent_remove(tenant, agent),
             Op::ArtifactPut { digest, bytes } => self.artifact_put(tenant, &digest.0, bytes),
             // `apply` has done them.
             Op::Deliver { .. } | Op::Bury { .. } | Op::CallBegin { .. } | Op::CallEnd { .. } => {
@@ -209,17 +256,24 @@ impl Group<'_> {
         encoded: &Encoded,
     ) -> Result<bool, Error> {
         let seq = self.staged.seq + 1;
-        let inserted = self
-            .conn
-            .prepare_cached(sql::MESSAGE_INSERT)?
-            .execute(params![tenant, message.id.as_bytes(), seq, encoded.body])?;
-        if inserted == 0 {
+        let row = params![tenant, message.id.as_bytes(), seq, encoded.body];
+        if self.hot.message_insert.execute(row)? == 0 {
             return Ok(false);
         }
         self.staged.seq = seq;
         for mailbox in mailboxes {
-            let (agent, mailbox) = key(mailbox);
-            self.run(sql::INBOX_INSERT, params![tenant, agent, mailbox, seq])?;
+            let (agent, lane) = key(mailbox);
+            let row = params![tenant, seq, agent, lane];
+            self.hot.inbox_insert.execute(row)?;
+            self.staged.inbox.push(Change::Add {
+                tenant,
+                mailbox: mailbox.clone(),
+                seq,
+                attempts: 0,
+            });
+        }
+        if !mailboxes.is_empty() {
+            self.staged.sequences.insert((tenant, message.id), seq);
         }
         self.converse(tenant, message, seq)?;
         let terms = encoded.terms.clone();
@@ -278,10 +332,82 @@ impl Group<'_> {
         Ok(())
     }
 
-    fn leave(&self, tenant: i64, mailbox: &MailboxId, message: MessageId) -> Result<(), Error> {
-        let (agent, mailbox) = key(mailbox);
-        let row = params![tenant, agent, mailbox, message.as_bytes()];
-        self.run(sql::INBOX_DELETE, row)
+    /// The sequence of a recorded message.
+    fn sequence(&self, tenant: i64, message: MessageId) -> Result<Option<i64>, Error> {
+        let place = (tenant, message);
+        let staged = self.staged.sequences.get(&place);
+        if let Some(seq) = staged.or_else(|| self.known.sequences.get(&place)) {
+            return Ok(Some(*seq));
+        }
+        let mut get = self.conn.prepare_cached(sql::MESSAGE_SEQ)?;
+        let row = params![tenant, message.as_bytes()];
+        Ok(get.query_row(row, |row| row.get(0)).optional()?)
+    }
+
+    fn leave(&mut self, tenant: i64, mailbox: &MailboxId, message: MessageId) -> Result<(), Error> {
+        let Some(seq) = self.sequence(tenant, message)? else {
+            return Ok(());
+        };
+        self.take_out(tenant, mailbox, seq)
+    }
+
+    fn take_out(&mut self, tenant: i64, mailbox: &MailboxId, seq: i64) -> Result<(), Error> {
+        let (agent, lane) = key(mailbox);
+        let row = params![tenant, seq, agent, lane];
+        self.hot.inbox_delete.execute(row)?;
+        self.staged.inbox.push(Change::Remove {
+            tenant,
+            mailbox: mailbox.clone(),
+            seq,
+        });
+        Ok(())
+    }
+
+    fn attempt(
+        &mut self,
+        tenant: i64,
+        mailbox: &MailboxId,
+        message: MessageId,
+        attempts: u32,
+    ) -> Result<(), Error> {
+        let Some(seq) = self.sequence(tenant, message)? else {
+            return Ok(());
+        };
+        let (agent, lane) = key(mailbox);
+        let row = params![attempts, tenant, seq, agent, lane];
+        self.run(sql::INBOX_ATTEMPT, row)?;
+        self.staged.inbox.push(Change::Attempt {
+            tenant,
+            mailbox: mailbox.clone(),
+            seq,
+            attempts,
+        });
+        Ok(())
+    }
+
+    fn agent_remove(&mut self, tenant: i64, agent: &AgentName) -> Result<(), Error> {
+        for statement in [
+            sql::AGENT_REMOVE,
+            sql::STATE_AGENT_DELETE,
+            sql::TIMER_AGENT_DELETE,
+            sql::CALL_AGENT_DELETE,
+        ] {
+            self.run(statement, params![tenant, agent.as_str()])?;
+        }
+        let mut waiting = self.inbox.of_agent(tenant, agent);
+        waiting.extend(self.staged.inbox.iter().filter_map(|change| match change {
+            Change::Add {
+                tenant: of,
+                mailbox,
+                seq,
+                ..
+            } if *of == tenant && mailbox.agent.name == *agent => Some((mailbox.clone(), *seq)),
+            _ => None,
+        }));
+        for (mailbox, seq) in waiting {
+            self.take_out(tenant, &mailbox, seq)?;
+        }
+        Ok(())
     }
 
     fn bury(

@@ -1,6 +1,7 @@
 //! One database file: its writer thread, what is known of it in memory, and how jobs get to it.
 
 mod group;
+pub(crate) mod inbox;
 pub(crate) mod open;
 pub(crate) mod queue;
 pub(crate) mod tail;
@@ -15,6 +16,7 @@ use crate::options::Options;
 use caxton_core::TenantId;
 use caxton_engine::port::StoreError;
 use caxton_engine::port::store::Committed;
+use inbox::Inbox;
 use parking_lot::{Mutex, RwLock};
 use queue::Queue;
 use std::collections::{HashMap, HashSet};
@@ -42,6 +44,7 @@ pub(crate) enum Job {
 pub(crate) struct Shared {
     pub(crate) path: PathBuf,
     pub(crate) tail: RwLock<Tail>,
+    pub(crate) inbox: RwLock<Inbox>,
     /// Committed tenants and the numbers that stand for them.
     pub(crate) tenants: RwLock<HashMap<TenantId, i64>>,
     /// Tenants of the shared file whose data is in a file of their own.
@@ -116,6 +119,7 @@ impl Database {
         let shared = Arc::new(Shared {
             path: path.to_owned(),
             tail: RwLock::default(),
+            inbox: RwLock::default(),
             tenants: RwLock::default(),
             dedicated: RwLock::default(),
             epoch_floor: epoch_floor.clone(),

@@ -14,6 +14,8 @@ pub(crate) struct Prepared {
     pub(crate) bodies: Vec<Encoded>,
     /// What the unit counts as against the queue's bound.
     pub(crate) bytes: usize,
+    /// Mailboxes that get a message.
+    pub(crate) deliveries: usize,
 }
 
 #[derive(Debug)]
@@ -29,7 +31,7 @@ impl Prepared {
     pub(crate) fn new(unit: Unit) -> Result<Self, StoreError> {
         unit.check()?;
         let mut bodies = Vec::new();
-        let mut bytes = 0;
+        let (mut bytes, mut deliveries) = (0, 0);
         for op in &unit.ops {
             let (message, mailboxes) = match op {
                 Op::Deliver { message, mailboxes } => (message, once_each(mailboxes)),
@@ -44,6 +46,7 @@ impl Prepared {
             let body = codec::write_body(message, &mailboxes)
                 .map_err(|error| StoreError::Failed(format!("message {}: {error}", message.id)))?;
             bytes += OP_BYTES + body.len();
+            deliveries += mailboxes.len();
             let terms = Terms::of(message);
             bodies.push(Encoded { body, terms });
         }
@@ -51,6 +54,7 @@ impl Prepared {
             unit,
             bodies,
             bytes,
+            deliveries,
         })
     }
 }

@@ -7,6 +7,7 @@
 
 use crate::error::Error;
 use crate::file::group::{Group, Known, Staged, meta, put_meta};
+use crate::file::inbox::{Change, Inbox};
 use crate::file::queue::{Queue, Taken};
 use crate::file::tail::{Tail, Terms};
 use crate::file::unit::Prepared;
@@ -181,6 +182,7 @@ impl<'a> Writer<'a> {
         self.known.seq = newest.max(sealed);
         let tail = self.read_tail(sealed)?;
         *self.shared.tail.write() = tail;
+        *self.shared.inbox.write() = self.read_inbox()?;
         *self.shared.tenants.write() = self.known.tenants.clone();
         *self.shared.dedicated.write() = dedicated.into_iter().collect();
         Ok(())
@@ -208,6 +210,32 @@ impl<'a> Writer<'a> {
         Ok(tail)
     }
 
+    /// The order by mailbox.
+    fn read_inbox(&self) -> Result<Inbox, Error> {
+        let names: HashMap<i64, &TenantId> = self
+            .known
+            .tenants
+            .iter()
+            .map(|(name, number)| (*number, name))
+            .collect();
+        let mut inbox = Inbox::default();
+        let mut statement = self.conn.prepare(sql::SYSTEM_INBOX)?;
+        let mut found = statement.query([])?;
+        while let Some(row) = found.next()? {
+            let tenant = row.get(0)?;
+            let name = names
+                .get(&tenant)
+                .ok_or(codec::Malformed("a delivery of no tenant"))?;
+            inbox.apply(Change::Add {
+                tenant,
+                mailbox: rows::mailbox(row, 2, name)?,
+                seq: row.get(1)?,
+                attempts: row.get(4)?,
+            });
+        }
+        Ok(inbox)
+    }
+
     /// One transaction for all; an error is of the file and so of everybody.
     fn commit(&mut self, units: &Units) -> Result<Results, Error> {
         match self.attempt(units, false) {
@@ -219,12 +247,11 @@ impl<'a> Writer<'a> {
 
     fn attempt(&mut self, units: &Units, careful: bool) -> Result<Results, Error> {
         let tx = rusqlite::Transaction::new_unchecked(&self.conn, TransactionBehavior::Immediate)?;
-        let mut group = Group {
-            conn: &tx,
-            known: &self.known,
-            staged: self.known.stage(),
-            epoch: epoch(&tx, self.shared)?,
-        };
+        let epoch = epoch(&tx, self.shared)?;
+        // Only this thread writes it.
+        let inbox = self.shared.inbox.read();
+        let deliveries_max = self.options.deliveries_max;
+        let mut group = Group::new(&tx, &self.known, &inbox, epoch, deliveries_max)?;
         let mut results = Results::new();
         for (prepared, _) in units {
             let result = if careful {
@@ -234,7 +261,7 @@ impl<'a> Writer<'a> {
             };
             results.push(match result {
                 Ok(done) => Ok(done),
-                Err(Error::Store(StoreError::Fenced)) => Err(StoreError::Fenced),
+                Err(Error::Store(error @ (StoreError::Fenced | StoreError::Busy))) => Err(error),
                 Err(error) if careful && error.is_of_the_unit() => {
                     Err(StoreError::Failed(error.to_string()))
                 }
@@ -242,7 +269,8 @@ impl<'a> Writer<'a> {
             });
         }
         group.write_conversations()?;
-        let staged = group.staged;
+        let staged = group.finish();
+        drop(inbox);
         let seals = seal(&tx, &self.shared.tail.read(), self.known.seq)?;
         tx.commit()?;
         self.committed(staged, seals, units.len());
@@ -250,7 +278,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Makes known what is durable, before anybody is answered: who was answered reads it.
-    fn committed(&mut self, staged: Staged, sealed: bool, units: usize) {
+    fn committed(&mut self, mut staged: Staged, sealed: bool, units: usize) {
         let mut tail = self.shared.tail.write();
         if sealed {
             tail.sealed(self.known.seq.saturating_add(1));
@@ -259,6 +287,13 @@ impl<'a> Writer<'a> {
             tail.add(*tenant, *seq, terms);
         }
         drop(tail);
+        if !staged.inbox.is_empty() {
+            let mut inbox = self.shared.inbox.write();
+            staged
+                .inbox
+                .drain(..)
+                .for_each(|change| inbox.apply(change));
+        }
         if !staged.tenants.is_empty() {
             let news = staged.tenants.clone();
             self.shared.tenants.write().extend(news);
@@ -353,13 +388,13 @@ fn epoch(conn: &Connection, shared: &Shared) -> Result<u64, Error> {
 
 fn apply_alone(group: &mut Group<'_>, prepared: &Prepared) -> Result<Committed, Error> {
     let before = group.staged.clone();
-    group.conn.execute_batch("SAVEPOINT unit")?;
+    group.conn().execute_batch("SAVEPOINT unit")?;
     let result = group.apply(prepared);
     if result.is_err() {
-        group.conn.execute_batch("ROLLBACK TO unit")?;
+        group.conn().execute_batch("ROLLBACK TO unit")?;
         group.staged = before;
     }
-    group.conn.execute_batch("RELEASE unit")?;
+    group.conn().execute_batch("RELEASE unit")?;
     result
 }
 

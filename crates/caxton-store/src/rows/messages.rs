@@ -8,7 +8,7 @@ use crate::file::tail::{Term, hash, search};
 use crate::sql;
 use caxton_core::MessageId;
 use caxton_engine::port::store::{DeliveryState, DeliveryStatus, MessageFilter, Recorded};
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::params;
 
 pub(crate) fn message(ask: &Ask<'_>, id: MessageId) -> Result<Option<Recorded>, Error> {
     let mut get = ask.conn.prepare_cached(sql::MESSAGE_BY_ID)?;
@@ -23,13 +23,9 @@ pub(crate) fn message(ask: &Ask<'_>, id: MessageId) -> Result<Option<Recorded>, 
 /// The message and where it stands with each receiver that has not handled it.
 fn recorded(ask: &Ask<'_>, seq: i64, body: Body) -> Result<Recorded, Error> {
     let mut open = Vec::new();
-    let mut get = ask.conn.prepare_cached(sql::INBOX_ONE)?;
+    let inbox = ask.shared.inbox.read();
     for mailbox in body.mailboxes {
-        let (agent, key) = (mailbox.agent.name.as_str(), mailbox.key.as_str());
-        let attempts = get
-            .query_row(params![ask.tenant, agent, key, seq], |row| row.get(0))
-            .optional()?;
-        if let Some(attempts) = attempts {
+        if let Some(attempts) = inbox.attempts(ask.tenant, &mailbox, seq) {
             open.push(DeliveryStatus {
                 mailbox,
                 state: DeliveryState::Pending,
@@ -38,6 +34,7 @@ fn recorded(ask: &Ask<'_>, seq: i64, body: Body) -> Result<Recorded, Error> {
             });
         }
     }
+    drop(inbox);
     let dead = of_message(ask, body.message.id)?;
     open.extend(dead.iter().map(|letter| letter.status()));
     Ok(Recorded {

@@ -7,12 +7,11 @@ mod messages;
 mod plain;
 mod verify;
 
-pub(crate) use forget::forget;
+pub(crate) use forget::{Forget, forget};
 pub(crate) use letters::{dead_letter, dead_letters};
 pub(crate) use messages::{message, messages};
 pub(crate) use plain::{
-    agents, artifact, call, calls_open, conversations, mailboxes, pending, state, state_keys,
-    timers,
+    agents, artifact, call, calls_open, conversations, pending, state, state_keys, timers,
 };
 pub(crate) use verify::verify;
 
@@ -57,7 +56,7 @@ fn message_id(row: &Row<'_>, index: usize) -> Result<MessageId, Error> {
 }
 
 /// The mailbox in two neighbouring columns.
-fn mailbox(row: &Row<'_>, index: usize, home: &TenantId) -> Result<MailboxId, Error> {
+pub(crate) fn mailbox(row: &Row<'_>, index: usize, home: &TenantId) -> Result<MailboxId, Error> {
     let (agent, key): (String, String) = (row.get(index)?, row.get(index + 1)?);
     let key = MailboxKey::parse(&key).map_err(|_| Malformed("mailbox key"))?;
     Ok(MailboxId {

@@ -7,7 +7,7 @@ use crate::sql;
 use bytes::Bytes;
 use caxton_core::conversation::Conversation;
 use caxton_core::lifecycle::Phase;
-use caxton_core::{AgentName, Digest, MailboxId, MessageId, Timestamp};
+use caxton_core::{Digest, MailboxId, MessageId, Timestamp};
 use caxton_engine::port::page::Position;
 use caxton_engine::port::store::{AgentRecord, CallId, CallRecord, Pending, Timer};
 use rusqlite::{OptionalExtension as _, Row, params};
@@ -43,41 +43,27 @@ pub(crate) fn artifact(ask: &Ask<'_>, digest: Digest) -> Result<Option<Bytes>, E
     Ok(found.map(Bytes::from))
 }
 
-pub(crate) fn mailboxes(
-    ask: &Ask<'_>,
-    agent: Option<&AgentName>,
-) -> Result<Vec<(MailboxId, u32)>, Error> {
-    let statement = match agent {
-        Some(_) => sql::INBOX_COUNTS_AGENT,
-        None => sql::INBOX_COUNTS,
-    };
-    let mut list = ask.conn.prepare_cached(statement)?;
-    let mut rows = match agent {
-        Some(agent) => list.query(params![ask.tenant, agent.as_str()])?,
-        None => list.query([ask.tenant])?,
-    };
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        found.push((mailbox(row, 0, ask.home)?, row.get(2)?));
-    }
-    // SQL orders an agent's mailboxes by text; so does `MailboxId`.
-    Ok(found)
-}
-
 pub(crate) fn pending(
     ask: &Ask<'_>,
     mailbox: &MailboxId,
     rows_max: u32,
 ) -> Result<Vec<Pending>, Error> {
-    let mut list = ask.conn.prepare_cached(sql::INBOX_PENDING)?;
-    let (agent, key) = (mailbox.agent.name.as_str(), mailbox.key.as_str());
-    let mut rows = list.query(params![ask.tenant, agent, key, rows_max])?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
+    let waiting = {
+        let inbox = ask.shared.inbox.read();
+        inbox.waiting(ask.tenant, mailbox, rows_max as usize)
+    };
+    let mut get = ask.conn.prepare_cached(sql::MESSAGE_BY_SEQ)?;
+    let mut found = Vec::with_capacity(waiting.len());
+    for (seq, attempts) in waiting {
+        let mut rows = get.query(params![ask.tenant, seq])?;
+        // Handled and forgotten since the look at the mailbox.
+        let Some(row) = rows.next()? else {
+            continue;
+        };
         let body = codec::read_body(blob(row, 0)?, ask.home)?;
         found.push(Pending {
             message: body.message,
-            attempts: row.get(1)?,
+            attempts,
         });
     }
     Ok(found)

@@ -1,3 +1,2 @@
 UPDATE inbox SET attempts = :attempts
-WHERE tenant = :tenant AND agent = :agent AND mailbox = :mailbox
-  AND seq = (SELECT seq FROM message WHERE tenant = :tenant AND id = :id);
+WHERE tenant = :tenant AND seq = :seq AND agent = :agent AND mailbox = :mailbox;

@@ -1,3 +1,3 @@
-INSERT INTO inbox (tenant, agent, mailbox, seq, attempts)
-VALUES (:tenant, :agent, :mailbox, :seq, 0)
+INSERT INTO inbox (tenant, seq, agent, mailbox, attempts)
+VALUES (:tenant, :seq, :agent, :mailbox, 0)
 ON CONFLICT DO NOTHING;

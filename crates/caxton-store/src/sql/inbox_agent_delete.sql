@@ -1,2 +1,0 @@
-DELETE FROM inbox
-WHERE tenant = :tenant AND agent = :agent;

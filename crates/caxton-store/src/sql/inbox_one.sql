@@ -1,2 +1,0 @@
-SELECT attempts FROM inbox
-WHERE tenant = :tenant AND agent = :agent AND mailbox = :mailbox AND seq = :seq;

@@ -1,3 +1,0 @@
-SELECT body FROM message
-WHERE tenant = :tenant
-ORDER BY id;

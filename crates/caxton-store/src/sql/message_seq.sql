@@ -1,0 +1,2 @@
+SELECT seq FROM message
+WHERE tenant = :tenant AND id = :id;
