@@ -1,0 +1,7 @@
+//! Those who do the same work without Caxton, or without a part of it.
+
+pub mod actors;
+pub mod bare;
+pub mod channels;
+pub mod erlang;
+pub mod unlimited;
