@@ -1,4 +1,4 @@
-//! What the engine counts. Names begin with `caxton_`, and every series is there from the start.
+//! What the engine counts besides messages (`router::stats`). Names begin with `caxton_`, and every series is there from the start.
 
 use crate::port::behavior::FaultKind;
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
@@ -7,8 +7,6 @@ use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, 
 #[derive(Clone, Debug)]
 pub struct Metrics {
     pub registry: Registry,
-    pub accepted: IntCounter,
-    pub handled: IntCounter,
     pub refused: IntCounterVec,
     pub faults: IntCounterVec,
     pub dead_letters: IntCounter,
@@ -20,10 +18,6 @@ pub struct Metrics {
     pub calls: IntCounter,
     pub agents: IntGauge,
     pub mailboxes_live: IntGauge,
-    /// From acceptance to the end of handling.
-    pub message_seconds: Histogram,
-    /// Messages handled in one wake-up.
-    pub batch_messages: Histogram,
     /// From no instance to one that is ready.
     pub activation_seconds: Histogram,
 }
@@ -63,16 +57,6 @@ impl Metrics {
             faults.with_label_values(&[kind.as_str()]);
         }
         Ok(Self {
-            accepted: counter(
-                r,
-                "caxton_messages_accepted_total",
-                "Messages put into a mailbox",
-            )?,
-            handled: counter(
-                r,
-                "caxton_messages_handled_total",
-                "Messages handled without a fault",
-            )?,
             dead_letters: counter(r, "caxton_dead_letters_total", "Messages given up on")?,
             duplicates: counter(
                 r,
@@ -98,18 +82,6 @@ impl Metrics {
             calls: counter(r, "caxton_calls_total", "Calls that waited for an answer")?,
             agents: gauge(r, "caxton_agents", "Deployed agents")?,
             mailboxes_live: gauge(r, "caxton_mailboxes_live", "Mailboxes with a worker")?,
-            message_seconds: histogram(
-                r,
-                "caxton_message_seconds",
-                "From acceptance of a message to the end of its handling",
-                prometheus::exponential_buckets(0.000_01, 4.0, 12)?,
-            )?,
-            batch_messages: histogram(
-                r,
-                "caxton_batch_messages",
-                "Messages of one mailbox handled in one wake-up",
-                prometheus::exponential_buckets(1.0, 2.0, 9)?,
-            )?,
             activation_seconds: histogram(
                 r,
                 "caxton_activation_seconds",

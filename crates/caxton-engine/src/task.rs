@@ -1,6 +1,8 @@
 //! The one place that spawns. Tasks are named, counted, cancelled together, and waited for.
 
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -9,6 +11,8 @@ use tokio_util::task::TaskTracker;
 pub struct Tasks {
     tracker: TaskTracker,
     stop: CancellationToken,
+    /// The same as a flag that costs one load.
+    stopping: Arc<AtomicBool>,
 }
 
 impl Tasks {
@@ -33,6 +37,7 @@ impl Tasks {
         let stop = self.stop.clone();
         self.spawn(name, async move {
             tokio::select! {
+                biased;
                 () = stop.cancelled() => {}
                 () = task => {}
             }
@@ -40,7 +45,7 @@ impl Tasks {
     }
 
     pub fn stopping(&self) -> bool {
-        self.stop.is_cancelled()
+        self.stopping.load(Ordering::Acquire)
     }
 
     /// Completes when the family is told to stop.
@@ -48,9 +53,15 @@ impl Tasks {
         self.stop.cancelled().await;
     }
 
+    /// Tells every task to stop.
+    pub fn begin_stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.stop.cancel();
+    }
+
     /// Tells every task to stop and waits for the last.
     pub async fn stop(&self) {
-        self.stop.cancel();
+        self.begin_stop();
         self.tracker.close();
         self.tracker.wait().await;
     }

@@ -57,12 +57,13 @@ impl App {
         let mut late = clock.sleep_until(clock.now().plus(grace));
         for entry in self.shared.agents_all() {
             loop {
-                let mut settled = std::pin::pin!(entry.settled.notified());
+                let mut settled = std::pin::pin!(entry.settling());
                 settled.as_mut().enable();
                 if !entry.may_work() || entry.is_settled() {
                     break;
                 }
                 tokio::select! {
+                    biased;
                     () = settled => {}
                     () = &mut late => {
                         late = Box::pin(std::future::ready(()));
@@ -70,6 +71,10 @@ impl App {
                     }
                 }
             }
+        }
+        self.shared.tasks.begin_stop();
+        for (_, mailbox) in self.shared.live() {
+            mailbox.nudge();
         }
         self.shared.tasks.stop().await;
     }

@@ -8,6 +8,7 @@ use caxton_core::error::Error;
 use caxton_core::grant::Permission;
 use caxton_core::lifecycle::Phase;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 /// How the server is.
 #[derive(Clone, Debug)]
@@ -20,6 +21,8 @@ pub struct ServerStatus {
     /// Mailboxes with a live instance or about to have one.
     pub mailboxes_live: u64,
     pub timers: u64,
+    /// Handlers and clients that wait for an answer.
+    pub waiting: u64,
     pub messages_accepted: u64,
     pub messages_handled: u64,
     pub dead_letters: u64,
@@ -35,7 +38,7 @@ impl App {
     /// The same without a caller, for probes: it tells nothing of any tenant.
     pub async fn status(&self) -> Result<ServerStatus, Error> {
         let store = self.shared.services.store.status().await?;
-        let entries = self.shared.agents_all();
+        let (entries, totals) = (self.shared.agents_all(), self.shared.totals());
         let count = |phase| {
             entries
                 .iter()
@@ -52,8 +55,9 @@ impl App {
                 .collect(),
             mailboxes_live: self.shared.live_count() as u64,
             timers: self.shared.timers.len() as u64,
-            messages_accepted: self.shared.metrics.accepted.get(),
-            messages_handled: self.shared.metrics.handled.get(),
+            waiting: self.shared.waiters.len() as u64,
+            messages_accepted: totals.accepted.load(Ordering::Relaxed),
+            messages_handled: totals.handled.load(Ordering::Relaxed),
             dead_letters: self.shared.metrics.dead_letters.get(),
             store,
         })

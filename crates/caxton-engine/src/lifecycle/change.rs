@@ -59,8 +59,7 @@ impl Shared {
         let (shared, entry) = (Arc::clone(self), Arc::clone(entry));
         self.tasks.clone().spawn_until_stop("drain", async move {
             loop {
-                let settled = entry.settled.notified();
-                let mut settled = std::pin::pin!(settled);
+                let mut settled = std::pin::pin!(entry.settling());
                 settled.as_mut().enable();
                 if entry.phase() != Phase::Draining {
                     return;
@@ -194,12 +193,13 @@ impl Shared {
         let clock = &self.services.clock;
         let mut late = clock.sleep_until(clock.now().plus(self.options.stop_wait));
         loop {
-            let mut settled = std::pin::pin!(entry.settled.notified());
+            let mut settled = std::pin::pin!(entry.settling());
             settled.as_mut().enable();
             if entry.is_quiet() {
                 return true;
             }
             tokio::select! {
+                biased;
                 () = settled => {}
                 () = &mut late => return false,
             }

@@ -4,11 +4,13 @@
 //! A place is reserved before a message is journalled and filled after, so that what was
 //! acknowledged always has a place. A full mailbox is an answer, never a wait.
 
-use caxton_core::{MailboxId, Message, Timestamp};
+mod signal;
+
+use caxton_core::{MailboxId, Message};
 use parking_lot::Mutex;
+use signal::Signal;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use tokio::sync::Notify;
 
 /// Places beyond the limit that only the platform's own messages (failures, timers) may take.
 pub const SYSTEM_PLACES: u32 = 64;
@@ -54,8 +56,8 @@ pub struct Full;
 enum Worker {
     None,
     Busy,
-    /// Waiting since.
-    Parked(Timestamp),
+    /// Waiting since this sweep.
+    Parked(u64),
 }
 
 #[derive(Debug)]
@@ -71,7 +73,7 @@ struct Lane {
 pub struct Mailbox {
     id: MailboxId,
     lane: Mutex<Lane>,
-    wake: Notify,
+    wake: Signal,
 }
 
 impl Mailbox {
@@ -85,7 +87,7 @@ impl Mailbox {
         Self {
             id,
             lane: Mutex::new(lane),
-            wake: Notify::new(),
+            wake: Signal::default(),
         }
     }
 
@@ -145,8 +147,9 @@ impl Mailbox {
         }
     }
 
-    /// For the worker: up to `messages_max` messages, or what to do instead.
-    pub fn take(&self, messages_max: usize, into: &mut VecDeque<Item>, now: Timestamp) -> Taken {
+    /// For the worker: up to `messages_max` messages, or what to do instead. `sweep` is the number of
+    /// the keeper's last sweep: coarse time that costs no clock.
+    pub fn take(&self, messages_max: usize, into: &mut VecDeque<Item>, sweep: u64) -> Taken {
         let mut lane = self.lane.lock();
         if lane.queue.is_empty() {
             if lane.retire {
@@ -154,7 +157,7 @@ impl Mailbox {
                 lane.worker = Worker::None;
                 return Taken::Retire;
             }
-            lane.worker = Worker::Parked(now);
+            lane.worker = Worker::Parked(sweep);
             return Taken::Empty;
         }
         let count = lane.queue.len().min(messages_max);
@@ -165,7 +168,7 @@ impl Mailbox {
 
     /// For the worker, while it waits.
     pub async fn woken(&self) {
-        self.wake.notified().await;
+        self.wake.taken().await;
     }
 
     /// For the worker: it ends although messages may wait (the agent was stopped).
@@ -186,19 +189,19 @@ impl Mailbox {
         Wake::Start
     }
 
-    /// Asks the worker to end if it has waited since before `idle_since`; says whether it was asked.
-    pub fn retire_if_idle(&self, idle_since: Timestamp) -> bool {
+    /// Asks the worker to end if it has waited since this sweep or longer; says whether it was asked.
+    pub fn retire_if_idle(&self, since_sweep: u64) -> bool {
         let mut lane = self.lane.lock();
         let Worker::Parked(since) = lane.worker else {
             return false;
         };
-        if since > idle_since || !lane.queue.is_empty() || lane.reserved > 0 {
+        if since > since_sweep || !lane.queue.is_empty() || lane.reserved > 0 {
             return false;
         }
         lane.retire = true;
         lane.worker = Worker::Busy;
         drop(lane);
-        self.wake.notify_one();
+        self.wake.give();
         true
     }
 
@@ -210,7 +213,7 @@ impl Mailbox {
             lane.retire = true;
         }
         drop(lane);
-        self.wake.notify_one();
+        self.wake.give();
     }
 
     /// Whether nothing waits and no message is being handled.
@@ -238,7 +241,7 @@ impl Mailbox {
             Worker::Parked(_) => {
                 lane.worker = Worker::Busy;
                 drop(lane);
-                self.wake.notify_one();
+                self.wake.give();
                 Wake::Nothing
             }
             Worker::None => {

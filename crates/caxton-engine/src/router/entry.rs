@@ -1,5 +1,6 @@
 //! A deployed agent as the router sees it.
 
+use super::stats::Stats;
 use crate::mailbox::Mailbox;
 use crate::port::behavior::{Artifact, Fault, Program};
 use arc_swap::ArcSwap;
@@ -7,9 +8,10 @@ use caxton_core::error::Error;
 use caxton_core::lifecycle::{Lifecycle, Phase, Refused, Step, Unloaded};
 use caxton_core::{AgentId, ConversationId, Digest, MailboxId, MailboxKey, Manifest, Timestamp};
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, OnceCell};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
@@ -37,15 +39,6 @@ impl Deployed {
     }
 }
 
-/// Counters of one agent.
-#[derive(Debug, Default)]
-pub struct Stats {
-    pub handled: AtomicU64,
-    pub failed: AtomicU64,
-    pub refused: AtomicU64,
-    pub activations: AtomicU64,
-}
-
 /// An agent: its version, its state of life, its mailboxes.
 #[derive(Debug)]
 pub struct AgentEntry {
@@ -55,11 +48,14 @@ pub struct AgentEntry {
     /// The phase again, for readers that must not wait.
     phase: AtomicU8,
     main: Arc<Mailbox>,
-    conversations: Mutex<HashMap<ConversationId, Arc<Mailbox>>>,
+    conversations: Mutex<BTreeMap<ConversationId, Arc<Mailbox>>>,
     pub stats: Stats,
     last_fault: Mutex<Option<(Timestamp, Fault)>>,
-    /// Told whenever a worker parks or leaves.
-    pub(crate) settled: Notify,
+    /// Told whenever a worker parks or leaves, while somebody asked to be told.
+    settled: Notify,
+    settling: AtomicBool,
+    /// Grows with each version, so that a worker sees a new one by one load.
+    generation: AtomicU64,
     /// Held by whoever deploys, starts, stops or removes this agent.
     pub(crate) changing: tokio::sync::Mutex<()>,
     cut: Mutex<CancellationToken>,
@@ -77,10 +73,12 @@ impl AgentEntry {
             lifecycle: Mutex::new(Some(Lifecycle::Unloaded(Unloaded::new()))),
             phase: AtomicU8::new(0),
             main: Arc::new(Mailbox::new(main)),
-            conversations: Mutex::new(HashMap::new()),
+            conversations: Mutex::new(BTreeMap::new()),
             stats: Stats::default(),
             last_fault: Mutex::new(None),
             settled: Notify::new(),
+            settling: AtomicBool::new(false),
+            generation: AtomicU64::new(0),
             changing: tokio::sync::Mutex::new(()),
             cut: Mutex::new(CancellationToken::new()),
         }
@@ -101,6 +99,7 @@ impl AgentEntry {
     /// A new version takes over with the next batch of messages.
     pub(crate) fn replace(&self, deployed: Deployed) {
         self.deployed.store(Arc::new(deployed));
+        self.generation.fetch_add(1, Ordering::Release);
     }
 
     pub fn phase(&self) -> Phase {
@@ -127,6 +126,24 @@ impl AgentEntry {
             .store(u8::try_from(index).unwrap_or(0), Ordering::Release);
         *slot = Some(next);
         outcome
+    }
+
+    /// Which version it is, counted from the server's start.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Completes when a worker parks or leaves; enable it before looking at the mailboxes.
+    pub(crate) fn settling(&self) -> Notified<'_> {
+        self.settling.store(true, Ordering::SeqCst);
+        self.settled.notified()
+    }
+
+    /// For a worker that parked or left.
+    pub(crate) fn tell_settled(&self) {
+        if self.settling.load(Ordering::SeqCst) {
+            self.settled.notify_waiters();
+        }
     }
 
     /// Completes when handlers that run now are not waited for any longer.

@@ -5,12 +5,16 @@
 //! mailbox is an answer.
 
 mod entry;
+mod instance;
 mod outlet;
 pub(crate) mod plan;
+mod stats;
 mod waiters;
+mod witness;
 mod worker;
 
-pub use entry::{AgentEntry, Deployed, Stats};
+pub use entry::{AgentEntry, Deployed};
+pub use stats::Stats;
 
 use crate::host::{GuestMetrics, Logs, Outlet, Services};
 use crate::mailbox::{Mailbox, Wake};
@@ -18,20 +22,21 @@ use crate::metrics::Metrics;
 use crate::opctx::TenantScope;
 use crate::options::Options;
 use crate::port::behavior::Runtime;
-use crate::port::store::{Committed, Op, Unit};
+use crate::port::store::{Committed, Op, StoreError, Unit};
 use crate::port::{Clock, Entropy, Store};
 use crate::supervise::Timers;
 use crate::task::Tasks;
 use caxton_core::error::{Code, Error};
 use caxton_core::{AgentId, Epoch, Message, MessageId, TenantId};
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 use waiters::Waiters;
+use witness::Witness;
 
 /// What a refused sender is told to wait when a mailbox is full.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -63,10 +68,15 @@ pub(crate) struct Shared {
     pub(crate) waiters: Waiters,
     pub(crate) timers: Timers,
     pub(crate) draining: AtomicBool,
+    /// The keeper's sweeps so far: coarse time for idle workers.
+    pub(crate) sweeps: AtomicU64,
+    /// What removed agents counted.
+    gone: Stats,
     /// One permit a live instance.
     instances: Arc<Semaphore>,
-    agents: papaya::HashMap<AgentId, Arc<AgentEntry>>,
-    live: Mutex<HashMap<caxton_core::MailboxId, (Arc<AgentEntry>, Arc<Mailbox>)>>,
+    agents: papaya::HashMap<AgentId, Arc<AgentEntry>, foldhash::fast::RandomState>,
+    /// In order, so that what is done to all of them is done in the same order for the same seed.
+    live: Mutex<BTreeMap<caxton_core::MailboxId, (Arc<AgentEntry>, Arc<Mailbox>)>>,
     watch: broadcast::Sender<Arc<Message>>,
 }
 
@@ -78,6 +88,7 @@ impl Shared {
     pub(crate) fn new(ports: Ports, options: Options, metrics: Metrics, epoch: Epoch) -> Arc<Self> {
         let instances_max = options.mailboxes_live_max;
         Arc::new_cyclic(|weak: &Weak<Self>| {
+            stats::register(&metrics.registry, weak.clone());
             let outlet: Arc<dyn Outlet> = Arc::new(Way(weak.clone()));
             let services = Arc::new(Services {
                 store: ports.store,
@@ -98,9 +109,11 @@ impl Shared {
                 waiters: Waiters::default(),
                 timers: Timers::default(),
                 draining: AtomicBool::new(false),
+                sweeps: AtomicU64::new(0),
+                gone: Stats::default(),
                 instances: Arc::new(Semaphore::new(instances_max)),
-                agents: papaya::HashMap::new(),
-                live: Mutex::new(HashMap::new()),
+                agents: papaya::HashMap::default(),
+                live: Mutex::new(BTreeMap::new()),
             }
         })
     }
@@ -121,8 +134,11 @@ impl Shared {
         list
     }
 
+    /// All agents, in an order that does not depend on the hash.
     pub(crate) fn agents_all(&self) -> Vec<Arc<AgentEntry>> {
-        self.agents.pin().values().cloned().collect()
+        let mut list: Vec<_> = self.agents.pin().values().cloned().collect();
+        list.sort_by(|a, b| a.id().cmp(b.id()));
+        list
     }
 
     pub(crate) fn agent_count(&self) -> usize {
@@ -152,7 +168,9 @@ impl Shared {
     }
 
     pub(crate) fn deregister(&self, id: &AgentId) {
-        self.agents.pin().remove(id);
+        if let Some(entry) = self.agents.pin().remove(id) {
+            self.gone.add(&entry.stats);
+        }
         self.metrics
             .agents
             .set(i64::try_from(self.agents.len()).unwrap_or(i64::MAX));
@@ -164,14 +182,24 @@ impl Shared {
         MessageId::from_parts(self.services.clock.now(), random)
     }
 
+    /// Commits a unit. Where the store fails, the answer is still certain: an error means that
+    /// nothing was written, and never will be.
     pub(crate) async fn commit(&self, tenant: &TenantId, ops: Vec<Op>) -> Result<Committed, Error> {
         let scope = TenantScope::system(tenant.clone(), "what authorized messages lead to");
+        let witness = Witness::of(&ops);
         let unit = Unit {
-            scope,
+            scope: scope.clone(),
             epoch: self.epoch,
             ops,
         };
-        Ok(self.services.store.commit(unit).await?)
+        match (self.services.store.commit(unit).await, witness) {
+            (Err(StoreError::Failed(_)), Some(witness))
+                if self.was_written(&scope, &witness).await =>
+            {
+                Ok(Committed::default())
+            }
+            (outcome, _) => Ok(outcome?),
+        }
     }
 
     /// Starts the worker of a mailbox that said it wants one.
@@ -214,13 +242,22 @@ impl Shared {
         if let Ok(permit) = Arc::clone(&self.instances).try_acquire_owned() {
             return Some(permit);
         }
-        let now = self.services.clock.now();
         for (entry, mailbox) in self.live() {
             if !entry.deployed_ref().manifest.instance.resident {
-                mailbox.retire_if_idle(now);
+                mailbox.retire_if_idle(u64::MAX);
             }
         }
         Arc::clone(&self.instances).acquire_owned().await.ok()
+    }
+
+    /// What all agents counted, those that are gone included.
+    pub(crate) fn totals(&self) -> Stats {
+        let totals = Stats::default();
+        totals.add(&self.gone);
+        for entry in self.agents.pin().values() {
+            totals.add(&entry.stats);
+        }
+        totals
     }
 
     pub(crate) fn is_watched(&self) -> bool {

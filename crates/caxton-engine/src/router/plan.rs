@@ -14,6 +14,7 @@ use caxton_core::message::Identifier;
 use caxton_core::route::{self, Target};
 use caxton_core::{Acl, AgentId, AgentName, MailboxId, MailboxKey, Message, Performative};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// A place in a mailbox, given back when dropped.
 #[derive(Debug)]
@@ -202,10 +203,7 @@ impl Plan {
         let places_max = limits.mailbox_messages_max.saturating_add(spare);
         let Some(place) = Place::reserve(Arc::clone(entry), Arc::clone(&mailbox), places_max)
         else {
-            entry
-                .stats
-                .refused
-                .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            entry.stats.refused.fetch_add(1, Ordering::Relaxed);
             return Err(Error::new(
                 Code::MailboxFull,
                 format!(
@@ -398,15 +396,14 @@ impl Plan {
 
     /// The part that cannot fail. The plan is empty after, and keeps its memory for the next.
     pub(crate) fn happen(&mut self, shared: &Arc<Shared>, duplicates: &[usize]) {
-        let mut accepted = 0;
         for mut arrival in self.arrivals.drain(..) {
             if arrival.op.is_some_and(|op| duplicates.contains(&op)) {
                 shared.metrics.duplicates.inc();
                 continue;
             }
-            accepted += 1;
             arrival.place.open = false;
             let place = &arrival.place;
+            place.entry.stats.accepted.fetch_add(1, Ordering::Relaxed);
             if place.mailbox.fill(arrival.item) == Wake::Start {
                 shared.start_worker(&place.entry, &place.mailbox);
             }
@@ -420,15 +417,7 @@ impl Plan {
         for (waiter, message) in self.answers.drain(..) {
             waiter.complete(message);
         }
-        if accepted > 0 {
-            shared.metrics.accepted.inc_by(accepted);
-        }
-        if self.handled > 0 {
-            shared
-                .metrics
-                .handled
-                .inc_by(std::mem::take(&mut self.handled));
-        }
+        self.handled = 0;
     }
 
     /// A commit that failed has answered nobody: whoever was claimed waits on.

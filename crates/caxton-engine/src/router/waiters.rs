@@ -73,6 +73,10 @@ impl Waiters {
         key
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.count.load(Ordering::SeqCst)
+    }
+
     /// Undoes a [`Waiters::claim`] whose answer could not be made durable.
     pub(crate) fn put_back(&self, who: &AgentId, waiter: Waiter) {
         self.by_agent

@@ -7,39 +7,33 @@
 //! effects of its own message only; what stood before it in the batch is committed.
 
 use super::Shared;
-use super::entry::{AgentEntry, Deployed};
+use super::entry::AgentEntry;
+use super::instance::Live;
 use super::plan::{Origin, Plan};
-use crate::host::{Effects, Host};
+use crate::host::{Effects, LogLevel};
 use crate::mailbox::{Item, Mailbox, Taken};
-use crate::port::behavior::{Artifact, Behavior, Fault, FaultKind, Program};
+use crate::port::behavior::{Fault, FaultKind};
 use crate::port::store::{CallId, Op};
 use crate::supervise::Backoff;
-use caxton_core::error::{Code, Error};
-use caxton_core::manifest::Durability;
+use caxton_core::error::Error;
 use futures::FutureExt;
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
-use tokio::sync::OwnedSemaphorePermit;
-
-/// A live instance with the host that belongs to its mailbox.
-struct Live {
-    behavior: Box<dyn Behavior>,
-    host: Option<Host>,
-    /// The version it was made of.
-    deployed: Arc<Deployed>,
-    /// Its place among the live instances.
-    _permit: Option<OwnedSemaphorePermit>,
-}
 
 struct Worker {
     shared: Arc<Shared>,
     entry: Arc<AgentEntry>,
     mailbox: Arc<Mailbox>,
     live: Option<Live>,
+    /// Taken from the mailbox, not yet handled.
     batch: VecDeque<Item>,
+    /// Handled, not yet committed.
+    done: Vec<Item>,
+    /// What the handled messages lead to.
+    plan: Plan,
     backoff: Backoff,
 }
 
@@ -49,8 +43,17 @@ struct Leaving(Arc<Shared>, Arc<AgentEntry>, Arc<Mailbox>);
 impl Drop for Leaving {
     fn drop(&mut self) {
         self.0.worker_left(&self.2);
-        self.1.settled.notify_waiters();
+        self.1.tell_settled();
     }
+}
+
+enum Handled {
+    Done(Effects),
+    Failed(Fault),
+    /// What was handled before this message could not be committed.
+    CommitFailed,
+    /// The agent or the server stops and does not wait for the handler.
+    CutOff,
 }
 
 pub(super) async fn work(shared: Arc<Shared>, entry: Arc<AgentEntry>, mailbox: Arc<Mailbox>) {
@@ -66,6 +69,8 @@ pub(super) async fn work(shared: Arc<Shared>, entry: Arc<AgentEntry>, mailbox: A
         mailbox,
         live: None,
         batch: VecDeque::new(),
+        done: Vec::new(),
+        plan: Plan::default(),
         backoff,
     };
     worker.run().await;
@@ -73,15 +78,13 @@ pub(super) async fn work(shared: Arc<Shared>, entry: Arc<AgentEntry>, mailbox: A
 
 impl Worker {
     async fn run(&mut self) {
+        let messages_max = self.shared.options.batch_messages_max;
         loop {
             if !self.entry.may_work() || self.shared.tasks.stopping() {
                 return self.mailbox.leave();
             }
-            let now = self.shared.services.clock.now();
-            match self
-                .mailbox
-                .take(self.shared.options.batch_messages_max, &mut self.batch, now)
-            {
+            let sweep = self.shared.sweeps.load(Ordering::Relaxed);
+            match self.mailbox.take(messages_max, &mut self.batch, sweep) {
                 Taken::Batch => self.handle_batch().await,
                 Taken::Retire => {
                     if self.live.take().is_some() {
@@ -90,81 +93,81 @@ impl Worker {
                     return;
                 }
                 Taken::Empty => {
-                    self.entry.settled.notify_waiters();
-                    tokio::select! {
-                        () = self.mailbox.woken() => {}
-                        () = self.shared.tasks.stopped() => {}
-                    }
+                    self.entry.tell_settled();
+                    self.mailbox.woken().await;
                 }
             }
         }
     }
 
     async fn handle_batch(&mut self) {
-        let deployed = self.entry.deployed();
-        let (entry, shared) = (Arc::clone(&self.entry), Arc::clone(&self.shared));
-        let activated = tokio::select! {
-            activated = self.activate(&deployed) => activated,
-            () = entry.cut_off() => return self.put_back([]),
-            () = shared.tasks.stopped() => return self.put_back([]),
-        };
-        if let Err(fault) = activated {
-            let Some(item) = self.batch.pop_front() else {
-                return;
-            };
-            return self.failed(item, fault, &deployed).await;
+        self.entry.stats.batch_taken(self.batch.len());
+        // Read before the version itself: one that comes between is then seen as newer.
+        let generation = self.entry.generation();
+        if !self
+            .live
+            .as_ref()
+            .is_some_and(|live| live.generation == generation)
+            && !self.make_live(generation).await
+        {
+            return;
         }
-        self.shared
-            .metrics
-            .batch_messages
-            .observe(self.batch.len() as f64);
-        let mut done: Vec<Item> = Vec::with_capacity(self.batch.len());
-        let mut plan = Plan::default();
         while let Some(item) = self.batch.pop_front() {
             // Handlers that never wait must not keep a thread from the others.
             tokio::task::consume_budget().await;
-            let outcome = self.handle(&item, &mut plan, &mut done).await;
-            match outcome {
-                Handled::Done(effects) => {
-                    self.gather(&mut plan, &item, effects, &deployed);
-                    done.push(item);
-                    if !plan.is_durable() {
-                        // Nothing to wait for: it leaves before the next message is handled.
-                        plan.happen(&self.shared, &[]);
-                        done.clear();
-                    }
-                }
-                Handled::Failed(fault) => {
-                    if self.settle(&mut plan, &mut done).await {
-                        self.failed(item, fault, &deployed).await;
-                    } else {
-                        self.put_back([item]);
-                    }
-                    return;
-                }
-                Handled::CommitFailed => return self.put_back([item]),
-                // The agent or the server stops and does not wait for this handler. What it did is
-                // dropped with its instance; the message waits for the next start.
+            match self.handle(&item).await {
+                Handled::Done(effects) => self.gather(item, effects),
+                Handled::Failed(fault) => return self.settle_then_fail(item, fault).await,
+                Handled::CommitFailed => return self.start_over(Some(item)).await,
+                // What the handler did is dropped with its instance.
                 Handled::CutOff => {
-                    return self.put_back([Item {
+                    return self.put_back(Some(Item {
                         replay: true,
                         ..item
-                    }]);
+                    }));
                 }
             }
-            if !self.entry.may_work() || !Arc::ptr_eq(&self.entry.deployed(), &deployed) {
+            if !self.entry.may_work() || self.entry.generation() != generation {
                 break;
             }
         }
-        if self.settle(&mut plan, &mut done).await {
+        if self.settle().await {
             self.backoff.reset();
-            self.put_back([]);
+            self.put_back(None);
+        } else {
+            self.start_over(None).await;
         }
+    }
+
+    /// Makes an instance of the present version; says whether messages can be handled now.
+    async fn make_live(&mut self, generation: u64) -> bool {
+        self.live = None;
+        let activated = tokio::select! {
+            biased;
+            activated = self.shared.activate(&self.entry, self.mailbox.id(), generation) => activated,
+            () = self.entry.cut_off() => {
+                self.put_back(None);
+                return false;
+            }
+            () = self.shared.tasks.stopped() => {
+                self.put_back(None);
+                return false;
+            }
+        };
+        match activated {
+            Ok(live) => self.live = Some(live),
+            Err(fault) => {
+                if let Some(item) = self.batch.pop_front() {
+                    self.failed(item, fault).await;
+                }
+            }
+        }
+        self.live.is_some()
     }
 
     /// Lets the behavior handle one message. If it does not finish at once, what was handled before
     /// it is committed first, so that nobody's answer waits for a slow neighbour.
-    async fn handle(&mut self, item: &Item, plan: &mut Plan, done: &mut Vec<Item>) -> Handled {
+    async fn handle(&mut self, item: &Item) -> Handled {
         let Some(mut live) = self.live.take() else {
             return Handled::Failed(Fault::new(FaultKind::Internal, "no instance"));
         };
@@ -178,7 +181,7 @@ impl Worker {
             match futures::poll!(&mut handling) {
                 Poll::Ready(outcome) => outcome,
                 Poll::Pending => {
-                    if !plan.is_empty() && !self.settle(plan, done).await {
+                    if !self.settle().await {
                         return Handled::CommitFailed;
                     }
                     tokio::select! {
@@ -211,9 +214,9 @@ impl Worker {
         }
     }
 
-    /// Adds what a handler did to the plan.
-    fn gather(&self, plan: &mut Plan, item: &Item, effects: Effects, deployed: &Deployed) {
-        let durable = deployed.manifest.delivery.durability == Durability::Durable;
+    /// Adds what a handler did to the plan. Where nothing of the plan is durable it happens at once.
+    fn gather(&mut self, item: Item, effects: Effects) {
+        let durable = self.live.as_ref().is_some_and(|live| live.durable);
         let origin = if durable {
             Origin::Durable
         } else {
@@ -221,97 +224,139 @@ impl Worker {
         };
         for message in &effects.messages {
             // Between agents a refusal is planned as a `failure`, so that this cannot fail.
-            if let Err(error) = plan.send(&self.shared, message, origin) {
+            if let Err(error) = self.plan.send(&self.shared, message, origin) {
                 tracing::error!(message = %message.id, code = %error.code, "refused twice");
             }
         }
         let mailbox = self.mailbox.id();
         for (key, value) in effects.state {
-            plan.ops.push(match value {
+            let mailbox = mailbox.clone();
+            self.plan.ops.push(match value {
                 Some(value) => Op::StatePut {
-                    mailbox: mailbox.clone(),
+                    mailbox,
                     key,
                     value,
                 },
-                None => Op::StateRemove {
-                    mailbox: mailbox.clone(),
-                    key,
-                },
+                None => Op::StateRemove { mailbox, key },
             });
         }
         for timer in effects.timers {
-            plan.timer(mailbox, timer);
+            self.plan.timer(mailbox, timer);
         }
         if item.durable {
+            let message = item.message.id;
             if effects.calls > 0 || item.replay {
-                self.forget_calls(plan, item);
+                forget_calls(&self.shared, &mut self.plan, &self.mailbox, &item);
             }
-            plan.ops.push(Op::Ack {
+            self.plan.ops.push(Op::Ack {
                 mailbox: mailbox.clone(),
-                message: item.message.id,
+                message,
             });
         }
-        plan.handled += 1;
-        self.entry.stats.handled.fetch_add(1, Ordering::Relaxed);
-        let now = self.shared.services.clock.now();
-        self.shared
-            .metrics
-            .message_seconds
-            .observe(now.since(item.message.created).as_secs_f64());
+        let took = self.shared.services.clock.now().since(item.message.created);
+        self.entry.stats.message_handled(took);
+        if self.plan.is_durable() {
+            self.done.push(item);
+        } else {
+            self.plan.happen(&self.shared, &[]);
+        }
     }
 
-    /// The message is done with: its calls, and whoever waits for their answers, are forgotten.
-    fn forget_calls(&self, plan: &mut Plan, item: &Item) {
-        let (mailbox, message) = (self.mailbox.id().clone(), item.message.id);
-        let ours = |call: &CallId| call.message == message && call.mailbox == mailbox;
-        self.shared.waiters.remove_calls(&mailbox.agent, ours);
-        plan.ops.push(Op::CallsRemove { mailbox, message });
-    }
-
-    /// Commits what is planned. On an error the messages are put back to be handled again by a fresh
-    /// instance, because this one's memory is ahead of the store; then there is a pause.
-    async fn settle(&mut self, plan: &mut Plan, done: &mut Vec<Item>) -> bool {
-        if plan.is_empty() {
-            done.clear();
+    /// Commits what is planned. On an error the instance is given up, because its memory is ahead of
+    /// the store, and the handled messages stay in `done`: [`Worker::start_over`] must follow.
+    async fn settle(&mut self) -> bool {
+        if self.plan.is_empty() {
             return true;
         }
         let tenant = &self.entry.id().tenant;
-        match plan.carry_out(&self.shared, tenant).await {
+        match self.plan.carry_out(&self.shared, tenant).await {
             Ok(()) => {
                 if let Some(host) = self.live.as_mut().and_then(|live| live.host.as_mut()) {
                     host.committed();
                 }
-                done.clear();
+                self.done.clear();
                 true
             }
             Err(error) => {
                 tracing::warn!(mailbox = %self.mailbox.id(), %error, "commit failed; trying again");
                 self.live = None;
-                let back = std::mem::take(done);
-                self.put_back(back);
-                self.pause().await;
                 false
             }
         }
     }
 
+    /// After a commit that failed: everything goes back in its order, to be handled again.
+    async fn start_over(&mut self, item: Option<Item>) {
+        self.put_back(item);
+        self.pause().await;
+    }
+
+    async fn settle_then_fail(&mut self, item: Item, fault: Fault) {
+        if self.settle().await {
+            self.failed(item, fault).await;
+        } else {
+            self.start_over(Some(item)).await;
+        }
+    }
+
     /// A try failed: the message is tried again after a pause, or given up on.
-    async fn failed(&mut self, mut item: Item, fault: Fault, deployed: &Deployed) {
-        let clock = &self.shared.services.clock;
-        let message = Arc::clone(&item.message);
+    async fn failed(&mut self, mut item: Item, fault: Fault) {
         // The server's own trouble is not the message's fault and costs it no try.
         let counts = fault.kind != FaultKind::Internal;
         item.attempts += u32::from(counts);
         item.replay = true;
+        self.tell_fault(&item, &fault);
+        let attempts_max = self.entry.deployed_ref().manifest.delivery.attempts_max;
+        let over = counts && (!item.durable || item.attempts >= attempts_max);
+        let mut plan = Plan::default();
+        let mailbox = self.mailbox.id().clone();
+        if over {
+            let (shared, message) = (&self.shared, &item.message);
+            let error = Error::from(fault);
+            let origin = if item.durable {
+                Origin::Durable
+            } else {
+                Origin::Transient
+            };
+            if item.durable {
+                forget_calls(shared, &mut plan, &self.mailbox, &item);
+                plan.bury(shared, message, mailbox, item.attempts, &error);
+            }
+            plan.tell_failure(shared, message, self.entry.id(), &error, origin);
+        } else if item.durable && counts {
+            let (message, attempts) = (item.message.id, item.attempts);
+            plan.ops.push(Op::Attempt {
+                mailbox,
+                message,
+                attempts,
+            });
+        }
+        let tenant = &self.entry.id().tenant;
+        match plan.carry_out(&self.shared, tenant).await {
+            Ok(()) => self.put_back((!over).then_some(item)),
+            Err(error) => {
+                tracing::warn!(mailbox = %self.mailbox.id(), %error, "a failed try could not be recorded");
+                item.attempts = item.attempts.saturating_sub(u32::from(counts));
+                self.live = None;
+                self.put_back(Some(item));
+            }
+        }
+        self.pause().await;
+    }
+
+    /// Counts a failed try and writes it to the server's and the agent's log.
+    fn tell_fault(&self, item: &Item, fault: &Fault) {
+        let (message, id) = (&item.message, self.entry.id());
+        let now = self.shared.services.clock.now();
         self.shared
             .metrics
             .faults
             .with_label_values(&[fault.kind.as_str()])
             .inc();
         self.entry.stats.failed.fetch_add(1, Ordering::Relaxed);
-        self.entry.record_fault(clock.now(), fault.clone());
+        self.entry.record_fault(now, fault.clone());
         tracing::warn!(
-            tenant = %message.tenant, agent = %self.entry.id(), message = %message.id,
+            tenant = %message.tenant, agent = %id, message = %message.id,
             trace = %message.trace.trace_id_hex(), attempt = item.attempts,
             kind = fault.kind.as_str(), detail = %fault.detail, "handling failed"
         );
@@ -321,157 +366,47 @@ impl Worker {
             fault.code().title(),
             fault.detail
         );
-        let logs = &self.shared.services.logs;
-        logs.append(
-            self.entry.id(),
-            clock.now(),
-            crate::host::LogLevel::Error,
-            line,
-            Some(message.id),
-        );
-        let mut plan = Plan::default();
-        let mailbox = self.mailbox.id().clone();
-        let over =
-            counts && (!item.durable || item.attempts >= deployed.manifest.delivery.attempts_max);
-        if over {
-            let error = Error::from(fault);
-            let origin = if item.durable {
-                Origin::Durable
-            } else {
-                Origin::Transient
-            };
-            if item.durable {
-                self.forget_calls(&mut plan, &item);
-                plan.bury(&self.shared, &message, mailbox, item.attempts, &error);
-            }
-            plan.tell_failure(&self.shared, &message, self.entry.id(), &error, origin);
-        } else if item.durable && counts {
-            plan.ops.push(Op::Attempt {
-                mailbox,
-                message: message.id,
-                attempts: item.attempts,
-            });
-        }
-        let tenant = &self.entry.id().tenant;
-        match plan.carry_out(&self.shared, tenant).await {
-            Ok(()) if over => self.put_back([]),
-            Ok(()) => self.put_back([item]),
-            Err(error) => {
-                tracing::warn!(mailbox = %self.mailbox.id(), %error, "a failed try could not be recorded");
-                item.attempts = item.attempts.saturating_sub(u32::from(counts));
-                self.live = None;
-                self.put_back([item]);
-            }
-        }
-        self.pause().await;
+        self.shared
+            .services
+            .logs
+            .append(id, now, LogLevel::Error, line, Some(message.id));
     }
 
-    /// Gives these messages, and the rest of the batch after them, back to the mailbox.
-    fn put_back(&mut self, first: impl IntoIterator<Item = Item>) {
-        let rest = std::mem::take(&mut self.batch);
-        let all: Vec<Item> = first.into_iter().chain(rest).collect();
+    /// Gives what is handled but not committed, then this message, then the rest of the batch back to
+    /// the mailbox.
+    fn put_back(&mut self, item: Option<Item>) {
+        if self.done.is_empty() && item.is_none() && self.batch.is_empty() {
+            return;
+        }
+        let mut all: Vec<Item> = self
+            .done
+            .drain(..)
+            .map(|item| Item {
+                replay: true,
+                ..item
+            })
+            .collect();
+        all.extend(item);
+        all.extend(self.batch.drain(..));
         self.mailbox.put_back(all.into_iter());
     }
 
     async fn pause(&mut self) {
-        let until = self
-            .backoff
-            .next(&*self.shared.services.clock, &*self.shared.services.entropy);
-        let stopped = self.shared.tasks.stopped();
+        let services = &self.shared.services;
+        let until = self.backoff.next(&*services.clock, &*services.entropy);
         tokio::select! {
-            () = self.shared.services.clock.sleep_until(until) => {}
-            () = stopped => {}
-            () = self.mailbox.woken(), if !self.entry.may_work() => {}
+            biased;
+            () = self.shared.tasks.stopped() => {}
+            () = self.entry.cut_off() => {}
+            () = services.clock.sleep_until(until) => {}
         }
-    }
-
-    /// Makes sure that an instance of the present version is there.
-    async fn activate(&mut self, deployed: &Arc<Deployed>) -> Result<(), Fault> {
-        if let Some(live) = &self.live {
-            if Arc::ptr_eq(&live.deployed, deployed) && live.host.is_some() {
-                return Ok(());
-            }
-            self.live = None;
-        }
-        let permit = self.shared.instance_permit().await;
-        let begun = self.shared.services.clock.now();
-        let program = self.shared.program(&self.entry, deployed).await?;
-        let mut behavior = program.instantiate().await?;
-        let services = Arc::clone(&self.shared.services);
-        let manifest = Arc::clone(&deployed.manifest);
-        let host = Host::new(services, self.mailbox.id().clone(), manifest);
-        let init = AssertUnwindSafe(behavior.init(host)).catch_unwind();
-        let Ok((host, result)) = init.await else {
-            return Err(Fault::new(FaultKind::Init, "init panicked"));
-        };
-        result?;
-        self.shared.metrics.activations.inc();
-        self.entry.stats.activations.fetch_add(1, Ordering::Relaxed);
-        let took = self.shared.services.clock.now().since(begun);
-        self.shared
-            .metrics
-            .activation_seconds
-            .observe(took.as_secs_f64());
-        let deployed = Arc::clone(deployed);
-        self.live = Some(Live {
-            behavior,
-            host: Some(host),
-            deployed,
-            _permit: permit,
-        });
-        Ok(())
     }
 }
 
-enum Handled {
-    Done(Effects),
-    Failed(Fault),
-    CommitFailed,
-    CutOff,
-}
-
-impl Shared {
-    /// The version's compiled code; loaded from the store and compiled (or found in the code cache)
-    /// at the first need.
-    pub(crate) async fn program(
-        &self,
-        entry: &AgentEntry,
-        deployed: &Deployed,
-    ) -> Result<Arc<dyn Program>, Fault> {
-        let load = || async {
-            let internal = |error: Error| match error.code.class() {
-                caxton_core::error::Class::Unavailable | caxton_core::error::Class::Limited => {
-                    Fault::new(FaultKind::Internal, error.to_string())
-                }
-                _ => Fault::new(FaultKind::Init, error.to_string()),
-            };
-            let digest = deployed
-                .digest
-                .ok_or_else(|| Fault::new(FaultKind::Internal, "no code"))?;
-            let scope = crate::opctx::TenantScope::system(
-                entry.id().tenant.clone(),
-                "load an agent's code",
-            );
-            let found = self.services.store.artifact(&scope, digest).await;
-            let component = found
-                .map_err(|error| internal(error.into()))?
-                .ok_or_else(|| {
-                    Fault::new(
-                        FaultKind::Init,
-                        format!(
-                            "{}: component {digest} is not in the store",
-                            Code::ComponentMissing
-                        ),
-                    )
-                })?;
-            let artifact = Artifact {
-                agent: entry.id().clone(),
-                manifest: Arc::clone(&deployed.manifest),
-                component,
-                digest,
-            };
-            self.runtime.prepare(artifact).await.map_err(internal)
-        };
-        deployed.program.get_or_try_init(load).await.cloned()
-    }
+/// The message is done with: its calls, and whoever waits for their answers, are forgotten.
+fn forget_calls(shared: &Shared, plan: &mut Plan, mailbox: &Mailbox, item: &Item) {
+    let (mailbox, message) = (mailbox.id().clone(), item.message.id);
+    let ours = |call: &CallId| call.message == message && call.mailbox == mailbox;
+    shared.waiters.remove_calls(&mailbox.agent, ours);
+    plan.ops.push(Op::CallsRemove { mailbox, message });
 }

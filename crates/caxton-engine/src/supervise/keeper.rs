@@ -4,6 +4,7 @@ use super::timers::fire_timers;
 use crate::opctx::TenantScope;
 use crate::router::Shared;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// How often history is looked through.
@@ -33,19 +34,18 @@ async fn sweep(shared: Arc<Shared>) {
         let live = shared.live();
         // Past three quarters of the limit nobody lingers.
         let crowded = live.len() * 4 > shared.options.mailboxes_live_max * 3;
-        let linger = if crowded {
-            Duration::ZERO
+        let sweep = shared.sweeps.fetch_add(1, Ordering::Relaxed) + 1;
+        let interval_us = shared.options.sweep_interval.as_micros().max(1);
+        let linger =
+            u64::try_from(shared.options.idle_linger.as_micros() / interval_us).unwrap_or(u64::MAX);
+        let since = if crowded {
+            sweep
         } else {
-            shared.options.idle_linger
+            sweep.saturating_sub(linger.max(1))
         };
-        let now = clock.now();
-        let idle_since = caxton_core::Timestamp::from_us(
-            now.as_us()
-                .saturating_sub(i64::try_from(linger.as_micros()).unwrap_or(i64::MAX)),
-        );
         for (entry, mailbox) in live {
             if !entry.deployed_ref().manifest.instance.resident {
-                mailbox.retire_if_idle(idle_since);
+                mailbox.retire_if_idle(since);
             }
         }
     }

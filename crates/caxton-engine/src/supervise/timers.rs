@@ -132,6 +132,7 @@ pub(crate) async fn fire_timers(shared: Arc<Shared>) {
             shared.timers.changed.notified().await;
         } else if next > clock.now() {
             tokio::select! {
+                biased;
                 () = clock.sleep_until(next) => {}
                 () = shared.timers.changed.notified() => {}
             }
