@@ -12,6 +12,7 @@ use caxton_core::manifest::Durability;
 use caxton_core::{Acl, MailboxId, Message, Timestamp};
 use std::fmt;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 /// The way out for waiting calls; the router implements it.
@@ -85,6 +86,9 @@ impl Host {
         let request = self.stamp(acl, Some(waiting))?;
         self.inner.used.calls += 1;
         self.inner.effects.calls = self.inner.used.calls;
+        // What was handled before this message, by the same lane, leaves first: the worker commits
+        // it when the handler waits for the first time.
+        wait_once().await;
         let begun = self.inner.services.clock.now();
         let answer = self
             .inner
@@ -102,4 +106,17 @@ impl Host {
         self.inner.used.waited += self.inner.services.clock.now().since(begun);
         answer
     }
+}
+
+/// Pending at the first poll, ready at the second.
+async fn wait_once() {
+    let mut waited = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut waited, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }

@@ -30,7 +30,9 @@ async fn boot_tenant(shared: &Arc<Shared>, tenant: &TenantId) -> Result<(), Erro
     }
     for (call, record) in store.calls_open(&scope).await? {
         let who = call.mailbox.agent.clone();
-        shared.waiters.add(&who, record.request, Some(call), None);
+        shared
+            .waiters
+            .add(&who, record.request, Some(call), None, true);
     }
     for (id, count) in store.mailboxes(&scope, None).await? {
         let Some(entry) = shared.agent(&id.agent) else {

@@ -150,6 +150,7 @@ impl Shared {
         entry.step(Step::Unload)?;
         self.deregister(id);
         self.timers.forget(id);
+        self.waiters.remove_calls(id, |_| true);
         self.services.logs.forget(id);
         self.services.guest_metrics.forget(id);
         tracing::info!(agent = %id, "removed");
@@ -175,6 +176,10 @@ impl Shared {
                 Origin::Transient
             };
             if item.durable {
+                plan.ops.push(Op::CallsRemove {
+                    mailbox: mailbox.clone(),
+                    message: item.message.id,
+                });
                 plan.bury(self, &item.message, mailbox.clone(), item.attempts, error);
             }
             plan.tell_failure(self, &item.message, entry.id(), error, origin);

@@ -22,35 +22,50 @@ impl Outlet for Way {
     }
 }
 
-/// Waits no more when dropped, whatever ended the wait.
+/// Whoever waits for an answer. Dropped before there is an outcome, the handler is gone.
 struct Waiting<'a> {
     shared: &'a Shared,
     who: AgentId,
     key: u64,
+    over: bool,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.shared.waiters.remove(&self.who, self.key);
+        if self.over {
+            self.shared.waiters.remove(&self.who, self.key);
+        } else {
+            self.shared.waiters.abandon(&self.who, self.key);
+        }
     }
 }
 
 impl Shared {
     async fn call(self: &Arc<Self>, call: WaitingCall) -> Result<Arc<Message>, Error> {
         self.metrics.calls.inc();
-        let mut request = Arc::new(call.request);
-        if call.durable && call.replay {
-            let read = self.services.store.call(&call.scope, &call.id);
-            if let Some(record) = read.await? {
-                if let Some(answer) = record.answer {
-                    return Ok(answer);
-                }
-                request = record.request;
+        let who = &call.id.mailbox.agent;
+        let store = &self.services.store;
+        if call.durable
+            && call.replay
+            && let Some(record) = store.call(&call.scope, &call.id).await?
+        {
+            if let Some(answer) = record.answer {
+                return Ok(answer);
             }
+            // It left before: its receiver has the question, and the answer may be on its way.
+            let (sender, answer) = oneshot::channel();
+            let id = Some(call.id.clone());
+            let asked = Arc::clone(&record.request);
+            let waiting = self.waiting(who, asked, id, sender, true);
+            let record = store.call(&call.scope, &call.id).await?;
+            if let Some(answer) = record.and_then(|record| record.answer) {
+                return Ok(answer);
+            }
+            return waiting.outcome(answer, call.deadline).await;
         }
-        let who = call.id.mailbox.agent.clone();
         let journal = call.durable.then(|| call.id.clone());
-        self.ask(&who, request, journal, call.deadline).await
+        self.ask(who, Arc::new(call.request), journal, call.deadline)
+            .await
     }
 
     /// Sends a question and waits for its answer. The answer may come before this returns from
@@ -62,7 +77,6 @@ impl Shared {
         journal: Option<CallId>,
         deadline: Timestamp,
     ) -> Result<Arc<Message>, Error> {
-        let (sender, mut answer) = oneshot::channel();
         let mut plan = Plan::default();
         if let Some(call) = journal.clone() {
             plan.ops.push(Op::CallBegin {
@@ -72,23 +86,49 @@ impl Shared {
         }
         // At a door's risk: a receiver that refuses is the caller's answer at once.
         plan.send(self, &request, Origin::Door)?;
-        let key = self
-            .waiters
-            .add(who, Arc::clone(&request), journal, Some(sender));
-        let _waiting = Waiting {
+        let (sender, answer) = oneshot::channel();
+        let mut waiting = self.waiting(who, Arc::clone(&request), journal, sender, false);
+        plan.question = Some((who.clone(), waiting.key));
+        if let Err(error) = plan.carry_out_whole(self, &request.tenant).await {
+            waiting.over = true;
+            return Err(error);
+        }
+        waiting.outcome(answer, deadline).await
+    }
+
+    fn waiting(
+        &self,
+        who: &AgentId,
+        request: Arc<Message>,
+        call: Option<CallId>,
+        sender: oneshot::Sender<Arc<Message>>,
+        left: bool,
+    ) -> Waiting<'_> {
+        Waiting {
             shared: self,
             who: who.clone(),
-            key,
-        };
-        plan.carry_out_whole(self, &request.tenant).await?;
-        let late = self.services.clock.sleep_until(deadline);
-        tokio::select! {
+            key: self.waiters.add(who, request, call, Some(sender), left),
+            over: false,
+        }
+    }
+}
+
+impl Waiting<'_> {
+    async fn outcome(
+        mut self,
+        mut answer: oneshot::Receiver<Arc<Message>>,
+        deadline: Timestamp,
+    ) -> Result<Arc<Message>, Error> {
+        let late = self.shared.services.clock.sleep_until(deadline);
+        let outcome = tokio::select! {
             biased;
             answered = &mut answer => answered.map_err(|_| Error::new(Code::Draining, "the engine has stopped")),
             () = late => Err(Error::new(
                 Code::CallTimeout,
-                format!("message {} was accepted, but no answer came in time", request.id),
+                "the message was accepted, but no answer came in time",
             )),
-        }
+        };
+        self.over = true;
+        outcome
     }
 }

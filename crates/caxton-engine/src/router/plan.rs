@@ -4,10 +4,10 @@
 
 use super::Shared;
 use super::entry::AgentEntry;
-use super::waiters::Waiter;
+use super::waiters::Claim;
 use crate::host::TimerEffect;
 use crate::mailbox::{Item, Mailbox, SYSTEM_PLACES, Wake};
-use crate::port::store::{DeadLetter, DeadLetterId, Op};
+use crate::port::store::{DeadLetter, DeadLetterId, Op, Timer};
 use caxton_core::error::{Code, Error};
 use caxton_core::manifest::Durability;
 use caxton_core::message::Identifier;
@@ -39,6 +39,8 @@ impl Drop for Place {
     fn drop(&mut self) {
         if self.open {
             self.mailbox.release();
+            // Whoever waits for the last message may have waited for this one.
+            self.entry.tell_settled();
         }
     }
 }
@@ -56,7 +58,9 @@ struct Arrival {
 pub(crate) struct Plan {
     pub(crate) ops: Vec<Op>,
     arrivals: Vec<Arrival>,
-    answers: Vec<(Waiter, Arc<Message>)>,
+    answers: Vec<(Claim, Arc<Message>)>,
+    /// The question of this plan, and who waits for its answer.
+    pub(crate) question: Option<(AgentId, u64)>,
     timers: Vec<(MailboxId, TimerEffect)>,
     seen: Vec<Arc<Message>>,
     /// Messages handled by what this plan commits, for the counters.
@@ -109,6 +113,7 @@ impl Plan {
     ) -> Result<(), Error> {
         let bytes = message.acl.bytes();
         let mut journal = Vec::new();
+        let mut refused = Vec::new();
         let mut recorded = origin == Origin::Durable;
         let first = self.arrivals.len();
         for receiver in &message.acl.receivers {
@@ -127,7 +132,7 @@ impl Plan {
                     shared.metrics.refuse(error.code);
                     return Err(error);
                 }
-                Err(error) => self.refuse(shared, message, receiver, &error, origin),
+                Err(error) => refused.push((receiver, error)),
             }
         }
         if recorded || !journal.is_empty() {
@@ -150,6 +155,11 @@ impl Plan {
         if shared.is_watched() {
             self.seen.push(Arc::clone(message));
         }
+        // After the message is recorded with the mailboxes of those that take it: what is recorded
+        // already is delivered to nobody.
+        for (receiver, error) in refused {
+            self.refuse(shared, message, receiver, &error, origin);
+        }
         Ok(())
     }
 
@@ -161,16 +171,16 @@ impl Plan {
         receiver: &AgentId,
     ) -> Result<Placed, Error> {
         if receiver.tenant == message.tenant
-            && let Some(waiter) = shared.waiters.claim(receiver, message)
+            && let Some(claim) = shared.waiters.claim(receiver, message)
         {
-            let call = waiter.call.clone();
+            let call = claim.call.clone();
             if let Some(call) = &call {
                 self.ops.push(Op::CallEnd {
                     call: call.clone(),
                     answer: Arc::clone(message),
                 });
             }
-            self.answers.push((waiter, Arc::clone(message)));
+            self.answers.push((claim, Arc::clone(message)));
             return Ok(Placed::Waiter {
                 call: call.is_some(),
             });
@@ -360,11 +370,15 @@ impl Plan {
     ) -> Result<(), Error> {
         let mut duplicates = Vec::new();
         if self.is_durable() {
+            let held = self.hold_timers(shared).await;
             match shared.commit(tenant, std::mem::take(&mut self.ops)).await {
                 Ok(committed) => duplicates = committed.duplicates,
                 Err(error) => {
                     shared.metrics.commit_failures.inc();
                     self.restore_waiters(shared);
+                    for timer in held {
+                        shared.timers.set(timer);
+                    }
                     *self = Self::default();
                     return Err(error);
                 }
@@ -372,6 +386,19 @@ impl Plan {
         }
         self.happen(shared, &duplicates);
         Ok(())
+    }
+
+    /// Takes the timers that this plan sets or cancels out of the clock's reach until it is committed.
+    async fn hold_timers(&self, shared: &Shared) -> Vec<Timer> {
+        let mut held = Vec::new();
+        for (mailbox, effect) in &self.timers {
+            let name = match effect {
+                TimerEffect::Set(timer) => &timer.name,
+                TimerEffect::Cancel(name) => name,
+            };
+            held.extend(shared.timers.hold(mailbox, name).await);
+        }
+        held
     }
 
     /// The same for a caller who may go away meanwhile (a client that hangs up, a handler that is
@@ -396,6 +423,9 @@ impl Plan {
 
     /// The part that cannot fail. The plan is empty after, and keeps its memory for the next.
     pub(crate) fn happen(&mut self, shared: &Arc<Shared>, duplicates: &[usize]) {
+        if let Some((who, key)) = self.question.take() {
+            shared.waiters.has_left(&who, key);
+        }
         for mut arrival in self.arrivals.drain(..) {
             if arrival.op.is_some_and(|op| duplicates.contains(&op)) {
                 shared.metrics.duplicates.inc();
@@ -414,18 +444,16 @@ impl Plan {
         for message in self.seen.drain(..) {
             shared.show(message);
         }
-        for (waiter, message) in self.answers.drain(..) {
-            waiter.complete(message);
+        for (claim, message) in self.answers.drain(..) {
+            shared.waiters.complete(&claim, message);
         }
         self.handled = 0;
     }
 
     /// A commit that failed has answered nobody: whoever was claimed waits on.
     fn restore_waiters(&mut self, shared: &Shared) {
-        for (waiter, answer) in self.answers.drain(..) {
-            if let Some(receiver) = answer.acl.receivers.first() {
-                shared.waiters.put_back(&receiver.id, waiter);
-            }
+        for (claim, _) in self.answers.drain(..) {
+            shared.waiters.release(&claim);
         }
     }
 }

@@ -2,7 +2,12 @@
 //!
 //! An answer is matched by `in-reply-to` with the question's `reply-with`. Agents that forget
 //! `in-reply-to` are common, so an answer without one is matched by its conversation if it comes from
-//! the agent that was asked. `agree` only announces an answer (SC00026) and is not one.
+//! the agent that was asked, after it was asked, and does not itself ask for something. `agree` only
+//! announces an answer (SC00026) and is not one.
+//!
+//! Whoever waits stays here from before the question is committed until the answer is, and a
+//! journalled call until its message is handled: a handler that is tried again takes its old place,
+//! also while the answer is being committed.
 
 use crate::port::store::CallId;
 use caxton_core::{AgentId, Message, Performative};
@@ -14,23 +19,27 @@ use tokio::sync::oneshot;
 
 /// One that waits.
 #[derive(Debug)]
-pub(crate) struct Waiter {
-    pub(crate) key: u64,
+struct Waiter {
+    key: u64,
     reply_with: String,
     request: Arc<Message>,
     /// The journal's row of the call, if it has one.
-    pub(crate) call: Option<CallId>,
-    /// Absent after a restart, until the handler that made the call runs again.
+    call: Option<CallId>,
+    /// Absent while no handler waits: after a restart, or between two tries.
     answer: Option<oneshot::Sender<Arc<Message>>>,
+    /// The question is committed.
+    left: bool,
+    /// An answer is being committed.
+    claimed: bool,
 }
 
-impl Waiter {
-    /// Hands the answer over; a waiter that has gone does not mind.
-    pub(crate) fn complete(self, answer: Arc<Message>) {
-        if let Some(sender) = self.answer {
-            let _ = sender.send(answer);
-        }
-    }
+/// A waiter that an answer was found for, until that is committed or not.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    who: AgentId,
+    key: u64,
+    /// The journal's row of the call, if it has one.
+    pub(crate) call: Option<CallId>,
 }
 
 /// All that wait, by who waits.
@@ -43,33 +52,40 @@ pub(crate) struct Waiters {
 }
 
 impl Waiters {
-    /// Registers a question before it is sent. A journalled call replaces the row that a restart
-    /// left for it.
+    /// Registers a question before it is sent ([`Waiters::has_left`] follows), or one that left before
+    /// a restart. A journalled call takes the place of its earlier try.
     pub(crate) fn add(
         &self,
         who: &AgentId,
         request: Arc<Message>,
         call: Option<CallId>,
         answer: Option<oneshot::Sender<Arc<Message>>>,
+        left: bool,
     ) -> u64 {
-        let key = self.next_key.fetch_add(1, Ordering::Relaxed) as u64;
         let reply_with = request.acl.reply_with.clone().unwrap_or_default();
-        let waiter = Waiter {
+        let mut by_agent = self.by_agent.lock();
+        let list = by_agent.entry(who.clone()).or_default();
+        let earlier = list
+            .iter_mut()
+            .find(|other| call.is_some() && other.call == call);
+        if let Some(earlier) = earlier {
+            earlier.reply_with = reply_with;
+            earlier.request = request;
+            earlier.answer = answer;
+            earlier.left |= left;
+            return earlier.key;
+        }
+        let key = self.next_key.fetch_add(1, Ordering::Relaxed) as u64;
+        list.push(Waiter {
             key,
             reply_with,
             request,
             call,
             answer,
-        };
-        let mut by_agent = self.by_agent.lock();
-        let list = by_agent.entry(who.clone()).or_default();
-        let before = list.len();
-        if waiter.call.is_some() {
-            list.retain(|other| other.call != waiter.call);
-        }
-        list.push(waiter);
-        let after = list.len();
-        self.count.fetch_add(after - before, Ordering::SeqCst);
+            left,
+            claimed: false,
+        });
+        self.count.fetch_add(1, Ordering::SeqCst);
         key
     }
 
@@ -77,14 +93,9 @@ impl Waiters {
         self.count.load(Ordering::SeqCst)
     }
 
-    /// Undoes a [`Waiters::claim`] whose answer could not be made durable.
-    pub(crate) fn put_back(&self, who: &AgentId, waiter: Waiter) {
-        self.by_agent
-            .lock()
-            .entry(who.clone())
-            .or_default()
-            .push(waiter);
-        self.count.fetch_add(1, Ordering::SeqCst);
+    /// The question is committed: from now on it can be answered.
+    pub(crate) fn has_left(&self, who: &AgentId, key: u64) {
+        self.change(who, key, |waiter| waiter.left = true);
     }
 
     /// Forgets one that no longer waits.
@@ -92,28 +103,64 @@ impl Waiters {
         self.take_if(who, |waiter| waiter.key == key);
     }
 
-    /// Forgets the calls of a message that is handled.
-    pub(crate) fn remove_calls(&self, who: &AgentId, matches: impl Fn(&CallId) -> bool) {
-        while self
-            .take_if(who, |waiter| waiter.call.as_ref().is_some_and(&matches))
-            .is_some()
-        {}
+    /// The handler is gone, maybe to come back: a journalled call keeps its place.
+    pub(crate) fn abandon(&self, who: &AgentId, key: u64) {
+        self.change(who, key, |waiter| waiter.answer = None);
+        self.take_if(who, |waiter| waiter.key == key && waiter.call.is_none());
     }
 
-    /// The one that waits for this message, if any; it waits no more.
-    pub(crate) fn claim(&self, who: &AgentId, message: &Message) -> Option<Waiter> {
+    /// Forgets the calls of a message that is done with.
+    pub(crate) fn remove_calls(&self, who: &AgentId, matches: impl Fn(&CallId) -> bool) {
+        let done = |waiter: &Waiter| waiter.call.as_ref().is_some_and(&matches);
+        while self.take_if(who, done).is_some() {}
+    }
+
+    /// The one that waits for this message, if any. [`Waiters::complete`] or [`Waiters::release`]
+    /// must follow.
+    pub(crate) fn claim(&self, who: &AgentId, message: &Message) -> Option<Claim> {
         if self.count.load(Ordering::SeqCst) == 0 || message.acl.performative == Performative::Agree
         {
             return None;
         }
-        self.take_if(who, |waiter| waiter.is_answered_by(message))
+        let mut by_agent = self.by_agent.lock();
+        let list = by_agent.get_mut(who)?;
+        let waiter = list
+            .iter_mut()
+            .find(|waiter| !waiter.claimed && waiter.is_answered_by(message))?;
+        waiter.claimed = true;
+        Some(Claim {
+            who: who.clone(),
+            key: waiter.key,
+            call: waiter.call.clone(),
+        })
+    }
+
+    /// The answer is committed: hands it over. A waiter that has gone does not mind.
+    pub(crate) fn complete(&self, claim: &Claim, answer: Arc<Message>) {
+        let waiter = self.take_if(&claim.who, |waiter| waiter.key == claim.key);
+        if let Some(sender) = waiter.and_then(|waiter| waiter.answer) {
+            let _ = sender.send(answer);
+        }
+    }
+
+    /// The answer could not be committed: it waits on.
+    pub(crate) fn release(&self, claim: &Claim) {
+        self.change(&claim.who, claim.key, |waiter| waiter.claimed = false);
+    }
+
+    fn change(&self, who: &AgentId, key: u64, change: impl FnOnce(&mut Waiter)) {
+        let mut by_agent = self.by_agent.lock();
+        let list = by_agent.get_mut(who).into_iter().flatten();
+        if let Some(waiter) = list.filter(|waiter| waiter.key == key).last() {
+            change(waiter);
+        }
     }
 
     fn take_if(&self, who: &AgentId, matches: impl Fn(&Waiter) -> bool) -> Option<Waiter> {
         let mut by_agent = self.by_agent.lock();
         let list = by_agent.get_mut(who)?;
         let index = list.iter().position(matches)?;
-        let waiter = list.swap_remove(index);
+        let waiter = list.remove(index);
         if list.is_empty() {
             by_agent.remove(who);
         }
@@ -128,7 +175,9 @@ impl Waiter {
             Some(token) => *token == self.reply_with,
             None => {
                 let asked = &self.request.acl;
-                asked.conversation_id.is_some()
+                self.left
+                    && !asks(message.acl.performative)
+                    && asked.conversation_id.is_some()
                     && asked.conversation_id == message.acl.conversation_id
                     && message
                         .sender()
@@ -136,4 +185,21 @@ impl Waiter {
             }
         }
     }
+}
+
+/// Whether a message of this act begins something of its own, and so answers nothing.
+fn asks(act: Performative) -> bool {
+    use Performative as P;
+    matches!(
+        act,
+        P::Request
+            | P::RequestWhen
+            | P::RequestWhenever
+            | P::QueryIf
+            | P::QueryRef
+            | P::Cfp
+            | P::Subscribe
+            | P::Proxy
+            | P::Propagate
+    )
 }

@@ -47,6 +47,14 @@ impl Drop for Leaving {
     }
 }
 
+/// A message whose handling had begun: the calls it made are on record.
+fn again(item: Item) -> Item {
+    Item {
+        replay: true,
+        ..item
+    }
+}
+
 enum Handled {
     Done(Effects),
     Failed(Fault),
@@ -121,10 +129,7 @@ impl Worker {
                 Handled::CommitFailed => return self.start_over(Some(item)).await,
                 // What the handler did is dropped with its instance.
                 Handled::CutOff => {
-                    return self.put_back(Some(Item {
-                        replay: true,
-                        ..item
-                    }));
+                    return self.put_back(Some(again(item)));
                 }
             }
             if !self.entry.may_work() || self.entry.generation() != generation {
@@ -287,7 +292,7 @@ impl Worker {
 
     /// After a commit that failed: everything goes back in its order, to be handled again.
     async fn start_over(&mut self, item: Option<Item>) {
-        self.put_back(item);
+        self.put_back(item.map(again));
         self.pause().await;
     }
 
@@ -378,14 +383,7 @@ impl Worker {
         if self.done.is_empty() && item.is_none() && self.batch.is_empty() {
             return;
         }
-        let mut all: Vec<Item> = self
-            .done
-            .drain(..)
-            .map(|item| Item {
-                replay: true,
-                ..item
-            })
-            .collect();
+        let mut all: Vec<Item> = self.done.drain(..).map(again).collect();
         all.extend(item);
         all.extend(self.batch.drain(..));
         self.mailbox.put_back(all.into_iter());

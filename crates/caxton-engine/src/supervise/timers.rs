@@ -2,7 +2,8 @@
 //!
 //! A timer fires as an `inform` from the agent to itself. Where the agent is durable, the timer's row
 //! goes and the message's row comes in one commit, so that it fires once; a mailbox that is full or
-//! an agent that is stopped keeps the timer for later.
+//! an agent that is stopped keeps the timer for later. A timer is either about to fire or about to be
+//! set or cancelled, never both: the later commit would undo the earlier.
 
 use crate::host::TimerEffect;
 use crate::port::store::{Op, Timer};
@@ -12,7 +13,7 @@ use caxton_core::error::Error;
 use caxton_core::message::Identifier;
 use caxton_core::{Acl, MailboxId, MailboxKey, Message, Performative, Timestamp, TraceContext};
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -30,6 +31,8 @@ type Name = (MailboxId, String);
 struct Wheel {
     by_due: BTreeMap<(Timestamp, u64), Timer>,
     by_name: HashMap<Name, (Timestamp, u64)>,
+    /// Due, taken out, and not yet fired or put back.
+    firing: HashSet<Name>,
     next: u64,
 }
 
@@ -38,14 +41,53 @@ struct Wheel {
 pub(crate) struct Timers {
     wheel: Mutex<Wheel>,
     changed: Notify,
+    /// Told when one has fired or was put back.
+    fired: Notify,
 }
 
 impl Timers {
     pub(crate) fn apply(&self, mailbox: &MailboxId, effect: TimerEffect) {
         match effect {
             TimerEffect::Set(timer) => self.set(timer),
-            TimerEffect::Cancel(name) => self.wheel.lock().remove(&(mailbox.clone(), name)),
+            TimerEffect::Cancel(name) => {
+                self.wheel.lock().remove(&(mailbox.clone(), name));
+            }
         }
+    }
+
+    /// Takes a timer out before a commit that sets or cancels it, once it is not firing. Whoever holds
+    /// it applies the effect, or sets it again.
+    pub(crate) async fn hold(&self, mailbox: &MailboxId, name: &str) -> Option<Timer> {
+        let name = (mailbox.clone(), name.to_owned());
+        loop {
+            let mut fired = std::pin::pin!(self.fired.notified());
+            fired.as_mut().enable();
+            {
+                let mut wheel = self.wheel.lock();
+                if !wheel.firing.contains(&name) {
+                    return wheel.remove(&name);
+                }
+            }
+            fired.await;
+        }
+    }
+
+    /// It has fired.
+    fn done(&self, timer: &Timer) {
+        let name = (timer.mailbox.clone(), timer.name.clone());
+        self.wheel.lock().firing.remove(&name);
+        self.fired.notify_waiters();
+    }
+
+    /// It could not fire; later then.
+    fn put_back(&self, timer: Timer) {
+        let name = (timer.mailbox.clone(), timer.name.clone());
+        {
+            let mut wheel = self.wheel.lock();
+            wheel.firing.remove(&name);
+            wheel.insert(timer);
+        }
+        self.fired.notify_waiters();
     }
 
     pub(crate) fn set(&self, timer: Timer) {
@@ -79,9 +121,9 @@ impl Timers {
             && first.key().0 <= now
         {
             let timer = first.remove();
-            wheel
-                .by_name
-                .remove(&(timer.mailbox.clone(), timer.name.clone()));
+            let name = (timer.mailbox.clone(), timer.name.clone());
+            wheel.by_name.remove(&name);
+            wheel.firing.insert(name);
             due.push(timer);
         }
         due
@@ -107,10 +149,9 @@ impl Wheel {
         self.by_due.insert(key, timer);
     }
 
-    fn remove(&mut self, name: &Name) {
-        if let Some(key) = self.by_name.remove(name) {
-            self.by_due.remove(&key);
-        }
+    fn remove(&mut self, name: &Name) -> Option<Timer> {
+        let key = self.by_name.remove(name)?;
+        self.by_due.remove(&key)
     }
 }
 
@@ -119,13 +160,18 @@ pub(crate) async fn fire_timers(shared: Arc<Shared>) {
     let clock = Arc::clone(&shared.services.clock);
     loop {
         for timer in shared.timers.due(clock.now()) {
-            let name = timer.name.clone();
-            let mailbox = timer.mailbox.clone();
-            if let Err(error) = fire(&shared, timer.clone()).await {
-                tracing::debug!(%mailbox, %name, %error, "a timer waits");
-                let due = clock.now().plus(RETRY_AFTER);
-                shared.timers.set(Timer { due, ..timer });
+            let Err(error) = fire(&shared, timer.clone()).await else {
+                shared.timers.done(&timer);
+                continue;
+            };
+            if shared.agent(&timer.mailbox.agent).is_none() {
+                // Removed meanwhile, and its timers with it.
+                shared.timers.done(&timer);
+                continue;
             }
+            tracing::debug!(mailbox = %timer.mailbox, name = %timer.name, %error, "a timer waits");
+            let due = clock.now().plus(RETRY_AFTER);
+            shared.timers.put_back(Timer { due, ..timer });
         }
         let next = shared.timers.next_due();
         if next == Timestamp::FAR_FUTURE {
