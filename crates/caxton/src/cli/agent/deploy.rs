@@ -102,7 +102,8 @@ impl Package {
             .extension()
             .is_some_and(|extension| extension == "wasm")
         {
-            let component = std::fs::read(path).map_err(|error| missing(path, error))?;
+            let bytes = std::fs::read(path).map_err(|error| missing(path, error))?;
+            let component = component_of(bytes)?;
             let stem = path
                 .file_stem()
                 .map(|stem| stem.to_string_lossy().into_owned());
@@ -137,7 +138,8 @@ impl Package {
             }
             Some(name) => {
                 let path = folder.join(name);
-                Some(std::fs::read(&path).map_err(|error| missing(&path, error))?)
+                let bytes = std::fs::read(&path).map_err(|error| missing(&path, error))?;
+                Some(component_of(bytes)?)
             }
         };
         Self::of(table, Some(text), component, args)
@@ -177,6 +179,30 @@ impl Package {
             component,
         })
     }
+}
+
+/// How a core module begins; a component has another version there.
+const MODULE: &[u8] = b"\0asm\x01\0\0\0";
+/// The custom section in which a compiler's bindings leave the world of a component.
+const WORLD: &[u8] = b"component-type";
+
+/// A component as it is; a core module that carries its world is made one, so that what a compiler
+/// puts out can be deployed without another tool. Any other module is the server's to refuse.
+fn component_of(bytes: Vec<u8>) -> Outcome<Vec<u8>> {
+    let carries_world = || bytes.windows(WORLD.len()).any(|part| part == WORLD);
+    if !bytes.starts_with(MODULE) || !carries_world() {
+        return Ok(bytes);
+    }
+    let encoder = wit_component::ComponentEncoder::default().module(&bytes);
+    encoder
+        .and_then(|mut encoder| encoder.encode())
+        .map_err(|error| {
+            Failure::new(
+                Code::ComponentIsModule,
+                "the module cannot be made a component",
+            )
+            .because(format!("{error:#}"))
+        })
 }
 
 /// Sets `section.key` or `key`.
@@ -276,6 +302,17 @@ mod tests {
             manifest.delivery.durability,
             caxton_core::manifest::Durability::Transient
         );
+    }
+
+    #[test]
+    fn only_a_module_with_a_world_is_made_a_component() {
+        let component = b"\0asm\x0d\0\x01\0 component-type".to_vec();
+        assert_eq!(component_of(component.clone()).unwrap(), component);
+        let bare = MODULE.to_vec();
+        assert_eq!(component_of(bare.clone()).unwrap(), bare);
+        // A custom section of 15 bytes that says it is a world and is none.
+        let lying = [MODULE, b"\0\x0f", b"\x0e", WORLD].concat();
+        assert!(component_of(lying).unwrap_err().is(Code::ComponentIsModule));
     }
 
     #[test]
