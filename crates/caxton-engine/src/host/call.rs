@@ -83,7 +83,8 @@ impl Host {
         if acl.reply_with.is_none() {
             acl.reply_with = Some(format!("{}.{}", id.message, id.index));
         }
-        let request = self.stamp(acl, Some(waiting))?;
+        self.check(&acl)?;
+        let request = self.stamp(acl, Some(waiting));
         self.inner.used.calls += 1;
         self.inner.effects.calls = self.inner.used.calls;
         // What was handled before this message, by the same lane, leaves first: the worker commits

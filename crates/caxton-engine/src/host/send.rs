@@ -17,14 +17,11 @@ impl Host {
             ));
         }
         self.inner.used.sends += 1;
-        let not_understood = acl.not_understood();
-        let message = match self.stamp(acl, None) {
-            Ok(message) => message,
-            Err(error) => {
-                self.tell_not_understood(not_understood, &error);
-                return Err(error);
-            }
-        };
+        if let Err(error) = self.check(&acl) {
+            self.tell_not_understood(acl.not_understood(), &error);
+            return Err(error);
+        }
+        let message = self.stamp(acl, None);
         let id = message.id;
         self.inner.effects.messages.push(Arc::new(message));
         Ok(id)
@@ -35,18 +32,13 @@ impl Host {
     fn tell_not_understood(&mut self, answer: Acl, error: &Error) {
         let me = self.inner.mailbox.agent.clone();
         let reason = format!("{} {}", error.code, error.detail);
-        if let Ok(mut message) = self.stamp(answer.to(me).content(reason), None) {
-            message.acl.sender = Some(Identifier::new(AgentId::ams(&message.tenant)));
-            self.inner.effects.messages.push(Arc::new(message));
-        }
+        let mut message = self.stamp(answer.to(me).content(reason), None);
+        message.acl.sender = Some(Identifier::new(AgentId::ams(&message.tenant)));
+        self.inner.effects.messages.push(Arc::new(message));
     }
 
-    /// Checks and stamps: sender, id, trace, parent and hop are the server's to say.
-    pub(super) fn stamp(
-        &self,
-        mut acl: Acl,
-        waiting: Option<Arc<[MailboxId]>>,
-    ) -> Result<Message, Error> {
+    /// Whether the agent may send this.
+    pub(super) fn check(&self, acl: &Acl) -> Result<(), Error> {
         acl.validate()?;
         let (bytes, max) = (
             acl.bytes() as u64,
@@ -58,6 +50,11 @@ impl Host {
                 format!("the message has {bytes} bytes, message_bytes_max is {max}"),
             ));
         }
+        Ok(())
+    }
+
+    /// Sender, id, trace, parent and hop are the server's to say. The message is checked already.
+    pub(super) fn stamp(&self, mut acl: Acl, waiting: Option<Arc<[MailboxId]>>) -> Message {
         acl.sender = Some(Identifier::new(self.inner.mailbox.agent.clone()));
         let id = self.new_message_id();
         acl.name_conversation(id);
@@ -69,7 +66,7 @@ impl Host {
             ),
             None => (self.new_trace(), None, 0),
         };
-        Ok(Message {
+        Message {
             id,
             tenant: self.inner.mailbox.agent.tenant.clone(),
             trace,
@@ -78,7 +75,7 @@ impl Host {
             waiting,
             created: self.inner.services.clock.now(),
             acl,
-        })
+        }
     }
 
     fn new_trace(&self) -> TraceContext {

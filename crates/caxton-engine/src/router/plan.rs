@@ -119,11 +119,8 @@ impl Plan {
         for receiver in &message.acl.receivers {
             let receiver = &receiver.id;
             match self.place(shared, message, bytes, receiver) {
-                Ok(Placed::Mailbox {
-                    durable: true,
-                    mailbox,
-                }) => journal.push(mailbox),
-                Ok(Placed::Mailbox { durable: false, .. }) => {}
+                Ok(Placed::Durable(mailbox)) => journal.push(mailbox),
+                Ok(Placed::Transient) => {}
                 Ok(Placed::Waiter { call }) => recorded |= call,
                 Ok(Placed::Outside) => recorded |= origin == Origin::Door,
                 Err(error) if origin == Origin::Door => {
@@ -236,9 +233,10 @@ impl Plan {
             item,
             op: None,
         });
-        Ok(Placed::Mailbox {
-            durable,
-            mailbox: mailbox.id().clone(),
+        Ok(if durable {
+            Placed::Durable(mailbox.id().clone())
+        } else {
+            Placed::Transient
         })
     }
 
@@ -341,7 +339,8 @@ impl Plan {
         let first = self.arrivals.len();
         let placed = self.place(shared, message, message.acl.bytes(), &receiver)?;
         let (mailboxes, record) = match placed {
-            Placed::Mailbox { durable, mailbox } => (vec![mailbox], durable),
+            Placed::Durable(mailbox) => (vec![mailbox], true),
+            Placed::Transient => (Vec::new(), false),
             Placed::Waiter { call } => (Vec::new(), call || origin == Origin::Durable),
             Placed::Outside => (Vec::new(), origin == Origin::Durable),
         };
@@ -460,7 +459,8 @@ impl Plan {
 
 #[derive(Debug)]
 enum Placed {
-    Mailbox { durable: bool, mailbox: MailboxId },
+    Durable(MailboxId),
+    Transient,
     Waiter { call: bool },
     Outside,
 }
