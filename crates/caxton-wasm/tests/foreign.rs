@@ -1,6 +1,11 @@
 //! Foreign bytes by the thousand: mutated and generated components never bring the host down. Seeded;
 //! `CAXTON_FUZZ_CASES` sets how many, `CAXTON_FUZZ_SEED` where to begin.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 mod support;
 
@@ -155,15 +160,20 @@ fn generated_modules_and_components_are_refused_with_a_code() {
         for profile in [SandboxProfile::Default, SandboxProfile::Strict] {
             // None of them exports what an agent exports.
             let error = check(&generated, profile, &BOUNDS).unwrap_err();
+            let named = matches!(
+                error.code,
+                Code::ComponentIsModule
+                    | Code::ComponentFeature
+                    | Code::ComponentImport
+                    | Code::ComponentWorld
+                    | Code::ComponentLimits
+            );
+            // Of components the generator also makes some that are not valid.
+            let sound = wasmparser::Validator::new()
+                .validate_all(&generated)
+                .is_ok();
             assert!(
-                matches!(
-                    error.code,
-                    Code::ComponentIsModule
-                        | Code::ComponentFeature
-                        | Code::ComponentImport
-                        | Code::ComponentWorld
-                        | Code::ComponentLimits
-                ),
+                named || (!sound && error.code == Code::ComponentMalformed),
                 "seed {seed}: {error:?}"
             );
         }
@@ -250,9 +260,10 @@ fn the_specifications_malformed_and_invalid_modules() {
                 );
             } else {
                 sound += 1;
-                assert_ne!(
-                    error.code,
-                    Code::ComponentMalformed,
+                // A component's modules may not import a name twice; alone they may.
+                assert!(
+                    error.code != Code::ComponentMalformed
+                        || error.detail.contains("duplicate import name"),
                     "{}: {error:?}",
                     file.name()
                 );

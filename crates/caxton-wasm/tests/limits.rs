@@ -1,5 +1,10 @@
 //! Guests that do wrong: each gets the fault that names it, and its neighbours go on.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 mod support;
 

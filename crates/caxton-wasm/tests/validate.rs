@@ -1,5 +1,10 @@
 //! Components that must be refused before anything compiles them, each with its code and its cure.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 mod support;
 

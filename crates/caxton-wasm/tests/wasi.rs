@@ -1,5 +1,10 @@
 //! What a guest gets of WASI 0.2: nothing of the machine but the time and random bytes.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 mod support;
 

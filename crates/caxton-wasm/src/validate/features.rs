@@ -152,12 +152,10 @@ pub(super) fn check(component: &[u8], profile: SandboxProfile) -> Result<(), Err
         SandboxProfile::Default => DEFAULT,
         SandboxProfile::Strict => STRICT,
     };
-    let Err(refusal) = validate(component, on) else {
+    if validate(component, on).is_ok() {
         return Ok(());
-    };
-    let Some(Off(_, name, cure)) = missing(component, profile) else {
-        return Err(unreadable(&refusal));
-    };
+    }
+    let Off(_, name, cure) = missing(component, profile).map_err(|error| unreadable(&error))?;
     Err(Error::new(
         Code::ComponentFeature,
         format!(
@@ -167,30 +165,36 @@ pub(super) fn check(component: &[u8], profile: SandboxProfile) -> Result<(), Err
     ))
 }
 
-/// The feature that a component lacks which is sound but for that; none where it is not sound at all.
-fn missing(component: &[u8], profile: SandboxProfile) -> Option<&'static Off> {
+/// The feature that a refused component lacks; or what is wrong with it whatever it has.
+fn missing(component: &[u8], profile: SandboxProfile) -> wasmparser::Result<&'static Off> {
     let strict = match profile {
         SandboxProfile::Default => &[][..],
         SandboxProfile::Strict => OFF_IN_STRICT,
     };
     let off = || OFF.iter().chain(strict);
     let most = OFF.iter().fold(DEFAULT, |most, off| most.union(off.0));
-    if validate(component, most).is_err() {
+    if let Err(error) = validate(component, most) {
         return OFF_DRAFTS
             .iter()
-            .find(|draft| validate(component, most.union(draft.0)).is_ok());
+            .find(|draft| validate(component, most.union(draft.0)).is_ok())
+            .ok_or(error);
     }
     // One without which it is not sound any more; where two do the same, the one taken away last.
+    if let Some(off) = off().find(|off| validate(component, most.difference(off.0)).is_err()) {
+        return Ok(off);
+    }
     let mut without = most;
-    off()
-        .find(|off| validate(component, most.difference(off.0)).is_err())
-        .or_else(|| {
-            off().find(|off| {
-                without = without.difference(off.0);
-                validate(component, without).is_err()
-            })
-        })
+    for off in off() {
+        without = without.difference(off.0);
+        if validate(component, without).is_err() {
+            return Ok(off);
+        }
+    }
+    validate(component, without).map(|()| &OTHER)
 }
+
+/// Never met: taking all of them away is the profile that refused.
+const OTHER: Off = Off(WasmFeatures::empty(), "a feature", "compile without it");
 
 fn validate(component: &[u8], on: WasmFeatures) -> wasmparser::Result<()> {
     Validator::new_with_features(on)

@@ -3,7 +3,8 @@
 //! exporting what is called. Each refusal has its code and says what to do.
 //!
 //! Pure: bytes in, verdict out. The bytes are foreign, so nothing here may panic, whatever they are;
-//! the fuzz target `component` and the tests with mutated and generated components hold it to that.
+//! `tests/foreign.rs` holds it to that with mutants, generated components and the specification's
+//! own suite.
 
 mod features;
 mod shape;

@@ -1,6 +1,12 @@
 //! What the tests of this crate share: a runtime, agents made of WAT or of the shipped examples, and
 //! a host on the memory store whose waiting calls a test answers.
-#![allow(dead_code, clippy::unwrap_used, clippy::panic, clippy::expect_used)]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    clippy::indexing_slicing
+)]
 
 use bytes::Bytes;
 use caxton_core::error::{Code, Error};
