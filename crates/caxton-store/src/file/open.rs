@@ -3,6 +3,8 @@
 use crate::error::{Error, io};
 use crate::migrate;
 use crate::options::{Options, SyncMode};
+use crate::vfs;
+use crate::vfs::checksum::{PAGE_BYTES, SUM_BYTES};
 use caxton_engine::port::StoreError;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
@@ -11,8 +13,6 @@ use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
 
-/// Bytes of a page. One file never changes it.
-const PAGE_BYTES: u32 = 4096;
 /// Pages in the write-ahead log that make a commit carry them over into the database: 16 MiB. Each
 /// carrying-over costs two syncs and is paid by whoever commits then.
 const CHECKPOINT_PAGES: u32 = 4096;
@@ -38,7 +38,6 @@ pub(crate) fn writer(path: &Path, options: &Options) -> Result<Connection, Store
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     let set_up = || -> Result<Connection, Error> {
         let conn = connect(path, flags, options)?;
-        conn.pragma_update(None, "page_size", PAGE_BYTES)?;
         conn.pragma_update(None, "journal_mode", "wal")?;
         let synchronous = match options.sync {
             SyncMode::Always => "full",
@@ -49,7 +48,7 @@ pub(crate) fn writer(path: &Path, options: &Options) -> Result<Connection, Store
         conn.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)?;
         conn.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
         if let Some(bytes) = options.file_bytes_max {
-            let pages = bytes / u64::from(PAGE_BYTES);
+            let pages = bytes / PAGE_BYTES as u64;
             conn.pragma_update(None, "max_page_count", i64::try_from(pages).unwrap_or(0))?;
         }
         let bytes = std::fs::metadata(path).map_or(0, |file| file.len());
@@ -57,6 +56,8 @@ pub(crate) fn writer(path: &Path, options: &Options) -> Result<Connection, Store
             quick_check(&conn, path)?;
         }
         migrate::run(&conn, &path.display().to_string())?;
+        // What was just made has room for sums, too.
+        check_header(path)?;
         Ok(conn)
     };
     set_up().map_err(|error| error.of(path))
@@ -76,6 +77,7 @@ pub(crate) fn plain(path: &Path, flags: OpenFlags, options: &Options) -> Result<
 
 /// Opens a file that nobody writes, and leaves no trace beside it.
 pub(crate) fn immutable(path: &Path) -> Result<Connection, Error> {
+    check_header(path)?;
     let mut uri = String::from("file:");
     for byte in path.as_os_str().as_encoded_bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'-' | b'_') {
@@ -86,15 +88,18 @@ pub(crate) fn immutable(path: &Path) -> Result<Connection, Error> {
     }
     uri.push_str("?immutable=1");
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-    Ok(Connection::open_with_flags(uri, flags)?)
+    let options = Options::new("", std::sync::Arc::new(caxton_engine::port::SystemClock));
+    vfs::register(&options)?;
+    connect(Path::new(&uri), flags, &options)
 }
 
 fn connect(path: &Path, flags: OpenFlags, options: &Options) -> Result<Connection, Error> {
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let conn = match &options.vfs {
-        None => Connection::open_with_flags(path, flags)?,
-        Some(vfs) => Connection::open_with_flags_and_vfs(path, flags, vfs.as_str())?,
-    };
+    let conn = Connection::open_with_flags_and_vfs(path, flags, vfs::name(options).as_str())?;
+    if flags.contains(OpenFlags::SQLITE_OPEN_CREATE) {
+        conn.pragma_update(None, "page_size", PAGE_BYTES as i64)?;
+        vfs::reserve(&conn)?;
+    }
     conn.busy_timeout(LOCK_WAIT)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     let length = i32::try_from(options.value_bytes_max).unwrap_or(i32::MAX);
@@ -121,11 +126,20 @@ fn check_header(path: &Path) -> Result<(), StoreError> {
     if length == 0 {
         return Ok(());
     }
-    let mut found = [0_u8; 16];
+    let mut found = [0_u8; 21];
     let damaged = |text: &str| Err(StoreError::Damaged(format!("{}: {text}", path.display())));
     match file.read_exact(&mut found) {
-        Ok(()) if found == *MAGIC => Ok(()),
-        Ok(()) => damaged("not an SQLite database"),
+        Ok(()) if !found.starts_with(MAGIC) => damaged("not an SQLite database"),
+        // The page's size, big-endian, and the bytes left free at its end.
+        Ok(()) => match found {
+            [.., high, low, _, _, free]
+                if usize::from(u16::from_be_bytes([high, low])) == PAGE_BYTES
+                    && usize::from(free) == SUM_BYTES =>
+            {
+                Ok(())
+            }
+            _ => damaged("its pages have no sums"),
+        },
         Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => damaged("cut short"),
         Err(error) => Err(io("read", path, &error)),
     }
