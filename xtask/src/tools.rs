@@ -46,6 +46,10 @@ const TOOLS: &[Tool] = &[
         name: "python",
         provide: python,
     },
+    Tool {
+        name: "ts-echo",
+        provide: ts_echo,
+    },
 ];
 
 pub fn by_name(name: &str) -> Option<&'static Tool> {
@@ -134,6 +138,20 @@ fn fixtures(workshop: &Workshop) -> anyhow::Result<Variables> {
         }
     };
     Ok(vec![("CAXTON_TEST_FIXTURES", folder)])
+}
+
+/// The TypeScript example's component, built with npm.
+fn ts_echo(workshop: &Workshop) -> anyhow::Result<Variables> {
+    let component = match given("CAXTON_TEST_TS_ECHO") {
+        Some(path) => path,
+        None => {
+            node(workshop)?;
+            workshop.program(&["npm"], "npm")?;
+            crate::fixtures::run(&["--ts".to_string()])?;
+            repo::root()?.join("examples/ts-echo/ts-echo.wasm")
+        }
+    };
+    Ok(vec![("CAXTON_TEST_TS_ECHO", component)])
 }
 
 fn node(workshop: &Workshop) -> anyhow::Result<Variables> {
