@@ -49,6 +49,12 @@ impl Error {
                     Some(ErrorCode::SystemIoFailure) if is_checksum(&error) => {
                         StoreError::Damaged(format!("{place}: a page does not match its checksum"))
                     }
+                    // The index of the log could not grow.
+                    Some(ErrorCode::SystemIoFailure)
+                        if extended(&error) == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE) =>
+                    {
+                        StoreError::Full(text)
+                    }
                     Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy,
                     // A value of a type that its column cannot have.
                     None if !matches!(error, rusqlite::Error::SqliteFailure(..)) => {
@@ -62,8 +68,11 @@ impl Error {
 }
 
 fn is_checksum(error: &rusqlite::Error) -> bool {
-    let code = error.sqlite_error().map(|error| error.extended_code);
-    code == Some(rusqlite::ffi::SQLITE_IOERR_DATA)
+    extended(error) == Some(rusqlite::ffi::SQLITE_IOERR_DATA)
+}
+
+fn extended(error: &rusqlite::Error) -> Option<std::ffi::c_int> {
+    error.sqlite_error().map(|error| error.extended_code)
 }
 
 /// A failure of the file system, outside SQLite.

@@ -725,3 +725,64 @@ async fn a_database_from_the_future_is_refused() {
     };
     assert_eq!(error, expected);
 }
+
+/// The data folder of a schema as it was released, read by this program. A new schema adds a fixture
+/// with `CAXTON_WRITE_STORE_FIXTURE=1`; old ones are never written again.
+#[tokio::test]
+async fn every_released_schema_is_still_read() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/store");
+    let newest = fixtures.join(format!("schema-{SCHEMA_VERSION}.db"));
+    if std::env::var_os("CAXTON_WRITE_STORE_FIXTURE").is_some() && !newest.exists() {
+        let dir = tempfile::tempdir().unwrap();
+        write_fixture(dir.path()).await;
+        std::fs::create_dir_all(&fixtures).unwrap();
+        std::fs::copy(dir.path().join(SHARED_FILE), &newest).unwrap();
+    }
+    assert!(newest.exists(), "the present schema has no fixture");
+    for version in 1..=SCHEMA_VERSION {
+        let dir = tempfile::tempdir().unwrap();
+        let file = fixtures.join(format!("schema-{version}.db"));
+        std::fs::copy(file, dir.path().join(SHARED_FILE)).unwrap();
+        let store = open(dir.path());
+        store.verify().await.unwrap();
+        let t = scope("t");
+        let b = mailbox("t", "b");
+        assert_eq!(pending(&store, "t", &b).await, [2]);
+        let row = store.message(&t, id(1)).await.unwrap().unwrap();
+        assert_eq!(*row.message, said("t", 1, "talk"));
+        let value = store.state(&t, &b, "k").await.unwrap();
+        assert_eq!(value.as_deref(), Some("v".as_bytes()));
+        assert_eq!(store.agents(&t).await.unwrap(), [record("b")]);
+        let talk = store.conversation(&t, &conversation("talk")).await.unwrap();
+        assert_eq!(talk.unwrap().messages, 2);
+        let letters = store
+            .dead_letters(&t, &PageRequest::first(9))
+            .await
+            .unwrap();
+        assert_eq!(letters.rows[0].0, letter(&b, 3, at(3)));
+        // And it is written to.
+        let ops = vec![
+            ack(&b, 2),
+            deliver(said("t", 4, "talk"), std::slice::from_ref(&b)),
+        ];
+        commit(&store, "t", ops).await;
+        assert_eq!(pending(&store, "t", &b).await, [4]);
+    }
+}
+
+async fn write_fixture(dir: &Path) {
+    let store = open(dir);
+    let b = mailbox("t", "b");
+    let ops = vec![
+        Op::AgentPut(Box::new(record("b"))),
+        deliver(said("t", 1, "talk"), std::slice::from_ref(&b)),
+        ack(&b, 1),
+        deliver(said("t", 2, "talk"), std::slice::from_ref(&b)),
+        Op::Bury {
+            letter: letter(&b, 3, at(3)),
+            message: Arc::new(message("t", 3, "a", "b")),
+        },
+        state_put(&b, "k", "v"),
+    ];
+    commit(&store, "t", ops).await;
+}

@@ -165,10 +165,7 @@ impl Database {
                 let path = writer.shared.path.clone();
                 work(writer).map_err(|error| error.of(&path))
             });
-            let lost = matches!(
-                result,
-                Err(StoreError::Full(_) | StoreError::Damaged(_) | StoreError::Failed(_))
-            );
+            let lost = matches!(result, Err(StoreError::Damaged(_)));
             reply.send(result).ok();
             lost
         });

@@ -115,8 +115,7 @@ fn run_task<'a>(
     }
 }
 
-/// Commits the group and answers everybody. After a failure of the file the connection is given up:
-/// a fresh one recovers by itself when space or disk are back.
+/// Commits the group and answers everybody.
 fn commit<'a>(
     writer: &mut Option<Writer<'a>>,
     units: Units,
@@ -137,7 +136,15 @@ fn commit<'a>(
             }
         }
         Err(error) => {
-            *writer = None;
+            // The transaction is rolled back and the connection is kept, for the next commit writes
+            // over what this one left in the log. To open the file anew would read the log anew and
+            // bring back, whole, what was just refused because its sync had failed.
+            let lost = writer
+                .as_ref()
+                .is_some_and(|writer| !writer.conn.is_autocommit());
+            if lost || matches!(error, StoreError::Damaged(_)) {
+                *writer = None;
+            }
             shared.failed(&error);
             for (_, reply) in units {
                 reply.send(Err(error.clone())).ok();
