@@ -250,3 +250,41 @@ async fn a_request_in_the_conversation_of_a_call_is_not_its_answer() {
     let (app, _) = app(handler, |_| None).await;
     assert_eq!(answer(&app, "a").await, "answer");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_now_and_then_is_not_a_failure_in_a_row() {
+    let tries = Arc::new(Mutex::new(std::collections::HashMap::new()));
+    let handler = move |host: Host, message: Arc<Message>| {
+        let tries = Arc::clone(&tries);
+        async move {
+            let text = message.acl.text().unwrap().to_owned();
+            let before = tries.lock().insert(message.id, ()).is_some();
+            match text.as_str() {
+                // While it is slow, the others come to wait for one batch.
+                "slow" => tokio::time::sleep(Duration::from_secs(1)).await,
+                "bad" if !before => return (host, Err(failed("once"))),
+                _ => {}
+            }
+            (host, Ok(()))
+        }
+    };
+    let (app, clock) = app(handler, |_| None).await;
+    send(&app, "a", "slow").await;
+    for _ in 0..12 {
+        send(&app, "a", "good").await;
+        send(&app, "a", "bad").await;
+    }
+    let begun = clock.now();
+    all_handled(&app, "a").await;
+    // A second for the slow one, and twelve first pauses of 50 ms at most.
+    let took = clock.now().since(begun);
+    assert!(took <= Duration::from_millis(1_700), "{took:?}");
+}
+
+/// Waits until what was sent before is handled.
+async fn all_handled(app: &App, who: &str) {
+    let view = || app.agent_show(&ctx(), &name(who)).unwrap();
+    while view().handled < 25 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}

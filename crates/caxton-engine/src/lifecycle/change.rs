@@ -131,6 +131,14 @@ impl Shared {
         if matches!(entry.phase(), Phase::Running | Phase::Draining) {
             self.stop_locked(entry).await?;
         }
+        // What is committed for it after it is gone would be lost.
+        if !self.wait_quiet(entry).await {
+            return Err(Error::new(
+                Code::StorageBusy,
+                format!("messages of agent {} are still being written", entry.id()),
+            )
+            .retry_after(self.options.stop_wait));
+        }
         let error = Error::new(
             Code::ReceiverUnknown,
             format!("agent {} was removed", entry.id()),
@@ -193,7 +201,7 @@ impl Shared {
         }
     }
 
-    /// Waits until no message is being handled, `stop_wait` at most; says whether it came to that.
+    /// Waits until no message is being handled or written, `stop_wait` at most; says whether it came to that.
     async fn wait_quiet(&self, entry: &AgentEntry) -> bool {
         let clock = &self.services.clock;
         let mut late = clock.sleep_until(clock.now().plus(self.options.stop_wait));

@@ -222,9 +222,11 @@ impl Mailbox {
         lane.used() == 0 && lane.worker != Worker::Busy
     }
 
-    /// Whether a message is being handled (or a worker is about to).
-    pub fn is_busy(&self) -> bool {
-        self.lane.lock().worker == Worker::Busy
+    /// Whether no message is being handled (and no worker is about to), and no place is reserved for
+    /// one that is being committed.
+    pub fn is_quiet(&self) -> bool {
+        let lane = self.lane.lock();
+        lane.worker != Worker::Busy && lane.reserved == 0
     }
 
     /// Takes everything out: for an agent that is removed or loses its transient messages.

@@ -212,9 +212,9 @@ impl AgentEntry {
         self.mailboxes().iter().all(|mailbox| mailbox.is_settled())
     }
 
-    /// Whether no message is being handled.
+    /// Whether no message is being handled, and none is about to come in.
     pub fn is_quiet(&self) -> bool {
-        !self.mailboxes().iter().any(|mailbox| mailbox.is_busy())
+        self.mailboxes().iter().all(|mailbox| mailbox.is_quiet())
     }
 
     pub(crate) fn record_fault(&self, at: Timestamp, fault: Fault) {

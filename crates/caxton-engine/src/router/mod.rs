@@ -76,8 +76,16 @@ pub(crate) struct Shared {
     instances: Arc<Semaphore>,
     agents: papaya::HashMap<AgentId, Arc<AgentEntry>, foldhash::fast::RandomState>,
     /// In order, so that what is done to all of them is done in the same order for the same seed.
-    live: Mutex<BTreeMap<caxton_core::MailboxId, (Arc<AgentEntry>, Arc<Mailbox>)>>,
+    live: Mutex<BTreeMap<caxton_core::MailboxId, Lively>>,
     watch: broadcast::Sender<Arc<Message>>,
+}
+
+/// A mailbox with a worker; for a moment with two, the one that leaves and the one that comes.
+#[derive(Debug)]
+struct Lively {
+    entry: Arc<AgentEntry>,
+    mailbox: Arc<Mailbox>,
+    workers: u32,
 }
 
 /// The way back from `Services` to what holds them.
@@ -204,17 +212,33 @@ impl Shared {
 
     /// Starts the worker of a mailbox that said it wants one.
     pub(crate) fn start_worker(self: &Arc<Self>, entry: &Arc<AgentEntry>, mailbox: &Arc<Mailbox>) {
-        self.live.lock().insert(
-            mailbox.id().clone(),
-            (Arc::clone(entry), Arc::clone(mailbox)),
-        );
+        let mut live = self.live.lock();
+        let lively = live.entry(mailbox.id().clone()).or_insert_with(|| Lively {
+            entry: Arc::clone(entry),
+            mailbox: Arc::clone(mailbox),
+            workers: 0,
+        });
+        if !Arc::ptr_eq(&lively.mailbox, mailbox) {
+            // The agent was removed and deployed again.
+            lively.entry = Arc::clone(entry);
+            lively.mailbox = Arc::clone(mailbox);
+        }
+        lively.workers += 1;
+        drop(live);
         self.metrics.mailboxes_live.inc();
         let work = worker::work(Arc::clone(self), Arc::clone(entry), Arc::clone(mailbox));
         self.tasks.spawn("mailbox", work);
     }
 
     fn worker_left(&self, mailbox: &Mailbox) {
-        self.live.lock().remove(mailbox.id());
+        let mut live = self.live.lock();
+        if let Some(lively) = live.get_mut(mailbox.id()) {
+            lively.workers -= 1;
+            if lively.workers == 0 {
+                live.remove(mailbox.id());
+            }
+        }
+        drop(live);
         self.metrics.mailboxes_live.dec();
     }
 
@@ -229,7 +253,10 @@ impl Shared {
 
     /// Every mailbox that has a worker.
     pub(crate) fn live(&self) -> Vec<(Arc<AgentEntry>, Arc<Mailbox>)> {
-        self.live.lock().values().cloned().collect()
+        let live = self.live.lock();
+        live.values()
+            .map(|lively| (Arc::clone(&lively.entry), Arc::clone(&lively.mailbox)))
+            .collect()
     }
 
     pub(crate) fn live_count(&self) -> usize {

@@ -11,7 +11,7 @@ use super::entry::AgentEntry;
 use super::instance::Live;
 use super::plan::{Origin, Plan};
 use crate::host::{Effects, LogLevel};
-use crate::mailbox::{Item, Mailbox, Taken};
+use crate::mailbox::{Item, Mailbox, Taken, Wake};
 use crate::port::behavior::{Fault, FaultKind};
 use crate::port::store::{CallId, Op};
 use crate::supervise::Backoff;
@@ -89,7 +89,13 @@ impl Worker {
         let messages_max = self.shared.options.batch_messages_max;
         loop {
             if !self.entry.may_work() || self.shared.tasks.stopping() {
-                return self.mailbox.leave();
+                self.mailbox.leave();
+                // Started again just now: whoever did may have seen this worker still at it.
+                let again = self.entry.may_work() && !self.shared.tasks.stopping();
+                if again && self.mailbox.claim() == Wake::Start {
+                    continue;
+                }
+                return;
             }
             let sweep = self.shared.sweeps.load(Ordering::Relaxed);
             match self.mailbox.take(messages_max, &mut self.batch, sweep) {
@@ -137,7 +143,6 @@ impl Worker {
             }
         }
         if self.settle().await {
-            self.backoff.reset();
             self.put_back(None);
         } else {
             self.start_over(None).await;
@@ -263,6 +268,7 @@ impl Worker {
         if self.plan.is_durable() {
             self.done.push(item);
         } else {
+            self.backoff.reset();
             self.plan.happen(&self.shared, &[]);
         }
     }
@@ -279,7 +285,10 @@ impl Worker {
                 if let Some(host) = self.live.as_mut().and_then(|live| live.host.as_mut()) {
                     host.committed();
                 }
-                self.done.clear();
+                if !self.done.is_empty() {
+                    self.backoff.reset();
+                    self.done.clear();
+                }
                 true
             }
             Err(error) => {
