@@ -43,6 +43,11 @@ where
     (app, clock)
 }
 
+/// Lets paused time pass inside a handler.
+async fn linger(time: Duration) {
+    tokio::time::sleep_until(tokio::time::Instant::now() + time).await;
+}
+
 /// True once.
 fn once() -> impl Fn() -> bool {
     let left = Mutex::new(true);
@@ -131,7 +136,7 @@ async fn order_is_kept_where_a_commit_fails_in_the_middle_of_a_batch() {
             let text = message.acl.text().unwrap().to_owned();
             match text.as_str() {
                 // While it is slow, the others come to wait for one batch.
-                "0" => tokio::time::sleep(Duration::from_secs(1)).await,
+                "0" => linger(Duration::from_secs(1)).await,
                 // It waits, so that the two before it are committed first; that is refused.
                 "3" => tokio::task::yield_now().await,
                 _ => {}
@@ -163,7 +168,7 @@ async fn a_call_does_not_overtake_what_its_lane_sent_before() {
             let me = host.agent().name.to_string();
             match (me.as_str(), message.acl.text().unwrap_or_default()) {
                 // While it is slow, the other two come to wait for one batch.
-                ("a", "slow") => tokio::time::sleep(Duration::from_secs(1)).await,
+                ("a", "slow") => linger(Duration::from_secs(1)).await,
                 ("a", "send") => {
                     host.send(request("b", "sent")).unwrap();
                 }
@@ -261,7 +266,7 @@ async fn a_failure_now_and_then_is_not_a_failure_in_a_row() {
             let before = tries.lock().insert(message.id, ()).is_some();
             match text.as_str() {
                 // While it is slow, the others come to wait for one batch.
-                "slow" => tokio::time::sleep(Duration::from_secs(1)).await,
+                "slow" => linger(Duration::from_secs(1)).await,
                 "bad" if !before => return (host, Err(failed("once"))),
                 _ => {}
             }
@@ -285,6 +290,6 @@ async fn a_failure_now_and_then_is_not_a_failure_in_a_row() {
 async fn all_handled(app: &App, who: &str) {
     let view = || app.agent_show(&ctx(), &name(who)).unwrap();
     while view().handled < 25 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        linger(Duration::from_millis(1)).await;
     }
 }
