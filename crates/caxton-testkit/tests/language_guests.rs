@@ -1,0 +1,148 @@
+//! Agents that a toolchain makes while the tests run: the echo in TypeScript, and the shipped Rust
+//! components built again from their sources, which must behave as the shipped ones do.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use caxton_core::manifest::SandboxProfile;
+use caxton_testkit::server::{Example, Said, TestServer, draft, text_of};
+use std::path::{Path, PathBuf};
+
+/// What the tool that a test needs has put into its variable.
+fn provided(variable: &str) -> PathBuf {
+    let value = std::env::var_os(variable);
+    value
+        .unwrap_or_else(|| panic!("{variable} is not set: run `cargo xtask test`"))
+        .into()
+}
+
+/// `examples/ts-echo` with the component npm made.
+fn ts_echo() -> Example {
+    let component = std::fs::read(provided("CAXTON_TEST_TS_ECHO")).expect("the component");
+    let manifest = include_str!("../../../examples/ts-echo/agent.toml");
+    Example {
+        manifest: caxton_core::Manifest::parse(manifest).expect("its manifest"),
+        component: component.into(),
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs ts-echo"]
+async fn an_agent_in_typescript_answers_as_the_one_in_rust() {
+    let server = TestServer::start().await;
+    server.deploy(&Example::load("echo")).await;
+    server.deploy(&ts_echo()).await;
+    for (act, text) in [
+        ("request", "hello"),
+        ("query-ref", "zwölf 🙂 \" \\ \n"),
+        ("request", ""),
+        ("subscribe", "no echo takes this"),
+    ] {
+        let mut answers = Vec::new();
+        for name in ["echo", "ts-echo"] {
+            let mut asked = draft(act, name, text);
+            asked.protocol = Some("fipa-request".to_owned());
+            asked.reply_with = Some("r-1".to_owned());
+            asked.language = Some("en".to_owned());
+            let mut answer = server.converse(asked).await.unwrap();
+            assert_eq!(
+                answer.sender.take().unwrap().name,
+                format!("{name}@default")
+            );
+            // What the server stamps on each message is its own.
+            for own in [&mut answer.id, &mut answer.trace_id, &mut answer.span_id] {
+                own.clear();
+            }
+            (answer.parent_id, answer.conversation_id, answer.create_time) = (None, None, None);
+            answers.push(answer);
+        }
+        assert_eq!(answers[0], answers[1], "{act} {text:?}");
+    }
+    // It leaves memory like any other, and is back.
+    server.is_idle().await;
+    assert_eq!(
+        server.ask("ts-echo", "again").await,
+        Said::new("inform", "again")
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs ts-echo"]
+async fn the_strict_profile_refuses_a_javascript_engine_and_says_why() {
+    let server = TestServer::start().await;
+    let strict = ts_echo().with(|it| it.sandbox.profile = SandboxProfile::Strict);
+    let error = server.try_deploy(&strict).await.unwrap_err();
+    assert_eq!((error.status(), error.code()), (Some(422), Some("CX-2007")));
+    let detail = &error.problem().unwrap().detail;
+    assert!(
+        detail.contains("reference types") || detail.contains("bulk memory"),
+        "{detail}"
+    );
+    assert!(detail.contains("profile"), "the cure is told: {detail}");
+    // The shipped Rust agents need nothing of that.
+    let echo = Example::load("echo").with(|it| it.sandbox.profile = SandboxProfile::Strict);
+    server.deploy(&echo).await;
+    assert_eq!(
+        server.ask("echo", "hello").await,
+        Said::new("inform", "hello")
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs fixtures"]
+async fn rebuilt_agents_behave_like_the_shipped_ones() {
+    let rebuilt = provided("CAXTON_TEST_FIXTURES");
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    assert_eq!(behavior(&shipped).await, behavior(&rebuilt).await);
+}
+
+/// What the agents of a folder answer to all that has one right answer.
+async fn behavior(examples: &Path) -> Vec<(String, Said)> {
+    let server = TestServer::start().await;
+    for folder in [
+        "echo",
+        "counter",
+        "probe",
+        "misbehave",
+        "trespass",
+        "market/buyer",
+        "market/seller-a",
+        "market/seller-b",
+        "market/seller-c",
+    ] {
+        server.deploy(&Example::load_from(examples, folder)).await;
+    }
+    let mut heard = Vec::new();
+    for (to, act, text) in [
+        ("echo", "request", "hello"),
+        ("echo", "propose", "hello"),
+        ("counter", "request", "add 40"),
+        ("counter", "request", "add 2"),
+        ("counter", "request", "add 9223372036854775807"),
+        ("counter", "request", "add nothing"),
+        ("counter", "query-ref", "get"),
+        ("probe", "request", "me"),
+        ("probe", "request", "version"),
+        ("probe", "request", "state set k v"),
+        ("probe", "request", "state keys"),
+        ("probe", "request", "state get none"),
+        ("probe", "request", "call echo through"),
+        ("probe", "request", "call nobody x"),
+        ("probe", "request", "what?"),
+        ("misbehave", "request", "spin 1000"),
+        ("misbehave", "request", "trap-until 2"),
+        ("misbehave", "request", "state-big 2000000"),
+        ("misbehave", "request", "send-odd traversal"),
+        ("misbehave", "request", "call misbehave ok"),
+        ("trespass", "request", "env"),
+        ("trespass", "request", "files"),
+        ("buyer", "request", "buy 10 widgets"),
+        ("buyer", "request", "buy 5 gadgets from seller-a seller-b"),
+        ("buyer", "request", "buy nothing"),
+        ("seller-c", "query-ref", "stock widgets"),
+        ("seller-a", "query-ref", "stock gadgets"),
+    ] {
+        let answer = server.converse(draft(act, to, text)).await.unwrap();
+        let said = Said::new(&answer.performative, &text_of(&answer));
+        heard.push((format!("{act} {to} {text}"), said));
+    }
+    heard
+}
