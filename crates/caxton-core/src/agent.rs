@@ -4,8 +4,8 @@ use crate::error::{Code, Error, shown};
 use crate::id::ConversationId;
 use crate::tenant::TenantId;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 use std::fmt;
-use std::sync::Arc;
 
 /// Longest local name, in bytes.
 pub const AGENT_NAME_BYTES_MAX: usize = 63;
@@ -22,7 +22,7 @@ pub const ADMIN: &str = "admin";
 /// name is one FIPA word and never a path.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct AgentName(Arc<str>);
+pub struct AgentName(SmolStr);
 
 impl AgentName {
     pub fn parse(text: &str) -> Result<Self, Error> {
@@ -30,7 +30,7 @@ impl AgentName {
         let head_ok = bytes.next().is_some_and(|b| b.is_ascii_alphabetic());
         let tail_ok = bytes.all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
         if head_ok && tail_ok && text.len() <= AGENT_NAME_BYTES_MAX && !text.contains("..") {
-            return Ok(Self(Arc::from(text)));
+            return Ok(Self(SmolStr::new(text)));
         }
         Err(Error::new(
             Code::AgentNameMalformed,
@@ -43,12 +43,12 @@ impl AgentName {
 
     /// The agent management system's name.
     pub fn ams() -> Self {
-        Self(Arc::from(AMS))
+        Self(SmolStr::new_static(AMS))
     }
 
     /// The platform admin's, as a sender and receiver of messages.
     pub fn admin() -> Self {
-        Self(Arc::from(ADMIN))
+        Self(SmolStr::new_static(ADMIN))
     }
 
     /// Names that no deployment may take: the platform's own agents (FIPA SC00023) and the names of
@@ -60,7 +60,7 @@ impl AgentName {
     /// Whether the name is that of somebody at a door, who has no mailbox: what is sent there is
     /// recorded, and given to whoever waits for it.
     pub fn is_outside(&self) -> bool {
-        &*self.0 == ADMIN || self.0.starts_with("key.") || self.0.starts_with("user.")
+        self.0 == ADMIN || self.0.starts_with("key.") || self.0.starts_with("user.")
     }
 
     pub fn as_str(&self) -> &str {
@@ -76,7 +76,7 @@ impl fmt::Display for AgentName {
 
 impl fmt::Debug for AgentName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&*self.0, f)
+        fmt::Debug::fmt(self.0.as_str(), f)
     }
 }
 

@@ -3,8 +3,8 @@
 use crate::error::{Code, Error};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 use std::fmt;
-use std::sync::Arc;
 use uuid::Uuid;
 
 /// Longest conversation id, `reply-with` and `in-reply-to`, in bytes.
@@ -58,12 +58,12 @@ impl fmt::Debug for MessageId {
 /// A conversation's id: 1 to 255 bytes of UTF-8 without control characters.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct ConversationId(Arc<str>);
+pub struct ConversationId(SmolStr);
 
 impl ConversationId {
     pub fn parse(text: &str) -> Result<Self, Error> {
         if is_token(text) {
-            return Ok(Self(Arc::from(text)));
+            return Ok(Self(SmolStr::new(text)));
         }
         Err(Error::new(
             Code::IdMalformed,
@@ -87,7 +87,7 @@ impl fmt::Display for ConversationId {
 
 impl fmt::Debug for ConversationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&*self.0, f)
+        fmt::Debug::fmt(self.0.as_str(), f)
     }
 }
 

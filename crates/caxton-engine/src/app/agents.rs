@@ -12,6 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::sync::broadcast;
 
+/// The lines to come; one that falls behind misses some.
+pub type LogFollow = broadcast::Receiver<Arc<LogLine>>;
+
 /// An agent as it stands now.
 #[derive(Clone, Debug)]
 pub struct AgentView {
@@ -170,7 +173,7 @@ impl App {
         &self,
         ctx: &OpCtx,
         name: &AgentName,
-    ) -> Result<(Vec<Arc<LogLine>>, broadcast::Receiver<Arc<LogLine>>), Error> {
+    ) -> Result<(Vec<Arc<LogLine>>, LogFollow), Error> {
         let entry = self.agent_entry(ctx, name, Permission::AgentRead)?;
         Ok(self.shared.services.logs.follow(entry.id()))
     }

@@ -8,7 +8,7 @@ mod messages;
 mod server;
 
 pub use crate::lifecycle::Package;
-pub use agents::AgentView;
+pub use agents::{AgentView, LogFollow};
 pub use messages::{Sent, Watch};
 pub use server::ServerStatus;
 

@@ -27,7 +27,7 @@ use crate::port::{Clock, Entropy, Store};
 use crate::supervise::Timers;
 use crate::task::Tasks;
 use caxton_core::error::{Code, Error};
-use caxton_core::{AgentId, Epoch, Message, MessageId, TenantId};
+use caxton_core::{AgentId, Epoch, MailboxId, Message, MessageId, TenantId};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -55,6 +55,9 @@ impl fmt::Debug for Ports {
         f.write_str("Ports")
     }
 }
+
+/// A mailbox with its agent.
+type Lane = (Arc<AgentEntry>, Arc<Mailbox>);
 
 /// The living system's state, shared by the router, the workers, lifecycle, supervision and `App`.
 #[derive(Debug)]
@@ -252,7 +255,7 @@ impl Shared {
     }
 
     /// Every mailbox that has a worker.
-    pub(crate) fn live(&self) -> Vec<(Arc<AgentEntry>, Arc<Mailbox>)> {
+    pub(crate) fn live(&self) -> Vec<Lane> {
         let live = self.live.lock();
         live.values()
             .map(|lively| (Arc::clone(&lively.entry), Arc::clone(&lively.mailbox)))

@@ -118,10 +118,10 @@ impl Worker {
         self.entry.stats.batch_taken(self.batch.len());
         // Read before the version itself: one that comes between is then seen as newer.
         let generation = self.entry.generation();
-        if !self
+        if self
             .live
             .as_ref()
-            .is_some_and(|live| live.generation == generation)
+            .is_none_or(|live| live.generation != generation)
             && !self.make_live(generation).await
         {
             return;
