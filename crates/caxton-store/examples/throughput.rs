@@ -3,7 +3,7 @@
 //! Interleaved rounds, the first discarded, medians.
 //!
 //! `cargo run --release -p caxton-store --example throughput [DIR]`
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use caxton_core::{
     Acl, AgentId, AgentName, Epoch, MailboxId, MailboxKey, Message, MessageId, Performative,
@@ -17,6 +17,10 @@ use futures::stream::StreamExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// As the server has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const MESSAGES: u64 = 100_000;
 const ROUNDS: usize = 4;

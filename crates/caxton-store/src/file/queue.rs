@@ -91,6 +91,10 @@ impl<T> Queue<T> {
         Taken::Items(taken.into_iter().map(|(_, item)| item).collect())
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.inner.lock().items.len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.inner.lock().items.is_empty()
     }
