@@ -209,9 +209,9 @@ impl Host {
         Ok(())
     }
 
-    fn new_message_id(&self) -> MessageId {
+    fn new_message_id(&self, at: Timestamp) -> MessageId {
         let mut random = [0_u8; 10];
         self.inner.services.entropy.fill(&mut random);
-        MessageId::from_parts(self.inner.services.clock.now(), random)
+        MessageId::from_parts(at, random)
     }
 }

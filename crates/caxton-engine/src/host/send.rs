@@ -56,7 +56,8 @@ impl Host {
     /// Sender, id, trace, parent and hop are the server's to say. The message is checked already.
     pub(super) fn stamp(&self, mut acl: Acl, waiting: Option<Arc<[MailboxId]>>) -> Message {
         acl.sender = Some(Identifier::new(self.inner.mailbox.agent.clone()));
-        let id = self.new_message_id();
+        let created = self.inner.services.clock.now();
+        let id = self.new_message_id(created);
         acl.name_conversation(id);
         let (trace, parent, hop) = match &self.inner.current {
             Some(current) => (
@@ -73,7 +74,7 @@ impl Host {
             parent,
             hop,
             waiting,
-            created: self.inner.services.clock.now(),
+            created,
             acl,
         }
     }
