@@ -11,7 +11,7 @@ mod support;
 use caxton_core::Performative;
 use caxton_core::quota::Limits;
 use caxton_engine::port::behavior::FaultKind;
-use support::{Agent, example, handle, prepare, request};
+use support::{Agent, example, handle, prepare, request, ts_echo};
 
 async fn trespass() -> Agent {
     prepare(example("trespass"), Limits::default())
@@ -86,10 +86,9 @@ async fn an_agent_that_exits_ends_its_instance_and_nothing_else() {
 }
 
 #[tokio::test]
+#[ignore = "needs ts-echo"]
 async fn an_agent_of_another_language_answers() {
-    let agent = prepare(example("ts-echo"), Limits::default())
-        .await
-        .unwrap();
+    let agent = prepare(ts_echo(), Limits::default()).await.unwrap();
     let (act, text) = ask(&agent, "hello").await;
     assert_eq!((act, text.as_str()), (Performative::Inform, "hello"));
 }

@@ -79,7 +79,7 @@ pub(crate) struct Shared {
     instances: Arc<Semaphore>,
     agents: papaya::HashMap<AgentId, Arc<AgentEntry>, foldhash::fast::RandomState>,
     /// In order, so that what is done to all of them is done in the same order for the same seed.
-    live: Mutex<BTreeMap<caxton_core::MailboxId, Lively>>,
+    live: Mutex<BTreeMap<MailboxId, Lively>>,
     watch: broadcast::Sender<Arc<Message>>,
 }
 

@@ -194,6 +194,13 @@ pub fn example(name: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
+/// The echo in TypeScript, which is built where a test asks for it.
+pub fn ts_echo() -> Vec<u8> {
+    let path =
+        std::env::var("CAXTON_TEST_TS_ECHO").expect("CAXTON_TEST_TS_ECHO names the component");
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
 pub fn code(result: Result<Agent, Error>) -> (Code, String) {
     match result {
         Ok(_) => panic!("was accepted"),
