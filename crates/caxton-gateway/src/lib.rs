@@ -19,6 +19,7 @@ mod multipart;
 mod options;
 mod probes;
 mod serve;
+mod socket;
 mod stream;
 
 pub use backups::{Backups, NoBackups, Verified};

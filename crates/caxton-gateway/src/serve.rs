@@ -4,10 +4,8 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
@@ -19,7 +17,6 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use prometheus::IntGauge;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +24,7 @@ use tower::ServiceExt;
 
 use crate::gateway::Gateway;
 use crate::options::Options;
+use crate::socket::Socket;
 
 /// The pause after the system could not give a connection: most often there are too many open
 /// files, and asking again at once would only burn a processor.
@@ -36,6 +34,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// HTTP/2's connection preface (RFC 9113, 3.4). Whoever has not sent as much after the time for a
 /// head has not even said which protocol it speaks.
 const PREFACE_BYTES: usize = 24;
+/// A body that arrives together with its head.
+const SHORT_BODY_BYTES: u64 = 4 << 10;
 
 impl Gateway {
     /// Serves until `shutdown` completes. Then nothing new is accepted, streams end, and requests
@@ -152,16 +152,27 @@ impl Door {
         let _ = stream.set_nodelay(true);
         self.open.inc();
         let _open = Open(self.open.clone());
-        let read = Arc::new(AtomicUsize::new(0));
-        let stream = Counted {
-            stream,
-            read: Arc::clone(&read),
-        };
+        let (stream, watch) = Socket::new(stream);
         let service = self.router.clone();
+        let refused = watch.clone();
         let service = tower::service_fn(move |request: http::Request<Incoming>| {
+            let closes = may_leave_a_body(&request);
+            let is_http1 = request.version() < http::Version::HTTP_2;
             let request: Request = request.map(Body::new);
-            let service = service.clone();
-            async move { Ok::<_, Infallible>(service.oneshot(request).await.unwrap_or_else(never)) }
+            let (service, refused) = (service.clone(), refused.clone());
+            async move {
+                let mut response = service.oneshot(request).await.unwrap_or_else(never);
+                if closes && response.status().is_client_error() {
+                    refused.linger();
+                    if is_http1 {
+                        let close = http::HeaderValue::from_static("close");
+                        response
+                            .headers_mut()
+                            .insert(http::header::CONNECTION, close);
+                    }
+                }
+                Ok::<_, Infallible>(response)
+            }
         });
         let service = TowerToHyperService::new(service);
         let serving = self
@@ -181,13 +192,21 @@ impl Door {
                 }
                 () = &mut silent, if !looked => {
                     looked = true;
-                    if read.load(Ordering::Relaxed) < PREFACE_BYTES {
+                    if watch.bytes_read() < PREFACE_BYTES {
                         return;
                     }
                 }
             }
         }
     }
+}
+
+/// Whether a refusal may come before the request's body is read: hyper then closes the connection, and
+/// a client that was not told would send its next request into it. What is short is read in any case.
+fn may_leave_a_body(request: &http::Request<Incoming>) -> bool {
+    use hyper::body::Body as _;
+    let bytes = request.body().size_hint().upper();
+    bytes.is_none_or(|bytes| bytes > SHORT_BODY_BYTES)
 }
 
 fn never<T>(never: Infallible) -> T {
@@ -216,55 +235,5 @@ where
         self.0.spawn("http2 stream", async move {
             let _ = task.await;
         });
-    }
-}
-
-/// A stream that counts what was read from it.
-struct Counted {
-    stream: TcpStream,
-    read: Arc<AtomicUsize>,
-}
-
-impl AsyncRead for Counted {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
-        let more = buffer.filled().len().saturating_sub(before);
-        self.read.fetch_add(more, Ordering::Relaxed);
-        polled
-    }
-}
-
-impl AsyncWrite for Counted {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
