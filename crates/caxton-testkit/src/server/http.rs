@@ -1,5 +1,6 @@
 //! Plain HTTP, for requests that the client would not write: bodies that are no JSON, paths with odd
 //! names, multipart.
+#![allow(clippy::indexing_slicing)]
 
 use super::{KEY, TestServer};
 use bytes::Bytes;
