@@ -293,3 +293,29 @@ async fn all_handled(app: &App, who: &str) {
         linger(Duration::from_millis(1)).await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_removal_that_cannot_be_written_keeps_what_waits() {
+    let open = Arc::new(Mutex::new(false));
+    let gate = Arc::clone(&open);
+    let handler = move |host: Host, message: Arc<Message>| {
+        let gate = Arc::clone(&gate);
+        async move {
+            if !*gate.lock() {
+                std::future::pending::<()>().await;
+            }
+            count(host, message).await
+        }
+    };
+    let buries = |unit: &Unit| unit.ops.iter().any(|op| matches!(op, Op::Bury { .. }));
+    let full = || Some(CommitFault::Refuse(StoreError::Full("full".into())));
+    let (app, _) = app(handler, move |unit| buries(unit).then(full)?).await;
+    for _ in 0..3 {
+        send(&app, "a", "x").await;
+    }
+    let refused = app.agent_remove(&ctx(), &name("a")).await.unwrap_err();
+    assert_eq!(refused.code, caxton_core::Code::StorageFull);
+    *open.lock() = true;
+    app.agent_start(&ctx(), &name("a")).await.unwrap();
+    assert_eq!(answer(&app, "a").await, "4", "and none is lost");
+}

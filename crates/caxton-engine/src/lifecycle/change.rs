@@ -1,10 +1,9 @@
 //! Start, stop, drain, remove.
 
-use crate::mailbox::Item;
+use crate::mailbox::{Item, Mailbox};
 use crate::port::store::Op;
 use crate::router::plan::{Origin, Plan};
 use crate::router::{AgentEntry, Shared};
-use caxton_core::MailboxId;
 use caxton_core::error::{Code, Error};
 use caxton_core::lifecycle::{Phase, Refused, Step};
 use std::sync::Arc;
@@ -119,7 +118,7 @@ impl Shared {
         );
         for mailbox in entry.mailboxes() {
             let refused = mailbox.empty(|item| !item.durable);
-            self.give_up(entry, mailbox.id(), refused, &error).await?;
+            self.give_up(entry, &mailbox, refused, &error).await?;
         }
         tracing::info!(agent = %entry.id(), queued = entry.queued(), "stopped");
         Ok(())
@@ -145,7 +144,7 @@ impl Shared {
         );
         for mailbox in entry.mailboxes() {
             let left = mailbox.empty(|_| true);
-            self.give_up(entry, mailbox.id(), left, &error).await?;
+            self.give_up(entry, &mailbox, left, &error).await?;
         }
         let id = entry.id();
         self.commit(
@@ -165,11 +164,12 @@ impl Shared {
         Ok(())
     }
 
-    /// Buries durable messages and tells the senders of all.
+    /// Buries durable messages and tells the senders of all. Where that cannot be committed, they are
+    /// back in the mailbox.
     async fn give_up(
         self: &Arc<Self>,
         entry: &AgentEntry,
-        mailbox: &MailboxId,
+        mailbox: &Mailbox,
         items: Vec<Item>,
         error: &Error,
     ) -> Result<(), Error> {
@@ -185,14 +185,24 @@ impl Shared {
             };
             if item.durable {
                 plan.ops.push(Op::CallsRemove {
-                    mailbox: mailbox.clone(),
+                    mailbox: mailbox.id().clone(),
                     message: item.message.id,
                 });
-                plan.bury(self, &item.message, mailbox.clone(), item.attempts, error);
+                plan.bury(
+                    self,
+                    &item.message,
+                    mailbox.id().clone(),
+                    item.attempts,
+                    error,
+                );
             }
             plan.tell_failure(self, &item.message, entry.id(), error, origin);
         }
-        plan.carry_out(self, &entry.id().tenant).await
+        let outcome = plan.carry_out(self, &entry.id().tenant).await;
+        if outcome.is_err() {
+            mailbox.put_back(items.into_iter());
+        }
+        outcome
     }
 
     fn let_workers_go(&self, entry: &AgentEntry) {
