@@ -33,6 +33,7 @@ use disk::SimStore;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinHandle;
 use world::World;
 
 /// Lives with faults in one run; two calm ones follow.
@@ -113,7 +114,17 @@ fn live(world: &Arc<World>, disk: &MemoryDisk, now_us: i64, life: u64, calm: boo
     });
     drop(runtime);
     let down_ms = world.roll(|dice| *dice.pick(&[0, 10, 2_000, 60_000]));
-    end_us + i64::try_from(down_ms * 1000).unwrap_or(0)
+    end_us + i64::from(down_ms * 1000)
+}
+
+/// How a life with faults ends, where nothing kills it before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Killed,
+    /// The server is told to stop.
+    Stopped,
+    /// The faults end, and what lives must come to rest without the help of a restart.
+    Rests,
 }
 
 async fn body(world: &Arc<World>, disk: &MemoryDisk, clock: &Arc<SimClock>, life: u64, calm: bool) {
@@ -124,31 +135,58 @@ async fn body(world: &Arc<World>, disk: &MemoryDisk, clock: &Arc<SimClock>, life
     };
     world.say("the server is up");
     if calm {
-        return rest(world, &app, &store, life).await;
+        return rest(world, &app, &store, life == LIVES).await;
+    }
+    let (time_ms, end) = world.roll(|dice| {
+        let ends = [
+            End::Killed,
+            End::Killed,
+            End::Killed,
+            End::Stopped,
+            End::Rests,
+        ];
+        (dice.between(1, LIFE_MS_MAX), *dice.pick(&ends))
+    });
+    if end == End::Rests {
+        world.spare();
     }
     play::assemble(&app).await;
+    let players = players(world, &app, clock, life);
+    pass(Duration::from_millis(time_ms)).await;
+    match end {
+        End::Killed => {}
+        End::Stopped => {
+            world.say("the server is told to stop");
+            app.stop(Duration::from_millis(500)).await;
+        }
+        End::Rests => {
+            for player in players {
+                player.abort();
+            }
+            world.calm_down();
+            rest(world, &app, &store, true).await;
+        }
+    }
+}
+
+/// Lets everybody begin who drives this life.
+fn players(world: &Arc<World>, app: &App, clock: &Arc<SimClock>, life: u64) -> Vec<JoinHandle<()>> {
+    let mut players = Vec::new();
     for number in 0..play::CLIENTS {
-        tokio::spawn(play::client(
-            Arc::clone(world),
-            app.clone(),
-            life * 10 + number,
-        ));
+        let client = play::client(Arc::clone(world), app.clone(), life * 10 + number);
+        players.push(tokio::spawn(client));
     }
     if world.chaos.lifecycle {
-        tokio::spawn(play::operator(Arc::clone(world), app.clone()));
+        players.push(tokio::spawn(play::operator(Arc::clone(world), app.clone())));
     }
     if world.chaos.clock_jumps {
-        tokio::spawn(play::clock_setter(Arc::clone(world), Arc::clone(clock)));
+        let setter = play::clock_setter(Arc::clone(world), Arc::clone(clock));
+        players.push(tokio::spawn(setter));
     }
     if world.roll(|dice| dice.chance(50)) {
-        tokio::spawn(play::endless(Arc::clone(world), app.clone()));
+        players.push(tokio::spawn(play::endless(Arc::clone(world), app.clone())));
     }
-    let (time_ms, orderly) = world.roll(|dice| (dice.between(1, LIFE_MS_MAX), dice.chance(250)));
-    pass(Duration::from_millis(time_ms)).await;
-    if orderly {
-        world.say("the server is told to stop");
-        app.stop(Duration::from_millis(500)).await;
-    }
+    players
 }
 
 async fn start(
@@ -172,9 +210,10 @@ async fn start(
     App::start(ports, options).await
 }
 
-/// Without faults: whatever runs comes to rest, then everything is started and comes to rest.
-async fn rest(world: &Arc<World>, app: &App, store: &SimStore, life: u64) {
-    if life == LIVES {
+/// Without faults: whatever runs comes to rest; then, where there was trouble before, everything is
+/// started and comes to rest; else nothing may be left to do.
+async fn rest(world: &Arc<World>, app: &App, store: &SimStore, after_trouble: bool) {
+    if after_trouble {
         if !comes_to_rest(world, app).await {
             return;
         }
@@ -184,7 +223,7 @@ async fn rest(world: &Arc<World>, app: &App, store: &SimStore, life: u64) {
     if !comes_to_rest(world, app).await {
         return;
     }
-    if life > LIVES && world.lock().ledger.handled_count() != handled {
+    if !after_trouble && world.lock().ledger.handled_count() != handled {
         world.broke("a world at rest handles messages after a restart".to_owned());
     }
     let verdict = world.lock().ledger.at_rest();

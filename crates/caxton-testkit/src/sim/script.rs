@@ -140,7 +140,7 @@ fn step(list: &mut Vec<Script>, dice: &mut Dice, chaos: &Chaos, depth: u32) -> S
             }
         }
         45..=74 => Step::Call {
-            to: *dice.pick(names),
+            to: dice.pick::<&str>(names),
             script: write(list, dice, chaos, depth - 1),
             conversation,
             timeout_ms: *dice.pick(&[50, 1_000, 20_000]),
