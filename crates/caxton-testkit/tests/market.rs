@@ -1,6 +1,11 @@
 //! The market on a whole server: FIPA's Contract Net (SC00029) between real agents, message by
 //! message, and what becomes of it when a seller is missing, mute, late or of another trade.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 use caxton_api::v1::{
     AgentId, DeleteAgentRequest, GetConversationRequest, Message, SendMessageRequest,

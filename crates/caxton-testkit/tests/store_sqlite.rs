@@ -145,14 +145,20 @@ async fn a_unit_that_is_too_large_fails_alone() {
     let store = SqliteStore::open(options).unwrap();
     let b = mailbox("t", "b");
     let big = "x".repeat(1 << 17);
-    let before = store.commit(unit("t", vec![deliver(said("t", 1, "talk"), &[b.clone()])]));
+    let before = store.commit(unit(
+        "t",
+        vec![deliver(said("t", 1, "talk"), std::slice::from_ref(&b))],
+    ));
     let ops = vec![
-        deliver(said("t", 2, "talk"), &[b.clone()]),
+        deliver(said("t", 2, "talk"), std::slice::from_ref(&b)),
         ack(&b, 1),
         state_put(&b, "k", &big),
     ];
     let large = store.commit(unit("t", ops));
-    let after = store.commit(unit("t", vec![deliver(said("t", 3, "talk"), &[b.clone()])]));
+    let after = store.commit(unit(
+        "t",
+        vec![deliver(said("t", 3, "talk"), std::slice::from_ref(&b))],
+    ));
     before.await.unwrap();
     assert!(matches!(large.await, Err(StoreError::Failed(_))));
     after.await.unwrap();
@@ -219,7 +225,7 @@ async fn a_queue_that_is_full_says_so() {
         .map(|n| {
             store.commit(unit(
                 "t",
-                vec![deliver(message("t", n, "a", "b"), &[b.clone()])],
+                vec![deliver(message("t", n, "a", "b"), std::slice::from_ref(&b))],
             ))
         })
         .collect();
@@ -246,7 +252,12 @@ async fn unhandled_deliveries_are_bounded() {
     options.deliveries_max = 3;
     let store = SqliteStore::open(options).unwrap();
     let b = mailbox("t", "b");
-    let send = |n| unit("t", vec![deliver(message("t", n, "a", "b"), &[b.clone()])]);
+    let send = |n| {
+        unit(
+            "t",
+            vec![deliver(message("t", n, "a", "b"), std::slice::from_ref(&b))],
+        )
+    };
     for n in 1..=3 {
         store.commit(send(n)).await.unwrap();
     }
@@ -335,7 +346,7 @@ async fn interval_mode_keeps_what_it_acknowledged() {
         commit(
             &store,
             "t",
-            vec![deliver(message("t", n, "a", "b"), &[b.clone()])],
+            vec![deliver(message("t", n, "a", "b"), std::slice::from_ref(&b))],
         )
         .await;
     }
@@ -352,7 +363,10 @@ async fn filled(dir: &Path) {
     let b = mailbox("t", "b");
     for n in 0..300 {
         let ops = vec![
-            deliver(said("t", n, &format!("talk {}", n % 40)), &[b.clone()]),
+            deliver(
+                said("t", n, &format!("talk {}", n % 40)),
+                std::slice::from_ref(&b),
+            ),
             state_put(&b, &format!("key {n}"), &format!("value {n}").repeat(20)),
             Op::AgentPut(Box::new(record(&format!("agent-{n}")))),
         ];
@@ -507,7 +521,7 @@ async fn a_backup_is_one_moment_while_writes_go_on() {
     commit(
         &*store,
         "t",
-        vec![deliver(said("t", 0, "talk"), &[b.clone()])],
+        vec![deliver(said("t", 0, "talk"), std::slice::from_ref(&b))],
     )
     .await;
     let (stop, mut stopped) = tokio::sync::watch::channel(false);
@@ -519,7 +533,7 @@ async fn a_backup_is_one_moment_while_writes_go_on() {
                 n += 1;
                 // The state always says how many there are.
                 let ops = vec![
-                    deliver(said("t", n, "talk"), &[b.clone()]),
+                    deliver(said("t", n, "talk"), std::slice::from_ref(&b)),
                     state_put(&b, "count", &n.to_string()),
                 ];
                 commit(&*store, "t", ops).await;
@@ -673,7 +687,10 @@ async fn open_files_are_bounded() {
             commit(
                 &store,
                 text,
-                vec![deliver(message(text, round, "a", "b"), &[b.clone()])],
+                vec![deliver(
+                    message(text, round, "a", "b"),
+                    std::slice::from_ref(&b),
+                )],
             )
             .await;
             let expected: Vec<u64> = (1..=round).collect();

@@ -68,6 +68,15 @@ impl App {
         Ok(self.shared.services.store.status().await?)
     }
 
+    /// Messages put into a mailbox, and messages handled, since the start.
+    pub fn message_totals(&self) -> (u64, u64) {
+        let totals = self.shared.totals();
+        (
+            totals.accepted.load(Ordering::Relaxed),
+            totals.handled.load(Ordering::Relaxed),
+        )
+    }
+
     /// Copies the whole store into a new folder, while everything goes on.
     pub async fn backup_create(&self, ctx: &OpCtx, into: &Path) -> Result<BackupInfo, Error> {
         ctx.authorize(Permission::ServerWrite)?;
