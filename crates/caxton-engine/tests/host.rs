@@ -16,8 +16,10 @@ use support::*;
 type Step =
     for<'a> fn(&'a mut Host) -> Pin<Box<dyn Future<Output = Result<String, Error>> + Send + 'a>>;
 
+type Change = fn(&mut Manifest);
+
 /// What a handler that does `step` answers: its text, or the code of its error.
-async fn outcome(change: fn(&mut Manifest), step: Step) -> String {
+async fn outcome(change: Change, step: Step) -> String {
     let cast = Cast::default().with("echo", echo).with(
         "agent",
         move |mut host, message: Arc<Message>| async move {
@@ -46,7 +48,7 @@ async fn outcome(change: fn(&mut Manifest), step: Step) -> String {
 
 #[tokio::test(start_paused = true)]
 async fn every_bound_has_its_code() {
-    let table: Vec<(fn(&mut Manifest), Step, Code)> = vec![
+    let table: Vec<(Change, Step, Code)> = vec![
         (
             |m| m.limits.state_value_bytes_max = 10,
             |h| {

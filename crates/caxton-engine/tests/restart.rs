@@ -119,7 +119,7 @@ async fn a_timer_fires_once_although_the_server_was_down() {
     assert!(fired.lock().is_empty());
     world.pass(Duration::from_secs(2)).await;
     let expected = (Some("tick".to_owned()), Some("caxton.timer".to_owned()));
-    assert_eq!(*fired.lock(), [expected.clone()]);
+    assert_eq!(*fired.lock(), std::slice::from_ref(&expected));
     world.crash().await;
     world.pass(Duration::from_secs(120)).await;
     assert_eq!(*fired.lock(), [expected]);

@@ -1,6 +1,11 @@
 //! The shipped agents on a whole server, through its doors: durable counts, every host interface,
 //! hot reload, the lifecycle, and leaving memory.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 use caxton_api::v1::{
     DeleteAgentRequest, DrainAgentRequest, ListLogsRequest, LogEntry, StartAgentRequest,

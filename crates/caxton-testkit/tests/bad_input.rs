@@ -3,7 +3,12 @@
 //!
 //! What the sandbox alone can show (every kind of trap, fuel to within 5 %, WASI call by call) is
 //! tested in `caxton-wasm`; here is what users see of it through a door.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 use caxton_api::client::ClientError;
 use caxton_api::v1::{

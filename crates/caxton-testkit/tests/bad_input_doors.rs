@@ -1,7 +1,12 @@
 //! Bad input at the doors of a whole server: components, manifests, names and JSON that are not what
 //! they should be. Each is refused with a problem document that has its code, an echo answers after
 //! it, and nothing of it is kept.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 use bytes::Bytes;
 use caxton_testkit::server::{Answer, Body, Example, Said, TestServer};

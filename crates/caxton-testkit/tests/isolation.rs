@@ -1,5 +1,10 @@
 //! Agents cannot reach each other's state, and what one does to itself is not felt by another.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 use caxton_api::v1::StopAgentRequest;
 use caxton_core::Manifest;

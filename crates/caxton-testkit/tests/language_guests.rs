@@ -1,6 +1,11 @@
 //! Agents that a toolchain makes while the tests run: the echo in TypeScript, and the shipped Rust
 //! components built again from their sources, which must behave as the shipped ones do.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 use caxton_core::manifest::SandboxProfile;
 use caxton_testkit::server::{Example, Said, TestServer, draft, text_of};

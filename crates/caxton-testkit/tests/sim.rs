@@ -1,6 +1,11 @@
 //! Ring 5: seeds through the simulator. `CAXTON_SIM_SEED=7` runs that one, `CAXTON_SIM_SEEDS=10000`
 //! so many (the soak), `CAXTON_SIM_FIRST=5000` begins there.
-#![allow(clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 use caxton_testkit::sim::{self, Stats};
 

@@ -1,5 +1,11 @@
 //! The conformance suite over every store: in memory, SQLite with tenants in one file, SQLite with a
 //! file for each tenant.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 use caxton_engine::port::{MemoryDisk, MemoryStore, SystemClock};
 use caxton_store::{Options, SqliteStore};

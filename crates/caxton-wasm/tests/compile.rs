@@ -169,7 +169,8 @@ async fn kept_code_is_used_by_the_next_start_without_compiling() {
 #[tokio::test]
 async fn code_that_does_not_verify_is_removed_and_compiled_again() {
     let dir = tempfile::tempdir().unwrap();
-    let tamper: [(&str, fn(&mut Vec<u8>)); 6] = [
+    type Tamper = fn(&mut Vec<u8>);
+    let tamper: [(&str, Tamper); 6] = [
         ("one bit of code", |file| *file.last_mut().unwrap() ^= 1),
         ("one bit of the mac", |file| file[9] ^= 1),
         ("one bit of the shape", |file| file[40] ^= 1),

@@ -141,7 +141,7 @@ fn the_strict_profile_has_neither_bulk_memory_nor_reference_types() {
 
 #[test]
 fn every_bound_is_named() {
-    let functions = format!("{}", "(func)".repeat(50_001));
+    let functions = "(func)".repeat(50_001);
     let types = "(type (func))".repeat(100_001);
     let segments = format!("(memory 1) {}", "(data (i32.const 0) \"x\")".repeat(20_001));
     let body = format!("(func {})", "nop ".repeat((1 << 20) + 1));
