@@ -319,3 +319,26 @@ async fn a_removal_that_cannot_be_written_keeps_what_waits() {
     app.agent_start(&ctx(), &name("a")).await.unwrap();
     assert_eq!(answer(&app, "a").await, "4", "and none is lost");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_change_that_waited_for_a_removal_finds_the_agent_gone() {
+    let handler = |host: Host, _| async move {
+        std::future::pending::<()>().await;
+        (host, Ok(()))
+    };
+    let (app, _) = app(handler, |_| None).await;
+    // It hangs, so that the first removal takes its time.
+    send(&app, "a", "x").await;
+    tokio::task::yield_now().await;
+    let (context, who) = (ctx(), name("a"));
+    let update = app.agent_update(&context, &who, package("a", "actor", |_| {}));
+    let (removed, again, updated) = tokio::join!(
+        app.agent_remove(&context, &who),
+        app.agent_remove(&context, &who),
+        update
+    );
+    removed.unwrap();
+    let gone = caxton_core::Code::AgentNotFound;
+    assert_eq!(again.unwrap_err().code, gone);
+    assert_eq!(updated.unwrap_err().code, gone);
+}

@@ -11,7 +11,7 @@ use std::sync::Arc;
 impl Shared {
     /// Loaded or Stopped -> Running. A running agent stays as it is.
     pub(crate) async fn start(self: &Arc<Self>, entry: &Arc<AgentEntry>) -> Result<(), Error> {
-        let _changing = entry.changing.lock().await;
+        let _changing = self.changing(entry).await?;
         match entry.phase() {
             Phase::Running => return Ok(()),
             phase @ (Phase::Unloaded | Phase::Draining) => {
@@ -34,7 +34,7 @@ impl Shared {
 
     /// Running -> Draining, and Stopped when the last message is handled.
     pub(crate) async fn drain(self: &Arc<Self>, entry: &Arc<AgentEntry>) -> Result<(), Error> {
-        let _changing = entry.changing.lock().await;
+        let _changing = self.changing(entry).await?;
         match entry.phase() {
             Phase::Draining | Phase::Stopped => return Ok(()),
             Phase::Running => {}
@@ -68,7 +68,9 @@ impl Shared {
                 }
                 settled.await;
             }
-            let _changing = entry.changing.lock().await;
+            let Ok(_changing) = shared.changing(&entry).await else {
+                return;
+            };
             if entry.phase() != Phase::Draining {
                 return;
             }
@@ -85,7 +87,7 @@ impl Shared {
     /// Running or Draining -> Stopped once the messages being handled are; queued durable messages
     /// wait for the next start, transient ones are refused to their senders.
     pub(crate) async fn stop(self: &Arc<Self>, entry: &Arc<AgentEntry>) -> Result<(), Error> {
-        let _changing = entry.changing.lock().await;
+        let _changing = self.changing(entry).await?;
         self.stop_locked(entry).await
     }
 
@@ -126,7 +128,7 @@ impl Shared {
 
     /// Removes the agent, stopping it first. Messages nobody handled become dead letters.
     pub(crate) async fn remove(self: &Arc<Self>, entry: &Arc<AgentEntry>) -> Result<(), Error> {
-        let _changing = entry.changing.lock().await;
+        let _changing = self.changing(entry).await?;
         if matches!(entry.phase(), Phase::Running | Phase::Draining) {
             self.stop_locked(entry).await?;
         }

@@ -20,6 +20,7 @@ use caxton_core::manifest::BehaviorKind;
 use caxton_core::{AgentId, Digest, MailboxId, MailboxKey, Manifest, Timestamp};
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
+use tokio::sync::MutexGuard;
 
 /// What a deployment brings.
 #[derive(Clone, Debug)]
@@ -78,7 +79,7 @@ impl Shared {
         entry: &Arc<AgentEntry>,
         package: Package,
     ) -> Result<(), Error> {
-        let _changing = entry.changing.lock().await;
+        let _changing = self.changing(entry).await?;
         if package.manifest.name != entry.id().name {
             return Err(Error::new(
                 Code::ManifestMalformed,
@@ -147,6 +148,20 @@ impl Shared {
             result.map_err(init_failed)?;
         }
         Ok(program)
+    }
+
+    /// Leave to change an agent, one change at a time. Whoever waited while it was removed, or while
+    /// its deployment failed, finds it gone, even where another has taken its name.
+    async fn changing<'a>(&self, entry: &'a Arc<AgentEntry>) -> Result<MutexGuard<'a, ()>, Error> {
+        let guard = entry.changing.lock().await;
+        let id = entry.id();
+        if self.agent(id).is_some_and(|now| Arc::ptr_eq(&now, entry)) {
+            return Ok(guard);
+        }
+        Err(Error::new(
+            Code::AgentNotFound,
+            format!("there is no agent {}", id.name),
+        ))
     }
 
     /// Remembers where an agent stands; with its component when that is new.
