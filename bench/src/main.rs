@@ -9,6 +9,7 @@ mod bindings;
 /// limits alone.
 #[path = "../../crates/caxton-wasm/src/message.rs"]
 #[allow(dead_code)]
+#[rustfmt::skip]
 mod lowering;
 mod measure;
 mod peers;
@@ -28,11 +29,15 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// The hidden command that makes this process a compiler of components, as the server's binary has it.
 pub const COMPILE_WORKER: &str = "compile-worker";
 
+/// The hidden command that makes this process the one whose memory is measured.
+pub const IDLE_PROBE: &str = "idle-probe";
+
 const USAGE: &str = "\
 Usage: caxton-bench [OPTIONS] [NAME…]
 
   --quick        a smoke run: every row with next to no work; its numbers mean nothing
   --rounds N     rounds that count (default 5; quick: 1); one more is run before them and dropped
+  --ours         without the peers, to be profiled
   --out DIR      where the JSON and the plot go (default bench/results)
   --stem NAME    what they are called there (default: the time)
   --list         the names there are
@@ -43,6 +48,8 @@ Usage: caxton-bench [OPTIONS] [NAME…]
 pub struct Run {
     pub quick: bool,
     pub rounds: usize,
+    /// Without the peers: for profiles.
+    pub ours_only: bool,
     /// A folder for databases and other files, on the file system that is measured.
     pub scratch: PathBuf,
 }
@@ -65,13 +72,25 @@ fn main() -> ExitCode {
     {
         return caxton_wasm::compile::worker_main();
     }
-    match run() {
+    let result = match std::env::args().nth(1) {
+        Some(arg) if arg == IDLE_PROBE => probe(),
+        _ => run(),
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("caxton-bench: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn probe() -> anyhow::Result<()> {
+    let mut args = std::env::args().skip(2);
+    let agents = args.next().context("how many agents")?.parse()?;
+    let folder = PathBuf::from(args.next().context("which folder")?);
+    let runtime = tokio::runtime::Runtime::new().context("start tokio")?;
+    runtime.block_on(rows::idle::probe(agents, &folder))
 }
 
 fn run() -> anyhow::Result<()> {
@@ -83,15 +102,15 @@ fn run() -> anyhow::Result<()> {
     let run = Run {
         quick: arguments.quick,
         rounds: arguments.rounds,
+        ours_only: arguments.ours_only,
         scratch: scratch.clone(),
     };
     let mut report = Report::new(run.rounds, run.quick);
     let runtime = tokio::runtime::Runtime::new().context("start tokio")?;
     for (name, _, runner) in rows::GROUPS {
-        if arguments.names.is_empty() || arguments.names.iter().any(|asked| asked == name) {
-            if let Err(error) = runtime.block_on(runner(&run, &mut report)) {
-                report.skip(name, format!("{error:#}"));
-            }
+        let asked = arguments.names.is_empty() || arguments.names.iter().any(|asked| asked == name);
+        if asked && let Err(error) = runtime.block_on(runner(&run, &mut report)) {
+            report.skip(name, format!("{error:#}"));
         }
     }
     report.finish();
@@ -104,6 +123,7 @@ fn run() -> anyhow::Result<()> {
 struct Arguments {
     quick: bool,
     rounds: usize,
+    ours_only: bool,
     out: PathBuf,
     stem: Option<String>,
     names: Vec<String>,
@@ -115,6 +135,7 @@ impl Arguments {
         let mut read = Self {
             quick: false,
             rounds: 0,
+            ours_only: false,
             out: PathBuf::from("bench/results"),
             stem: None,
             names: Vec::new(),
@@ -123,6 +144,7 @@ impl Arguments {
             let mut value = || args.next().with_context(|| format!("{arg} wants a value"));
             match arg.as_str() {
                 "--quick" => read.quick = true,
+                "--ours" => read.ours_only = true,
                 "--rounds" => read.rounds = value()?.parse().context("--rounds wants a number")?,
                 "--out" => read.out = value()?.into(),
                 "--stem" => read.stem = Some(value()?),

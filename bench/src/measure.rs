@@ -5,6 +5,7 @@
 //! caches and allocators and is dropped. What a round gives are plain numbers by name; medians and
 //! ratios are made of them in the report.
 
+use crate::Run;
 use anyhow::{Context as _, ensure};
 use futures::future::BoxFuture;
 use std::collections::BTreeMap;
@@ -33,14 +34,15 @@ pub trait Contestant: Send {
     fn round(&mut self) -> BoxFuture<'_, anyhow::Result<Scores>>;
 }
 
-/// Lets the contestants take turns: `rounds` that count and one before them that does not. The answer
-/// has the contestants' order.
+/// Lets the contestants take turns: `run.rounds` that count and one before them that does not. The
+/// answer has the contestants' order; ours is the first.
 pub async fn race(
+    run: &Run,
     contestants: &mut [&mut dyn Contestant],
-    rounds: usize,
 ) -> anyhow::Result<Vec<Vec<Scores>>> {
-    let count = contestants.len();
-    let mut all = vec![Vec::with_capacity(rounds); count];
+    let rounds = run.rounds;
+    let mut all = vec![Vec::with_capacity(rounds); contestants.len()];
+    let count = if run.ours_only { 1 } else { contestants.len() };
     for round in 0..=rounds {
         for turn in 0..count {
             let index = (turn + round) % count;
@@ -200,7 +202,13 @@ mod tests {
     async fn contestants_take_turns_and_the_first_round_is_dropped() {
         let turns = std::sync::Mutex::new(Vec::new());
         let (mut a, mut b) = (Turns("a", &turns), Turns("b", &turns));
-        let rounds = race(&mut [&mut a, &mut b], 2).await.unwrap();
+        let run = Run {
+            quick: true,
+            rounds: 2,
+            ours_only: false,
+            scratch: std::path::PathBuf::new(),
+        };
+        let rounds = race(&run, &mut [&mut a, &mut b]).await.unwrap();
         assert_eq!(*turns.lock().unwrap(), ["a", "b", "b", "a", "a", "b"]);
         let of = |index: usize| -> Vec<f64> { rounds[index].iter().map(|s| s[PER_S]).collect() };
         assert_eq!((of(0), of(1)), (vec![4.0, 5.0], vec![3.0, 6.0]));

@@ -4,6 +4,7 @@
 //! command begins by compiling it. Each command is one module with a `run`; this file only
 //! dispatches.
 
+mod bench;
 mod check;
 mod fixtures;
 mod hooks;
@@ -22,6 +23,7 @@ Usage: cargo xtask COMMAND
   check                   fmt, clippy, tidy and cargo-deny: what a change must pass besides tests
   tidy                    the house rules alone, in a second
   fixtures                build the example agents' components again; --help says how
+  bench [NAME ...]        measure against peers, in release mode; --list shows what there is
   hooks                   install the git hook that runs fmt and tidy before each commit
 ";
 
@@ -43,6 +45,7 @@ fn dispatch(args: &[String]) -> anyhow::Result<()> {
     };
     match command.as_str() {
         "test" => test::run(rest),
+        "bench" => bench::run(rest),
         "check" => check::run(rest),
         "tidy" => tidy::run(rest),
         "fixtures" => fixtures::run(rest),

@@ -1,6 +1,13 @@
 //! The rows of the table, by the name one asks for them with.
 
+mod deploy;
+mod durable;
+pub mod idle;
+mod limits;
 mod native;
+mod neighbours;
+mod query;
+mod start;
 mod wasm;
 
 use crate::Run;
@@ -20,5 +27,40 @@ pub const GROUPS: &[(&str, &str, Runner)] = &[
         "wasm",
         "sandboxed agents at both ends against Erlang",
         |run, report| Box::pin(wasm::run(run, report)),
+    ),
+    (
+        "durable",
+        "durable messages against SQLite's inserts and fdatasync",
+        |run, report| Box::pin(durable::run(run, report)),
+    ),
+    (
+        "start",
+        "an instance from the pool and from disk against bare wasmtime",
+        |run, report| Box::pin(start::run(run, report)),
+    ),
+    (
+        "deploy",
+        "deploying against compiling alone",
+        |run, report| Box::pin(deploy::run(run, report)),
+    ),
+    (
+        "query",
+        "asking for agents and conversations",
+        |run, report| Box::pin(query::run(run, report)),
+    ),
+    (
+        "limits",
+        "what the sandbox's limits cost a message",
+        |run, report| Box::pin(limits::run(run, report)),
+    ),
+    (
+        "neighbours",
+        "an agent beside ten that loop",
+        |run, report| Box::pin(neighbours::run(run, report)),
+    ),
+    (
+        "idle",
+        "what ten thousand idle agents keep in memory",
+        |run, report| Box::pin(idle::run(run, report)),
     ),
 ];

@@ -35,7 +35,7 @@ pub async fn run(run: &Run, report: &mut Report) -> anyhow::Result<()> {
         let mut ours = timed("caxton", Box::new(ours));
         let mut actors = timed("ractor cast", shape.actors().await?);
         let mut channels = timed("tokio mpsc", shape.channels());
-        let rounds = race(&mut [&mut ours, &mut actors, &mut channels], run.rounds).await?;
+        let rounds = race(run, &mut [&mut ours, &mut actors, &mut channels]).await?;
         app.stop(Duration::ZERO).await;
         if let [ours, actors, channels] = rounds.as_slice() {
             tell(report, shape, ours, ("ractor cast", actors, 1.0));

@@ -51,7 +51,7 @@ pub async fn run(run: &Run, report: &mut Report) -> anyhow::Result<()> {
                 };
                 let mut spinning = pairs("erlang", &[]);
                 let mut quiet = pairs("erlang +sbwt none", QUIET);
-                let all = race(&mut [&mut ours, &mut spinning, &mut quiet], run.rounds).await?;
+                let all = race(run, &mut [&mut ours, &mut spinning, &mut quiet]).await?;
                 if let [ours, spinning, quiet] = all.as_slice() {
                     tell(report, &what, &work, ours, ("erlang", spinning));
                     tell(report, &what, &work, ours, ("erlang +sbwt none", quiet));
@@ -59,7 +59,7 @@ pub async fn run(run: &Run, report: &mut Report) -> anyhow::Result<()> {
             }
             Err(error) => {
                 report.skip("wasm", format!("the peer: {error:#}"));
-                let all = race(&mut [&mut ours], run.rounds).await?;
+                let all = race(run, &mut [&mut ours]).await?;
                 let ours = all.first().map(Vec::as_slice).unwrap_or_default();
                 report.add(
                     Row::new("wasm", what, PER_CPU_S)
