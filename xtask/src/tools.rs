@@ -27,6 +27,10 @@ pub type VariableMap = BTreeMap<&'static str, PathBuf>;
 
 const TOOLS: &[Tool] = &[
     Tool {
+        name: "erlang",
+        provide: erlang,
+    },
+    Tool {
         name: "fixtures",
         provide: fixtures,
     },
@@ -152,6 +156,15 @@ fn ts_echo(workshop: &Workshop) -> anyhow::Result<Variables> {
         }
     };
     Ok(vec![("CAXTON_TEST_TS_ECHO", component)])
+}
+
+/// Erlang's virtual machine, which the bench compares with; its compiler lies beside it.
+fn erlang(workshop: &Workshop) -> anyhow::Result<Variables> {
+    let erl = match given("CAXTON_TEST_ERL") {
+        Some(path) => path,
+        None => workshop.program(&["erl"], "erlang-base")?,
+    };
+    Ok(vec![("CAXTON_TEST_ERL", erl)])
 }
 
 fn node(workshop: &Workshop) -> anyhow::Result<Variables> {
