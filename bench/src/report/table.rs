@@ -35,8 +35,15 @@ pub fn table(report: &Report) -> String {
         }
     }
     let mut text = format!("{table}\n");
+    let mut told = "";
     for (number, row) in report.rows.iter().enumerate() {
-        let _ = write!(text, "\n{:>3}  {}", number + 1, row.work);
+        let work = if row.work == told {
+            "as above."
+        } else {
+            &row.work
+        };
+        let _ = write!(text, "\n{:>3}  {work}", number + 1);
+        told = &row.work;
         for side in &row.beside {
             let _ = write!(text, " [{}: {} {}]", side.who, number_of(side), side.unit);
         }
