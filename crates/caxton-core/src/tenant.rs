@@ -8,6 +8,9 @@ use std::fmt;
 /// Longest tenant id, in bytes.
 pub const TENANT_ID_BYTES_MAX: usize = 63;
 
+/// The platform's own namespace; not an id that [`TenantId::parse`] takes.
+const PLATFORM: &str = "$platform";
+
 /// A tenant's id. Short names lie in the value itself: every message names its tenant several times,
 /// and a shared reference count would be the one cache line that all processors fight for.
 ///
@@ -20,6 +23,24 @@ impl TenantId {
     /// The tenant that exists from the first start.
     pub fn default_tenant() -> Self {
         Self(SmolStr::new_static("default"))
+    }
+
+    /// Where the server keeps what belongs to no tenant: the list of tenants, the platform's keys. No
+    /// text that a user can write parses as it, so that nobody can ask for it by name.
+    pub fn platform() -> Self {
+        Self(SmolStr::new_static(PLATFORM))
+    }
+
+    pub fn is_platform(&self) -> bool {
+        self.0 == PLATFORM
+    }
+
+    /// Reads an id that a store has written: a user's, or the platform's.
+    pub fn parse_stored(text: &str) -> Result<Self, Error> {
+        if text == PLATFORM {
+            return Ok(Self::platform());
+        }
+        Self::parse(text)
     }
 
     pub fn parse(text: &str) -> Result<Self, Error> {
@@ -87,9 +108,12 @@ mod tests {
             "a/../b",
             "a\0",
             "ä",
+            PLATFORM,
             &"x".repeat(64),
         ] {
             assert!(TenantId::parse(bad).is_err(), "{bad}");
         }
+        assert!(TenantId::parse_stored(PLATFORM).is_ok_and(|id| id.is_platform()));
+        assert!(TenantId::parse_stored("$other").is_err());
     }
 }

@@ -41,6 +41,10 @@ statements! {
     INBOX_ATTEMPT = "inbox_attempt";
     INBOX_DELETE = "inbox_delete";
     INBOX_INSERT = "inbox_insert";
+    LOG_DOWN = "log_down";
+    LOG_PUT = "log_put";
+    LOG_TRIM = "log_trim";
+    LOG_UP = "log_up";
     MESSAGE_BY_ID = "message_by_id";
     MESSAGE_BY_SEQ = "message_by_seq";
     MESSAGE_DELETE = "message_delete";
@@ -49,6 +53,10 @@ statements! {
     MESSAGE_SEQ = "message_seq";
     META_GET = "meta_get";
     META_PUT = "meta_put";
+    RECORD_GET = "record_get";
+    RECORD_LIST = "record_list";
+    RECORD_PUT = "record_put";
+    RECORD_REMOVE = "record_remove";
     SEGMENT_AGENTS_DOWN = "segment_agents_down";
     SEGMENT_CONVERSATIONS_UP = "segment_conversations_up";
     SEGMENT_DELETE = "segment_delete";

@@ -16,8 +16,9 @@ use caxton_core::{
 use caxton_engine::opctx::TenantScope;
 use caxton_engine::port::page::{self, List, Position};
 use caxton_engine::port::store::{
-    AgentRecord, BackupInfo, CallId, CallRecord, Committed, DeadLetter, DeadLetterId,
-    MessageFilter, PAGE_ROWS_MAX, Page, PageRequest, Pending, Recorded, StoreStatus, Timer, Unit,
+    AgentRecord, BackupInfo, CallId, CallRecord, Committed, DeadLetter, DeadLetterId, LogName,
+    LogRange, MessageFilter, PAGE_ROWS_MAX, Page, PageRequest, Pending, RecordKind, Recorded,
+    StoreStatus, Timer, Unit,
 };
 use caxton_engine::port::{Answer, Store, StoreError};
 use futures::FutureExt as _;
@@ -150,7 +151,8 @@ impl Store for SqliteStore {
     fn tenants(&self) -> Read<'_, Vec<TenantId>> {
         let mut tenants: Vec<TenantId> = {
             let known = self.files.shared.shared.tenants.read();
-            known.keys().cloned().collect()
+            let tenants = known.keys().filter(|id| !id.is_platform());
+            tenants.cloned().collect()
         };
         tenants.sort();
         futures::future::ready(Ok(tenants)).boxed()
@@ -220,6 +222,38 @@ impl Store for SqliteStore {
                 return Ok(Vec::new());
             }
             rows::state_keys(ask, &mailbox, &prefix, &after, rows_max)
+        })
+    }
+
+    fn record(&self, scope: &TenantScope, kind: RecordKind, id: &str) -> Read<'_, Option<Bytes>> {
+        let id = id.to_owned();
+        self.read(scope, None, move |ask| rows::record(ask, kind, &id))
+    }
+
+    fn records(
+        &self,
+        scope: &TenantScope,
+        kind: RecordKind,
+        prefix: &str,
+        after: &str,
+        rows_max: u32,
+    ) -> Read<'_, Vec<(String, Bytes)>> {
+        let (prefix, after) = (prefix.to_owned(), after.to_owned());
+        self.read(scope, Vec::new(), move |ask| {
+            rows::records(ask, kind, &prefix, &after, rows_max)
+        })
+    }
+
+    fn log(
+        &self,
+        scope: &TenantScope,
+        log: &LogName,
+        range: LogRange,
+        rows_max: u32,
+    ) -> Read<'_, Vec<(u64, Bytes)>> {
+        let log = log.clone();
+        self.read(scope, Vec::new(), move |ask| {
+            rows::log(ask, &log, range, rows_max)
         })
     }
 

@@ -100,6 +100,72 @@ pub enum Op {
         digest: Digest,
         bytes: Bytes,
     },
+    /// Adds or replaces a record: a small document of some noun (a key, a quota, a setting), in the
+    /// form its noun gives it.
+    RecordPut {
+        kind: RecordKind,
+        id: String,
+        body: Bytes,
+    },
+    RecordRemove {
+        kind: RecordKind,
+        id: String,
+    },
+    /// Adds an entry to a log. An index that the log has already fails the unit: what was written
+    /// is never written over.
+    LogPut {
+        log: LogName,
+        index: u64,
+        body: Bytes,
+    },
+    /// Forgets a log's entries before an index.
+    LogTrim {
+        log: LogName,
+        before: u64,
+    },
+}
+
+/// Which noun a record is of: a constant of the module that the noun belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecordKind(pub &'static str);
+
+/// A log of a tenant: entries under growing indices, appended and read, never changed. `key` tells
+/// logs of one kind apart (a session's, a job's) and is empty where the tenant has one of the kind.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LogName {
+    pub kind: &'static str,
+    pub key: String,
+}
+
+impl LogName {
+    pub const fn of(kind: &'static str) -> Self {
+        Self {
+            kind,
+            key: String::new(),
+        }
+    }
+}
+
+/// Which entries of a log: indices from `from` to below `before`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogRange {
+    pub from: u64,
+    pub before: u64,
+    pub newest_first: bool,
+}
+
+impl LogRange {
+    /// All of it, oldest first.
+    pub const ALL: Self = Self {
+        from: 0,
+        before: u64::MAX,
+        newest_first: false,
+    };
+    /// The newest entry, with `rows_max` 1.
+    pub const NEWEST: Self = Self {
+        newest_first: true,
+        ..Self::ALL
+    };
 }
 
 impl Unit {
@@ -130,7 +196,11 @@ impl Unit {
             Op::DeadLetterRemove { .. }
             | Op::AgentPut(_)
             | Op::AgentRemove { .. }
-            | Op::ArtifactPut { .. } => true,
+            | Op::ArtifactPut { .. }
+            | Op::RecordPut { .. }
+            | Op::RecordRemove { .. }
+            | Op::LogPut { .. }
+            | Op::LogTrim { .. } => true,
         });
         if fits {
             return Ok(());
@@ -372,6 +442,16 @@ pub enum StoreError {
     Failed(String),
 }
 
+impl StoreError {
+    /// The refusal of an [`Op::LogPut`] whose index is taken.
+    pub fn written_over(log: &LogName, index: u64) -> Self {
+        Self::Failed(format!(
+            "log {} {} has an entry {index} already",
+            log.kind, log.key
+        ))
+    }
+}
+
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         let code = match &error {
@@ -399,7 +479,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// task, each before the former completes, are committed in that order.
     fn commit(&self, unit: Unit) -> Read<'_, Committed>;
 
-    /// Every tenant that has data: for the server's own work at start.
+    /// Every tenant that has data, [`TenantId::platform`] not among them: for the server's own work
+    /// at start.
     fn tenants(&self) -> Read<'_, Vec<TenantId>>;
 
     fn agents(&self, scope: &TenantScope) -> Read<'_, Vec<AgentRecord>>;
@@ -431,6 +512,25 @@ pub trait Store: Send + Sync + fmt::Debug {
         after: &str,
         rows_max: u32,
     ) -> Read<'_, Vec<String>>;
+
+    fn record(&self, scope: &TenantScope, kind: RecordKind, id: &str) -> Read<'_, Option<Bytes>>;
+    /// Records of a kind whose ids begin with `prefix`, in byte order, strictly after `after`.
+    fn records(
+        &self,
+        scope: &TenantScope,
+        kind: RecordKind,
+        prefix: &str,
+        after: &str,
+        rows_max: u32,
+    ) -> Read<'_, Vec<(String, Bytes)>>;
+    /// Entries of a log with their indices, `rows_max` at most.
+    fn log(
+        &self,
+        scope: &TenantScope,
+        log: &LogName,
+        range: LogRange,
+        rows_max: u32,
+    ) -> Read<'_, Vec<(u64, Bytes)>>;
 
     /// All timers of the tenant.
     fn timers(&self, scope: &TenantScope) -> Read<'_, Vec<Timer>>;

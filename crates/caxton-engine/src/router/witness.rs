@@ -7,7 +7,9 @@
 
 use super::Shared;
 use crate::opctx::TenantScope;
-use crate::port::store::{AgentRecord, DeadLetterId, DeliveryState, Op, StoreError, Timer};
+use crate::port::store::{
+    AgentRecord, DeadLetterId, DeliveryState, LogName, LogRange, Op, RecordKind, StoreError, Timer,
+};
 use crate::supervise::Backoff;
 use bytes::Bytes;
 use caxton_core::{AgentName, MailboxId, MessageId};
@@ -25,6 +27,8 @@ pub(super) enum Witness {
     TimerGone(MailboxId, String),
     Agent(Box<AgentRecord>),
     AgentGone(AgentName),
+    Record(RecordKind, String, Option<Bytes>),
+    Logged(LogName, u64, Bytes),
 }
 
 impl Witness {
@@ -54,7 +58,13 @@ impl Witness {
                 | Op::CallBegin { .. }
                 | Op::CallEnd { .. }
                 | Op::CallsRemove { .. }
-                | Op::ArtifactPut { .. } => return None,
+                | Op::ArtifactPut { .. }
+                | Op::LogTrim { .. } => return None,
+                Op::RecordPut { kind, id, body } => {
+                    Self::Record(*kind, id.clone(), Some(body.clone()))
+                }
+                Op::RecordRemove { kind, id } => Self::Record(*kind, id.clone(), None),
+                Op::LogPut { log, index, body } => Self::Logged(log.clone(), *index, body.clone()),
             })
         })
     }
@@ -80,6 +90,17 @@ impl Witness {
             Self::AgentGone(name) => {
                 let agents = store.agents(scope).await?;
                 !agents.iter().any(|agent| agent.agent == *name)
+            }
+            Self::Record(kind, id, body) => store.record(scope, *kind, id).await? == *body,
+            Self::Logged(log, index, body) => {
+                let one = LogRange {
+                    from: *index,
+                    ..LogRange::ALL
+                };
+                let found = store.log(scope, log, one, 1).await?;
+                found
+                    .first()
+                    .is_some_and(|it| it.0 == *index && it.1 == *body)
             }
         })
     }

@@ -11,8 +11,9 @@ use caxton_core::{TenantId, Timestamp};
 use caxton_engine::TenantScope;
 use caxton_engine::port::memory::MemoryStore;
 use caxton_engine::port::store::{
-    AgentRecord, BackupInfo, CallId, CallRecord, Committed, DeadLetter, DeadLetterId,
-    MessageFilter, Page, PageRequest, Pending, Recorded, Store, StoreStatus, Timer, Unit,
+    AgentRecord, BackupInfo, CallId, CallRecord, Committed, DeadLetter, DeadLetterId, LogName,
+    LogRange, MessageFilter, Page, PageRequest, Pending, RecordKind, Recorded, Store, StoreStatus,
+    Timer, Unit,
 };
 use caxton_engine::port::{Answer, StoreError};
 
@@ -52,6 +53,9 @@ impl Store for Hanging {
         fn pending(scope: &TenantScope, mailbox: &MailboxId, rows_max: u32) -> Vec<Pending>;
         fn state(scope: &TenantScope, mailbox: &MailboxId, key: &str) -> Option<Bytes>;
         fn state_keys(scope: &TenantScope, mailbox: &MailboxId, prefix: &str, after: &str, rows_max: u32) -> Vec<String>;
+        fn record(scope: &TenantScope, kind: RecordKind, id: &str) -> Option<Bytes>;
+        fn records(scope: &TenantScope, kind: RecordKind, prefix: &str, after: &str, rows_max: u32) -> Vec<(String, Bytes)>;
+        fn log(scope: &TenantScope, log: &LogName, range: LogRange, rows_max: u32) -> Vec<(u64, Bytes)>;
         fn timers(scope: &TenantScope) -> Vec<Timer>;
         fn call(scope: &TenantScope, call: &CallId) -> Option<CallRecord>;
         fn calls_open(scope: &TenantScope) -> Vec<(CallId, CallRecord)>;

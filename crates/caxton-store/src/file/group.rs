@@ -12,7 +12,7 @@ use bytes::Bytes;
 use caxton_core::conversation::Conversation;
 use caxton_core::{AgentName, ConversationId, MailboxId, Message, MessageId, TenantId};
 use caxton_engine::port::StoreError;
-use caxton_engine::port::store::{AgentRecord, Committed, DeadLetter, Op, Timer};
+use caxton_engine::port::store::{AgentRecord, Committed, DeadLetter, LogName, Op, Timer};
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, params};
 use std::collections::HashMap;
 
@@ -222,6 +222,17 @@ impl<'a> Group<'a> {
             Op::AgentPut(record) => self.agent_put(tenant, record),
             Op::AgentRemove { agent } => self.agent_remove(tenant, agent),
             Op::ArtifactPut { digest, bytes } => self.artifact_put(tenant, &digest.0, bytes),
+            Op::RecordPut { kind, id, body } => {
+                self.run(sql::RECORD_PUT, params![tenant, kind.0, id, body.as_ref()])
+            }
+            Op::RecordRemove { kind, id } => {
+                self.run(sql::RECORD_REMOVE, params![tenant, kind.0, id])
+            }
+            Op::LogPut { log, index, body } => self.log_put(tenant, log, *index, body),
+            Op::LogTrim { log, before } => {
+                let row = params![tenant, log.kind, log.key, rows::position(*before)];
+                self.run(sql::LOG_TRIM, row)
+            }
             // `apply` has done them.
             Op::Deliver { .. } | Op::Bury { .. } | Op::CallBegin { .. } | Op::CallEnd { .. } => {
                 Ok(())
@@ -459,6 +470,15 @@ impl<'a> Group<'a> {
             record.updated.as_us(),
         ];
         self.run(sql::AGENT_PUT, row)
+    }
+
+    fn log_put(&self, tenant: i64, log: &LogName, index: u64, body: &Bytes) -> Result<(), Error> {
+        let position = rows::position(index);
+        let row = params![tenant, log.kind, log.key, position, body.as_ref()];
+        if self.conn.prepare_cached(sql::LOG_PUT)?.execute(row)? == 0 {
+            return Err(Error::Store(StoreError::written_over(log, index)));
+        }
+        Ok(())
     }
 
     fn artifact_put(&self, tenant: i64, digest: &[u8; 32], bytes: &Bytes) -> Result<(), Error> {

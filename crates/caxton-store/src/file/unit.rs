@@ -75,6 +75,7 @@ fn content_bytes(op: &Op) -> usize {
         Op::StatePut { key, value, .. } => key.len() + value.len(),
         Op::TimerPut(timer) => timer.content.len(),
         Op::ArtifactPut { bytes, .. } => bytes.len(),
+        Op::RecordPut { body, .. } | Op::LogPut { body, .. } => body.len(),
         _ => 0,
     }
 }

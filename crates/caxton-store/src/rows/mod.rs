@@ -11,7 +11,8 @@ pub(crate) use forget::{Forget, forget};
 pub(crate) use letters::{dead_letter, dead_letters};
 pub(crate) use messages::{message, messages};
 pub(crate) use plain::{
-    agents, artifact, call, calls_open, conversations, pending, state, state_keys, timers,
+    agents, artifact, call, calls_open, conversations, log, pending, position, record, records,
+    state, state_keys, timers,
 };
 pub(crate) use verify::verify;
 
@@ -42,7 +43,7 @@ pub(crate) fn blob<'r>(row: &'r Row<'_>, index: usize) -> Result<&'r [u8], Error
 }
 
 pub(crate) fn tenant_id(text: &str) -> Result<TenantId, Error> {
-    TenantId::parse(text).map_err(|_| Error::Row(Malformed("tenant id")))
+    TenantId::parse_stored(text).map_err(|_| Error::Row(Malformed("tenant id")))
 }
 
 fn agent_name(text: &str) -> Result<AgentName, Error> {

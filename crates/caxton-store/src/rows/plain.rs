@@ -9,7 +9,9 @@ use caxton_core::conversation::Conversation;
 use caxton_core::lifecycle::Phase;
 use caxton_core::{Digest, MailboxId, MessageId, Timestamp};
 use caxton_engine::port::page::Position;
-use caxton_engine::port::store::{AgentRecord, CallId, CallRecord, Pending, Timer};
+use caxton_engine::port::store::{
+    AgentRecord, CallId, CallRecord, LogName, LogRange, Pending, RecordKind, Timer,
+};
 use rusqlite::{OptionalExtension as _, Row, params};
 
 pub(crate) fn agents(ask: &Ask<'_>) -> Result<Vec<AgentRecord>, Error> {
@@ -98,6 +100,63 @@ pub(crate) fn state_keys(
         found.push(key);
     }
     Ok(found)
+}
+
+pub(crate) fn record(ask: &Ask<'_>, kind: RecordKind, id: &str) -> Result<Option<Bytes>, Error> {
+    let mut get = ask.conn.prepare_cached(sql::RECORD_GET)?;
+    let found: Option<Vec<u8>> = get
+        .query_row(params![ask.tenant, kind.0, id], |row| row.get(0))
+        .optional()?;
+    Ok(found.map(Bytes::from))
+}
+
+pub(crate) fn records(
+    ask: &Ask<'_>,
+    kind: RecordKind,
+    prefix: &str,
+    after: &str,
+    rows_max: u32,
+) -> Result<Vec<(String, Bytes)>, Error> {
+    let mut list = ask.conn.prepare_cached(sql::RECORD_LIST)?;
+    let mut rows = list.query(params![ask.tenant, kind.0, after, prefix, rows_max])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let id: String = row.get(0)?;
+        if !id.starts_with(prefix) {
+            break;
+        }
+        found.push((id, Bytes::copy_from_slice(blob(row, 1)?)));
+    }
+    Ok(found)
+}
+
+pub(crate) fn log(
+    ask: &Ask<'_>,
+    log: &LogName,
+    range: LogRange,
+    rows_max: u32,
+) -> Result<Vec<(u64, Bytes)>, Error> {
+    let statement = if range.newest_first {
+        sql::LOG_DOWN
+    } else {
+        sql::LOG_UP
+    };
+    let mut list = ask.conn.prepare_cached(statement)?;
+    let (from, before) = (position(range.from), position(range.before));
+    let row = params![ask.tenant, log.kind, log.key, from, before, rows_max];
+    let mut rows = list.query(row)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let index: i64 = row.get(0)?;
+        let index = u64::try_from(index).map_err(|_| Malformed("log position"))?;
+        found.push((index, Bytes::copy_from_slice(blob(row, 1)?)));
+    }
+    Ok(found)
+}
+
+/// A log's index as SQLite has numbers; past its largest is its largest.
+pub(crate) fn position(index: u64) -> i64 {
+    i64::try_from(index).unwrap_or(i64::MAX)
 }
 
 pub(crate) fn timers(ask: &Ask<'_>) -> Result<Vec<Timer>, Error> {

@@ -13,9 +13,9 @@ use caxton_core::{
 };
 use caxton_engine::TenantScope;
 use caxton_engine::port::store::{
-    AgentRecord, BackupInfo, CallId, CallRecord, Committed, DeadLetter, DeadLetterId,
-    MessageFilter, Page, PageRequest, Pending, Recorded, Store, StoreError, StoreStatus, Timer,
-    Unit,
+    AgentRecord, BackupInfo, CallId, CallRecord, Committed, DeadLetter, DeadLetterId, LogName,
+    LogRange, MessageFilter, Page, PageRequest, Pending, RecordKind, Recorded, Store, StoreError,
+    StoreStatus, Timer, Unit,
 };
 use caxton_engine::port::{Answer, MemoryDisk, MemoryStore};
 use futures::FutureExt;
@@ -263,6 +263,35 @@ impl Store for SimStore {
     ) -> Read<'_, Vec<String>> {
         self.inner
             .state_keys(scope, mailbox, prefix, after, rows_max)
+    }
+
+    fn record(&self, scope: &TenantScope, kind: RecordKind, id: &str) -> Read<'_, Option<Bytes>> {
+        let (scope, id) = (scope.clone(), id.to_owned());
+        Box::pin(async move {
+            self.reading().await?;
+            self.inner.record(&scope, kind, &id).await
+        })
+    }
+
+    fn records(
+        &self,
+        scope: &TenantScope,
+        kind: RecordKind,
+        prefix: &str,
+        after: &str,
+        rows_max: u32,
+    ) -> Read<'_, Vec<(String, Bytes)>> {
+        self.inner.records(scope, kind, prefix, after, rows_max)
+    }
+
+    fn log(
+        &self,
+        scope: &TenantScope,
+        log: &LogName,
+        range: LogRange,
+        rows_max: u32,
+    ) -> Read<'_, Vec<(u64, Bytes)>> {
+        self.inner.log(scope, log, range, rows_max)
     }
 
     fn timers(&self, scope: &TenantScope) -> Read<'_, Vec<Timer>> {

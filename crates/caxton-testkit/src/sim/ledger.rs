@@ -192,7 +192,13 @@ impl Ledger {
                     self.agents.insert(record.agent.clone(), (**record).clone());
                 }
                 Op::AgentRemove { agent } => self.removed(agent)?,
-                Op::StatePut { .. } | Op::StateRemove { .. } | Op::ArtifactPut { .. } => {}
+                Op::StatePut { .. }
+                | Op::StateRemove { .. }
+                | Op::ArtifactPut { .. }
+                | Op::RecordPut { .. }
+                | Op::RecordRemove { .. }
+                | Op::LogPut { .. }
+                | Op::LogTrim { .. } => {}
             }
         }
         self.counted(&facts)
@@ -674,7 +680,13 @@ impl Ledger {
                     )
                 }
                 Op::AgentRemove { agent } => format!("remove {agent}"),
-                Op::StatePut { .. } | Op::StateRemove { .. } | Op::ArtifactPut { .. } => continue,
+                Op::StatePut { .. }
+                | Op::StateRemove { .. }
+                | Op::ArtifactPut { .. }
+                | Op::RecordPut { .. }
+                | Op::RecordRemove { .. }
+                | Op::LogPut { .. }
+                | Op::LogTrim { .. } => continue,
             };
             text.push_str(&format!(" [{part}]"));
         }

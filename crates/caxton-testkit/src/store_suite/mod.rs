@@ -12,6 +12,7 @@
 
 pub mod build;
 pub mod deliveries;
+pub mod documents;
 pub mod fences;
 pub mod keys;
 pub mod lists;
@@ -77,6 +78,12 @@ macro_rules! store_suite {
                 timers_are_replaced_and_removed,
                 a_call_stays_as_it_began,
                 calls_are_forgotten_together,
+            ],
+            documents: [
+                records_are_replaced_listed_and_removed,
+                a_log_is_appended_read_and_trimmed,
+                an_entry_is_never_written_over,
+                the_platform_is_no_tenant_of_the_list,
             ],
             records: [
                 agents_are_replaced_and_listed,

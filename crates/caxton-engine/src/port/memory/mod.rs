@@ -7,9 +7,9 @@ mod tenant;
 use super::Answer;
 use super::page::{self, List, Position};
 use super::store::{
-    AgentRecord, BackupInfo, CallId, CallRecord, Committed, DeadLetter, DeadLetterId,
-    MessageFilter, PAGE_ROWS_MAX, Page, PageRequest, Pending, Recorded, Store, StoreError,
-    StoreStatus, Timer, Unit,
+    AgentRecord, BackupInfo, CallId, CallRecord, Committed, DeadLetter, DeadLetterId, LogName,
+    LogRange, MessageFilter, PAGE_ROWS_MAX, Page, PageRequest, Pending, RecordKind, Recorded,
+    Store, StoreError, StoreStatus, Timer, Unit,
 };
 use crate::opctx::TenantScope;
 use bytes::Bytes;
@@ -95,6 +95,9 @@ impl MemoryStore {
         let mut done = Committed::default();
         let tenant = unit.scope.tenant().clone();
         let rows = data.tenants.entry(tenant).or_default();
+        if let Some((log, index)) = rows.written_over(&unit.ops) {
+            return Err(StoreError::written_over(log, index));
+        }
         for (index, op) in unit.ops.into_iter().enumerate() {
             if rows.apply(op, &mut data.sequence) {
                 done.duplicates.push(index);
@@ -171,7 +174,9 @@ impl Store for MemoryStore {
     }
 
     fn tenants(&self) -> Read<'_, Vec<TenantId>> {
-        let tenants = self.disk.0.lock().tenants.keys().cloned().collect();
+        let data = self.disk.0.lock();
+        let tenants = data.tenants.keys().filter(|id| !id.is_platform());
+        let tenants = tenants.cloned().collect();
         futures::future::ready(Ok(tenants)).boxed()
     }
 
@@ -220,6 +225,33 @@ impl Store for MemoryStore {
         self.read(scope, Vec::new(), |rows| {
             rows.state_keys(mailbox, prefix, after, rows_max)
         })
+    }
+
+    fn record(&self, scope: &TenantScope, kind: RecordKind, id: &str) -> Read<'_, Option<Bytes>> {
+        self.read(scope, None, |rows| rows.record(kind, id))
+    }
+
+    fn records(
+        &self,
+        scope: &TenantScope,
+        kind: RecordKind,
+        prefix: &str,
+        after: &str,
+        rows_max: u32,
+    ) -> Read<'_, Vec<(String, Bytes)>> {
+        self.read(scope, Vec::new(), |rows| {
+            rows.records(kind, prefix, after, rows_max)
+        })
+    }
+
+    fn log(
+        &self,
+        scope: &TenantScope,
+        log: &LogName,
+        range: LogRange,
+        rows_max: u32,
+    ) -> Read<'_, Vec<(u64, Bytes)>> {
+        self.read(scope, Vec::new(), |rows| rows.log(log, range, rows_max))
     }
 
     fn timers(&self, scope: &TenantScope) -> Read<'_, Vec<Timer>> {

@@ -2,7 +2,7 @@
 
 use crate::port::store::{
     AgentRecord, CallId, CallRecord, DeadLetter, DeadLetterId, DeliveryState, DeliveryStatus,
-    MessageFilter, Op, Pending, Recorded, Timer,
+    LogName, LogRange, MessageFilter, Op, Pending, RecordKind, Recorded, Timer,
 };
 use bytes::Bytes;
 use caxton_core::conversation::Conversation;
@@ -30,6 +30,8 @@ pub(super) struct Tenant {
     calls: BTreeMap<CallId, CallRecord>,
     agents: BTreeMap<AgentName, AgentRecord>,
     artifacts: HashMap<Digest, Bytes>,
+    records: BTreeMap<(RecordKind, String), Bytes>,
+    logs: BTreeMap<LogName, BTreeMap<u64, Bytes>>,
     pub(super) conversations: HashMap<ConversationId, Conversation>,
 }
 
@@ -91,8 +93,68 @@ impl Tenant {
             Op::ArtifactPut { digest, bytes } => {
                 self.artifacts.entry(digest).or_insert(bytes);
             }
+            Op::RecordPut { kind, id, body } => {
+                self.records.insert((kind, id), body);
+            }
+            Op::RecordRemove { kind, id } => {
+                self.records.remove(&(kind, id));
+            }
+            Op::LogPut { log, index, body } => {
+                self.logs.entry(log).or_default().insert(index, body);
+            }
+            Op::LogTrim { log, before } => {
+                if let Some(entries) = self.logs.get_mut(&log) {
+                    *entries = entries.split_off(&before);
+                }
+            }
         }
         false
+    }
+
+    /// The first of the operations that would write over an entry of a log, if any does.
+    pub(super) fn written_over<'a>(&self, ops: &'a [Op]) -> Option<(&'a LogName, u64)> {
+        let mut new = HashSet::new();
+        ops.iter().find_map(|op| match op {
+            Op::LogPut { log, index, .. } => {
+                let known = self.logs.get(log).is_some_and(|it| it.contains_key(index));
+                (known || !new.insert((log, *index))).then_some((log, *index))
+            }
+            _ => None,
+        })
+    }
+
+    pub(super) fn record(&self, kind: RecordKind, id: &str) -> Option<Bytes> {
+        self.records.get(&(kind, id.to_owned())).cloned()
+    }
+
+    pub(super) fn records(
+        &self,
+        kind: RecordKind,
+        prefix: &str,
+        after: &str,
+        rows_max: u32,
+    ) -> Vec<(String, Bytes)> {
+        let from = (kind, prefix.max(after).to_owned());
+        self.records
+            .range(from..)
+            .take_while(|((of, id), _)| *of == kind && id.starts_with(prefix))
+            .filter(|((_, id), _)| id.as_str() > after)
+            .take(rows_max as usize)
+            .map(|((_, id), body)| (id.clone(), body.clone()))
+            .collect()
+    }
+
+    pub(super) fn log(&self, log: &LogName, range: LogRange, rows_max: u32) -> Vec<(u64, Bytes)> {
+        let Some(entries) = self.logs.get(log).filter(|_| range.from < range.before) else {
+            return Vec::new();
+        };
+        let found = entries.range(range.from..range.before);
+        let row = |(index, body): (&u64, &Bytes)| (*index, body.clone());
+        if range.newest_first {
+            found.rev().take(rows_max as usize).map(row).collect()
+        } else {
+            found.take(rows_max as usize).map(row).collect()
+        }
     }
 
     /// Records the message unless it is; answers whether it did.

@@ -1,0 +1,2 @@
+SELECT body FROM record
+WHERE tenant = :tenant AND kind = :kind AND id = :id;

@@ -1,0 +1,2 @@
+DELETE FROM record
+WHERE tenant = :tenant AND kind = :kind AND id = :id;
