@@ -21,6 +21,7 @@ use crate::health::Health;
 use crate::keys::Keys;
 use crate::metrics::DoorMetrics;
 use crate::options::Options;
+use crate::tls::Tls;
 use crate::{error_page, metrics, multipart, probes};
 
 /// What the gateway stands on.
@@ -46,6 +47,7 @@ impl fmt::Debug for Ports {
 pub struct Gateway {
     pub(crate) api: Api,
     pub(crate) metrics: DoorMetrics,
+    pub(crate) tls: Option<Tls>,
     keys: Keys,
 }
 
@@ -58,7 +60,20 @@ impl Gateway {
         let metrics = DoorMetrics::new(&ports.app.metrics().registry)?;
         let keys = ports.keys.clone();
         let api = Api::new(options, ports, metrics.clone());
-        Ok(Self { api, metrics, keys })
+        Ok(Self {
+            api,
+            metrics,
+            tls: None,
+            keys,
+        })
+    }
+
+    /// The same, which speaks TLS and nothing else.
+    #[must_use]
+    pub fn with_tls(mut self, tls: Tls) -> Self {
+        tls.count_into(self.metrics.certificate_expires.clone());
+        self.tls = Some(tls);
+        self
     }
 
     /// The router of all doors. [`Gateway::serve`] serves it; alone it is of use in tests.

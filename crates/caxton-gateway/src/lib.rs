@@ -17,13 +17,17 @@ mod keys;
 mod metrics;
 mod multipart;
 mod options;
+mod peer;
 mod probes;
 mod serve;
 mod socket;
 mod stream;
+pub mod tls;
 
 pub use backups::{Backups, NoBackups, Verified};
 pub use error_page::render as error_page;
 pub use gateway::{Gateway, Ports};
 pub use keys::{KeyEmpty, Keys};
 pub use options::Options;
+pub use peer::{Peer, PeerIdentity};
+pub use tls::Tls;

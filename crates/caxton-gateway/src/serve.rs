@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,20 +18,30 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use prometheus::IntGauge;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::gateway::Gateway;
+use crate::metrics::DoorMetrics;
 use crate::options::Options;
+use crate::peer::Peer;
 use crate::socket::Socket;
+use crate::tls::{Tls, handshake};
 
 /// The pause after the system could not give a connection: most often there are too many open
 /// files, and asking again at once would only burn a processor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// HTTP/2 pings a silent connection this often, and drops it where nothing comes back.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// Streams of one HTTP/2 connection that its client has reset and that are not yet forgotten; a client
+/// that goes on opening and resetting is sent away (CVE-2023-44487).
+const HTTP2_RESETS_PENDING_MAX: usize = 64;
+/// Streams of one HTTP/2 connection that the client's own faults made us reset (CVE-2025-8671).
+const HTTP2_RESETS_CAUSED_MAX: usize = 256;
 /// HTTP/2's connection preface (RFC 9113, 3.4). Whoever has not sent as much after the time for a
 /// head has not even said which protocol it speaks.
 const PREFACE_BYTES: usize = 24;
@@ -57,10 +68,14 @@ impl Gateway {
             router: self.router(),
             builder: builder(&options, &tasks),
             header_timeout: options.header_timeout,
-            open: self.metrics.connections.clone(),
+            metrics: self.metrics.clone(),
+            tls: self.tls.clone(),
             tasks: tasks.clone(),
             kill: CancellationToken::new(),
         };
+        if let Some(tls) = self.tls.clone() {
+            tasks.spawn_until_stop("TLS files", async move { tls.keep_fresh().await });
+        }
         let places = Arc::new(Semaphore::new(options.connections_max));
         let mut shutdown = pin!(shutdown);
         tracing::info!(%address, "listening");
@@ -71,8 +86,8 @@ impl Gateway {
                 accepted = accept(&listener, &places) => accepted,
             };
             match accepted {
-                Ok((stream, place)) => {
-                    let serving = door.clone().connection(stream);
+                Ok((stream, address, place)) => {
+                    let serving = door.clone().connection(stream, address);
                     let task = async move {
                         serving.await;
                         drop(place);
@@ -110,12 +125,12 @@ impl Gateway {
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     // A place first: a connection that cannot be served waits in the system's queue.
     let place = Arc::clone(places).acquire_owned().await;
     let place = place.map_err(io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
-    Ok((stream, place))
+    let (stream, address) = listener.accept().await?;
+    Ok((stream, address, place))
 }
 
 fn builder(options: &Options, tasks: &Tasks) -> Builder<Spawn> {
@@ -130,6 +145,8 @@ fn builder(options: &Options, tasks: &Tasks) -> Builder<Spawn> {
         .timer(TokioTimer::new())
         .max_concurrent_streams(options.http2_streams_max)
         .max_header_list_size(options.headers_bytes_max)
+        .max_pending_accept_reset_streams(HTTP2_RESETS_PENDING_MAX)
+        .max_local_error_reset_streams(HTTP2_RESETS_CAUSED_MAX)
         .keep_alive_interval(KEEP_ALIVE)
         .keep_alive_timeout(KEEP_ALIVE);
     builder
@@ -141,24 +158,56 @@ struct Door {
     router: Router,
     builder: Builder<Spawn>,
     header_timeout: Duration,
-    open: IntGauge,
+    metrics: DoorMetrics,
+    tls: Option<Tls>,
     tasks: Tasks,
     kill: CancellationToken,
 }
 
 impl Door {
-    async fn connection(self, stream: TcpStream) {
+    async fn connection(self, stream: TcpStream, address: SocketAddr) {
         // Small answers must not wait for larger ones.
         let _ = stream.set_nodelay(true);
-        self.open.inc();
-        let _open = Open(self.open.clone());
+        self.metrics.connections.inc();
+        let _open = Open(self.metrics.connections.clone());
+        let mut peer = Peer {
+            address,
+            tls: self.tls.is_some(),
+            identity: None,
+        };
+        let Some(tls) = self.tls.clone() else {
+            return Box::pin(self.http(stream, peer)).await;
+        };
+        let shaken = tokio::select! {
+            shaken = timeout(self.header_timeout, handshake::shake(&tls, stream)) => shaken,
+            () = self.tasks.stopped() => return,
+        };
+        match shaken {
+            Ok(Ok((stream, identity))) => {
+                peer.identity = identity;
+                Box::pin(self.http(stream, peer)).await;
+            }
+            Ok(Err(error)) => {
+                self.metrics.handshakes_failed.inc();
+                tracing::debug!(%address, %error, "a TLS handshake failed");
+            }
+            Err(_) => self.metrics.handshakes_failed.inc(),
+        }
+    }
+
+    /// Speaks HTTP on a connection, until it ends.
+    async fn http<S>(self, stream: S, peer: Peer)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let (stream, watch) = Socket::new(stream);
         let service = self.router.clone();
         let refused = watch.clone();
         let service = tower::service_fn(move |request: http::Request<Incoming>| {
             let closes = may_leave_a_body(&request);
             let is_http1 = request.version() < http::Version::HTTP_2;
-            let request: Request = request.map(Body::new);
+            let mut request: Request = request.map(Body::new);
+            request.extensions_mut().insert(peer.clone());
             let (service, refused) = (service.clone(), refused.clone());
             async move {
                 let mut response = service.oneshot(request).await.unwrap_or_else(never);

@@ -14,7 +14,6 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
 /// How long a refused client may go on sending.
@@ -23,8 +22,10 @@ const LINGER: Duration = Duration::from_secs(5);
 const LINGER_BYTES_MAX: usize = 256 << 20;
 
 /// The socket of one connection.
-pub(crate) struct Socket {
-    stream: TcpStream,
+///
+/// Under TLS it stands above it, so that what is counted and dropped is what the client said.
+pub(crate) struct Socket<S> {
+    stream: S,
     watch: Watch,
     /// There once our side is closed: when the client's must be.
     late: Option<Pin<Box<Sleep>>>,
@@ -49,8 +50,8 @@ impl Watch {
     }
 }
 
-impl Socket {
-    pub(crate) fn new(stream: TcpStream) -> (Self, Watch) {
+impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
+    pub(crate) fn new(stream: S) -> (Self, Watch) {
         let watch = Watch::default();
         let socket = Self {
             stream,
@@ -81,7 +82,7 @@ impl Socket {
     }
 }
 
-impl AsyncRead for Socket {
+impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -95,7 +96,7 @@ impl AsyncRead for Socket {
     }
 }
 
-impl AsyncWrite for Socket {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

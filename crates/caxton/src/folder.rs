@@ -22,6 +22,9 @@ const KEY_FILE: &str = "admin.key";
 pub struct Running {
     /// `http://127.0.0.1:7070`.
     pub url: String,
+    /// The server's own certificate, where it speaks TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<PathBuf>,
     pub process_id: u32,
     pub version: String,
 }
@@ -68,6 +71,17 @@ impl Folder {
         let path = self.join(KEY_FILE);
         write_private(&path, format!("{key}\n").as_bytes())
             .map_err(|error| self.failure("keep the admin key", &path, &error))
+    }
+
+    /// Makes a folder in it, for its owner alone.
+    pub fn create_dir(&self, name: &str) -> Outcome {
+        Self(self.join(name)).create()
+    }
+
+    /// Keeps a file that only its owner may read.
+    pub fn keep_private(&self, name: &str, bytes: &[u8]) -> Outcome {
+        let path = self.join(name);
+        write_private(&path, bytes).map_err(|error| self.failure("write", &path, &error))
     }
 
     /// Whether others than the owner may read the key's file.
@@ -170,6 +184,7 @@ mod tests {
         let folder = Folder::at(dir.path());
         let here = Running {
             url: "http://127.0.0.1:1".to_owned(),
+            certificate: None,
             process_id: std::process::id(),
             version: "1".to_owned(),
         };

@@ -31,6 +31,20 @@ const HOMES: &[(&str, &[&str])] = &[
     ),
     ("reqwest*", &["caxton-tools", "caxton-api"]),
     ("hyper*", &["caxton-tools", "caxton-api", "caxton-gateway"]),
+    // gateway: the server's side of TLS and the fetching of token keys; api: the client's side.
+    (
+        "rustls*",
+        &[
+            "caxton-api",
+            "caxton-gateway",
+            "caxton-tools",
+            "caxton-cluster",
+        ],
+    ),
+    ("tokio-rustls", &["caxton-gateway", "caxton-cluster"]),
+    ("x509-parser", &["caxton-gateway", "caxton-cluster"]),
+    ("rcgen", &["caxton-gateway", "caxton-cluster"]),
+    ("jsonwebtoken", &["caxton-gateway"]),
     ("rmcp", &["caxton-tools", "caxton-gateway"]),
     ("quinn", &["caxton-cluster"]),
     ("foca", &["caxton-cluster"]),

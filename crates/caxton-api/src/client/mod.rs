@@ -1,11 +1,12 @@
 //! The REST client: one method for each operation, generated from the same rules as the router.
 //!
 //! It never hangs: connecting, answering and each silence of a stream have limits. It never retries
-//! by itself, because only the caller knows whether a repetition is safe. TLS is not spoken yet.
+//! by itself, because only the caller knows whether a repetition is safe.
 
 mod error;
 mod outgoing;
 mod stream;
+mod trust;
 
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde::de::DeserializeOwned;
@@ -20,6 +22,7 @@ use tokio::time::timeout;
 
 pub use error::ClientError;
 pub use stream::EventStream;
+pub use trust::{Anchor, Trust};
 
 use outgoing::{Outgoing, Segment};
 
@@ -41,7 +44,7 @@ pub const ANSWER_BYTES_MAX: usize = 256 << 20;
 /// A client of one server. Cheap to clone; clones share their connections.
 #[derive(Clone)]
 pub struct Client {
-    http: hyper_util::client::legacy::Client<HttpConnector, Full<Bytes>>,
+    http: hyper_util::client::legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     /// Scheme and authority, without a slash at the end.
     server: String,
     key: Option<HeaderValue>,
@@ -61,16 +64,39 @@ impl std::fmt::Debug for Client {
 }
 
 impl Client {
-    /// A client of the server at `server`, such as `http://127.0.0.1:7070`. Nothing is sent yet.
+    /// A client of the server at `server`, such as `http://127.0.0.1:7070`, which believes the
+    /// machine's certificate authorities. Nothing is sent yet.
     ///
     /// # Errors
-    /// [`ClientError::Invalid`] for an address that is no `http://host:port`, or a key or tenant
-    /// that cannot stand in a header.
+    /// As [`Client::trusting`].
     pub fn new(server: &str, key: Option<&str>, tenant: Option<&str>) -> Result<Self, ClientError> {
+        Self::trusting(server, key, tenant, &Trust::default())
+    }
+
+    /// A client of the server at `server`, which believes whom it is told to.
+    ///
+    /// # Errors
+    /// [`ClientError::Invalid`] for an address that is neither `http://host:port` nor
+    /// `https://host:port`, a key or tenant that cannot stand in a header, or files of certificates
+    /// that cannot be used.
+    pub fn trusting(
+        server: &str,
+        key: Option<&str>,
+        tenant: Option<&str>,
+        trust: &Trust,
+    ) -> Result<Self, ClientError> {
         let server = address(server)?;
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        connector.set_nodelay(true);
+        let mut tcp = HttpConnector::new();
+        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        tcp.set_nodelay(true);
+        tcp.enforce_http(false);
+        let connector =
+            HttpsConnectorBuilder::new().with_tls_config(match server.starts_with("https") {
+                true => trust::config(trust)?,
+                // Nobody is believed, and no file is read, where there is nothing to verify.
+                false => trust::nobody()?,
+            });
+        let connector = connector.https_or_http().enable_http1().wrap_connector(tcp);
         let http = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .build(connector);
@@ -256,7 +282,7 @@ async fn read(response: Response<Incoming>) -> Result<Bytes, ClientError> {
     Ok(body.to_bytes())
 }
 
-/// `http://host[:port]`, with nothing behind.
+/// `http://host[:port]` or `https://host[:port]`, with nothing behind.
 fn address(server: &str) -> Result<String, ClientError> {
     let invalid =
         |what: &str| ClientError::Invalid(format!("the server's address `{server}` {what}"));
@@ -266,17 +292,16 @@ fn address(server: &str) -> Result<String, ClientError> {
         format!("http://{server}")
     };
     let uri: http::Uri = url.parse().map_err(|_| invalid("is no URL"))?;
-    match uri.scheme_str() {
-        Some("http") => {}
-        Some("https") => return Err(invalid("needs TLS, which this client does not speak yet")),
-        _ => return Err(invalid("does not begin with http://")),
-    }
+    let scheme = match uri.scheme_str() {
+        Some(scheme @ ("http" | "https")) => scheme,
+        _ => return Err(invalid("begins neither with http:// nor with https://")),
+    };
     let authority = uri.authority().ok_or_else(|| invalid("names no host"))?;
     if !matches!(uri.path(), "" | "/") || uri.query().is_some() || authority.as_str().contains('@')
     {
         return Err(invalid("has more than a host and a port"));
     }
-    Ok(format!("http://{authority}"))
+    Ok(format!("{scheme}://{authority}"))
 }
 
 fn header_value(what: &str, text: &str) -> Result<HeaderValue, ClientError> {
@@ -301,9 +326,9 @@ mod tests {
         check("http://127.0.0.1:7070/", Some("http://127.0.0.1:7070"));
         check("127.0.0.1:7070", Some("http://127.0.0.1:7070"));
         check("http://[::1]:7070", Some("http://[::1]:7070"));
+        check("https://a:1/", Some("https://a:1"));
         for wrong in [
             "",
-            "https://a",
             "ftp://a",
             "http://",
             "http://a/b",

@@ -211,7 +211,10 @@ codes! {
         "mend the named key; `caxton config show --origin` tells where each value comes from".
     ListenRefused "CX-6011" Invalid "refused to listen without TLS";
         "the address is not loopback and there is no TLS, so keys and messages would cross the network in the clear";
-        "listen on 127.0.0.1, or add --insecure if the network is trusted".
+        "listen on 127.0.0.1, configure [tls] (docs/tls.md), or add --insecure if the network is trusted".
+    TlsUnusable "CX-6012" Invalid "TLS files cannot be used";
+        "a file of tls.cert, tls.key or tls.client_ca is missing, damaged, or does not fit the others";
+        "mend the named file; docs/tls.md shows how each is made".
     RouteUnknown "CX-6020" NotFound "no such route";
         "the method and path are none of the API's";
         "see /openapi.json".

@@ -11,7 +11,8 @@ use caxton_api::{FILE_DESCRIPTOR_SET, OPENAPI};
 use caxton_core::error::{Code, Error};
 use http::Method;
 use prometheus::{
-    HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, core::Collector,
+    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    core::Collector,
 };
 use prost::Message;
 
@@ -30,6 +31,8 @@ pub(crate) struct DoorMetrics {
     in_flight: IntGauge,
     pub(crate) streams: IntGauge,
     pub(crate) connections: IntGauge,
+    pub(crate) handshakes_failed: IntCounter,
+    pub(crate) certificate_expires: IntGauge,
     rpcs: Arc<BTreeSet<String>>,
 }
 
@@ -65,9 +68,19 @@ impl DoorMetrics {
             in_flight: gauge("caxton_http_requests_in_flight", "Requests being answered")?,
             streams: gauge("caxton_streams", "Open streams to clients, SSE and gRPC")?,
             connections: gauge("caxton_connections", "Open connections")?,
+            handshakes_failed: IntCounter::new(
+                "caxton_tls_handshakes_failed_total",
+                "Connections that ended before TLS stood",
+            )?,
+            certificate_expires: gauge(
+                "caxton_tls_certificate_expire_time_seconds",
+                "When the server's certificate expires, in seconds since 1970; 0 without TLS",
+            )?,
             rpcs: Arc::new(rpcs()),
         };
-        let all: [Box<dyn Collector>; 5] = [
+        let all: [Box<dyn Collector>; 7] = [
+            Box::new(metrics.handshakes_failed.clone()),
+            Box::new(metrics.certificate_expires.clone()),
             Box::new(metrics.requests.clone()),
             Box::new(metrics.seconds.clone()),
             Box::new(metrics.in_flight.clone()),

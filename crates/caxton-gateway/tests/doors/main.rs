@@ -22,4 +22,5 @@ mod server;
 mod shutdown;
 mod streams;
 mod support;
+mod tls;
 mod uploads;

@@ -104,6 +104,19 @@ impl World {
     }
 
     pub async fn with_engine(engine: EngineOptions, change: impl FnOnce(&mut Options)) -> Self {
+        Self::build(engine, change, |gateway| gateway).await
+    }
+
+    /// With a gateway that is given more than its options.
+    pub async fn dressed(dress: impl FnOnce(Gateway) -> Gateway) -> Self {
+        Self::build(EngineOptions::default(), |_| {}, dress).await
+    }
+
+    async fn build(
+        engine: EngineOptions,
+        change: impl FnOnce(&mut Options),
+        dress: impl FnOnce(Gateway) -> Gateway,
+    ) -> Self {
         let store_broken = Arc::new(AtomicBool::new(false));
         let gate = Arc::new(Semaphore::new(0));
         let store_hangs = Arc::new(AtomicBool::new(false));
@@ -118,7 +131,7 @@ impl World {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
         };
-        let gateway = Gateway::new(options, ports).unwrap();
+        let gateway = dress(Gateway::new(options, ports).unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel::<()>();

@@ -65,6 +65,27 @@ pub struct Global {
     /// The tenant to act in, for platform keys.
     #[arg(long, global = true, value_name = "TENANT", env = "CAXTON_TENANT")]
     pub tenant: Option<String>,
+    /// Certificate authorities (PEM) to believe in place of the machine's, for https servers.
+    #[arg(long, global = true, value_name = "FILE", env = "CAXTON_CA")]
+    pub ca: Option<PathBuf>,
+    /// The client's certificate (PEM), for a server that asks for one.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "CAXTON_CLIENT_CERT",
+        requires = "client_key"
+    )]
+    pub client_cert: Option<PathBuf>,
+    /// The private key of --client-cert (PEM).
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "CAXTON_CLIENT_KEY",
+        requires = "client_cert"
+    )]
+    pub client_key: Option<PathBuf>,
     /// The data folder.
     #[arg(long, global = true, value_name = "DIR", env = "CAXTON_DATA")]
     pub data: Option<PathBuf>,

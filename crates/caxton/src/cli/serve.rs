@@ -21,6 +21,9 @@ pub struct ServeArgs {
     /// Listen beyond loopback without TLS: keys and messages cross the network in the clear.
     #[arg(long)]
     insecure: bool,
+    /// Speak TLS with a certificate of the data folder's own authority, made on demand.
+    #[arg(long)]
+    tls_dev: bool,
 }
 
 /// The configuration keys that global flags set.
@@ -43,6 +46,9 @@ pub fn run(args: ServeArgs, global: &Global, output: &Output) -> Outcome {
     }
     if args.insecure {
         flags.push(("server.insecure", "true".to_owned(), "--insecure"));
+    }
+    if args.tls_dev {
+        flags.push(("tls.dev", "true".to_owned(), "--tls-dev"));
     }
     let (config, _) = Sources::of_process(args.config, flags).resolve()?;
     telemetry::init(&config)
@@ -67,6 +73,7 @@ fn ready(server: &Server, dir: &std::path::Path, output: &Output) -> Outcome {
         "processId": std::process::id(),
         "data": dir,
         "newKey": server.new_key(),
+        "devCa": server.dev_ca(),
     });
     output.item(&data, server.url(), || {
         let key = server.new_key().map(|key| {
@@ -75,9 +82,16 @@ fn ready(server: &Server, dir: &std::path::Path, output: &Output) -> Outcome {
                 dir.join("admin.key").display()
             )
         });
+        let ca = server.dev_ca().map(|ca| {
+            format!(
+                "development CA: {}\n  commands on this machine find it by themselves; elsewhere: --ca FILE\n",
+                ca.display()
+            )
+        });
         format!(
-            "{}caxton {} is ready at {}",
+            "{}{}caxton {} is ready at {}",
             key.unwrap_or_default(),
+            ca.unwrap_or_default(),
             env!("CARGO_PKG_VERSION"),
             server.url()
         )

@@ -6,8 +6,8 @@
 use super::Global;
 use crate::config::Sources;
 use crate::failure::{Failure, Outcome};
-use crate::folder::Folder;
-use caxton_api::client::Client;
+use crate::folder::{Folder, Running};
+use caxton_api::client::{Anchor, Client, Trust};
 use caxton_core::error::Code;
 
 /// Where a server listens when nobody says.
@@ -29,11 +29,14 @@ pub fn client(global: &Global) -> Outcome<Client> {
     let folder = folder(global).ok();
     let here = folder.as_ref().and_then(Folder::running);
     let tenant = global.tenant.as_deref();
+    let trust = trust(global);
     let Some(server) = &global.server else {
         return match here {
             Some(here) if here.is_alive() => {
                 let key = key(global, folder.as_ref())?;
-                Ok(Client::new(&here.url, key.as_deref(), tenant)?)
+                let trust = trust_here(trust, &here);
+                let client = Client::trusting(&here.url, key.as_deref(), tenant, &trust)?;
+                Ok(client)
             }
             Some(gone) => Err(Failure::new(
                 Code::ServerUnreachable,
@@ -42,16 +45,44 @@ pub fn client(global: &Global) -> Outcome<Client> {
                     gone.url, gone.process_id
                 ),
             )),
-            None => Ok(Client::new(DEFAULT_SERVER, global.key.as_deref(), tenant)?),
+            None => {
+                let key = global.key.as_deref();
+                Ok(Client::trusting(DEFAULT_SERVER, key, tenant, &trust)?)
+            }
         };
     };
-    let named = Client::new(server, global.key.as_deref(), tenant)?;
+    let named = Client::trusting(server, global.key.as_deref(), tenant, &trust)?;
     match here {
         Some(here) if here.is_alive() && here.url == named.server() => {
             let key = key(global, folder.as_ref())?;
-            Ok(Client::new(server, key.as_deref(), tenant)?)
+            let trust = trust_here(trust, &here);
+            Ok(Client::trusting(server, key.as_deref(), tenant, &trust)?)
         }
         _ => Ok(named),
+    }
+}
+
+/// Whom a command believes that speaks to any server.
+fn trust(global: &Global) -> Trust {
+    let identity = global.client_cert.clone().zip(global.client_key.clone());
+    Trust {
+        anchor: global
+            .ca
+            .clone()
+            .map_or(Anchor::System, Anchor::Authorities),
+        identity,
+    }
+}
+
+/// The same for the server on the data folder: its own certificate vouches for it, whatever name that
+/// was made for, unless somebody else is named.
+fn trust_here(trust: Trust, here: &Running) -> Trust {
+    match (&trust.anchor, &here.certificate) {
+        (Anchor::System, Some(certificate)) => Trust {
+            anchor: Anchor::Exactly(certificate.clone()),
+            ..trust
+        },
+        _ => trust,
     }
 }
 

@@ -3,11 +3,12 @@
 //! The defaults are the schema: a key that is not among them is unknown, and a value must have its
 //! default's type. What a key means belongs to the crate that owns it; [`Config`] only gathers.
 
+mod doors;
 mod layers;
 mod options;
 
 pub use layers::{Resolved, Source};
-pub use options::{Config, LogFormat, LogLevel, Server};
+pub use options::{Config, LogFormat, LogLevel};
 
 use crate::failure::{Failure, Outcome};
 use caxton_core::error::Code;

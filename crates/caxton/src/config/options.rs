@@ -3,6 +3,7 @@
 //! Names, units and defaults are the owners'; this file only maps. `docs/configuration.md` has a row
 //! for each key, and a test compares the two.
 
+use super::doors::Tls;
 use crate::folder;
 use caxton_engine::port::{Clock, SystemClock};
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,7 @@ use std::time::Duration;
 #[serde(deny_unknown_fields)]
 pub struct Config {
     pub server: Server,
+    pub tls: Tls,
     pub data: Data,
     pub log: Log,
     pub store: Store,
@@ -203,7 +205,7 @@ impl Default for Sandbox {
     }
 }
 
-fn ms(duration: Duration) -> u64 {
+pub(super) fn ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -272,6 +274,7 @@ impl Config {
         if self.data.dir.as_os_str().is_empty() {
             return Err("data.dir is empty; name a folder with --data or CAXTON_DATA".to_owned());
         }
+        self.tls.check()?;
         for (key, value, min, max) in self.bounds() {
             if !(min..=max).contains(&value) {
                 return Err(format!("{key} = {value} is out of bounds: {min} to {max}"));
@@ -291,6 +294,12 @@ impl Config {
                 self.server.drain_timeout_ms_max,
                 0,
                 HOUR_MS,
+            ),
+            (
+                "tls.reload_interval_ms",
+                self.tls.reload_interval_ms,
+                100,
+                24 * HOUR_MS,
             ),
             ("store.sync_interval_ms", store.sync_interval_ms, 1, 60_000),
             (

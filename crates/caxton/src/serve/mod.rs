@@ -8,6 +8,7 @@ mod address;
 mod backups;
 mod key;
 mod signals;
+mod tls;
 
 pub use backups::error as backup_error;
 pub use signals::stop_signal;
@@ -42,6 +43,7 @@ pub struct Server {
     folder: Folder,
     key: key::AdminKey,
     url: String,
+    secured: Option<tls::Secured>,
     drain: Duration,
     /// Last, so that the folder is free only when everything else is gone.
     _lock: DataLock,
@@ -51,10 +53,10 @@ impl Server {
     /// Sets up an empty data folder, takes it, opens what is in it and binds the address.
     ///
     /// # Errors
-    /// `CX-6011` for an address that would need TLS, `CX-5007` where another server has the folder,
+    /// `CX-6011` for an address that would need TLS, `CX-6012` for TLS files that cannot be used, `CX-5007` where another server has the folder,
     /// `CX-5003` and `CX-5006` for data that cannot be served, and what the machine refuses.
     pub async fn start(config: &Config) -> Outcome<Self> {
-        let address = address::listenable(&config.server)?;
+        let address = address::listenable(config)?;
         let folder = Folder::at(&config.data.dir);
         folder.create()?;
         let lock = build_lock(&folder)?;
@@ -73,7 +75,12 @@ impl Server {
         let bound = listener.local_addr().map_err(|error| {
             Failure::plain("cannot read the bound address").because(error.to_string())
         })?;
-        let url = format!("http://{bound}");
+        let secured = tls::build(config, &folder, bound.ip())?;
+        let (gateway, scheme) = match &secured {
+            Some(secured) => (gateway.with_tls(secured.tls.clone()), "https"),
+            None => (gateway, "http"),
+        };
+        let url = format!("{scheme}://{bound}");
         let server = Self {
             app,
             gateway,
@@ -81,6 +88,7 @@ impl Server {
             folder,
             key,
             url,
+            secured,
             drain: Duration::from_millis(config.server.drain_timeout_ms_max),
             _lock: lock,
         };
@@ -91,6 +99,11 @@ impl Server {
     /// `http://127.0.0.1:7070`: what clients are told.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The development authority that clients elsewhere may be told to believe.
+    pub fn dev_ca(&self) -> Option<&std::path::Path> {
+        self.secured.as_ref()?.dev_ca.as_deref()
     }
 
     /// The platform admin key, where this start made it.
@@ -105,7 +118,12 @@ impl Server {
 
     /// Answers until `stop`, then lets what is on its way finish, as long as configured.
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Outcome {
-        let served = self.gateway.serve(self.listener, stop).await;
+        let tls = self.secured.map(|secured| secured.tls);
+        let reloads = signals::reload_on_hangup(tls)?;
+        let served = tokio::select! {
+            served = self.gateway.serve(self.listener, stop) => served,
+            never = reloads => match never {},
+        };
         tracing::info!("draining");
         self.folder.withdraw();
         self.app.stop(self.drain).await;
@@ -116,6 +134,7 @@ impl Server {
     fn announce(&self) -> Outcome {
         self.folder.announce(&Running {
             url: self.url.clone(),
+            certificate: self.secured.as_ref().map(|it| it.cert.clone()),
             process_id: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         })

@@ -18,4 +18,5 @@ mod exits;
 mod help;
 mod support;
 mod survival;
+mod tls;
 mod tour;

@@ -1,0 +1,176 @@
+//! TLS on the one port: the client of the command line, HTTP/2 and gRPC over it.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use caxton_api::client::{Anchor, Client, ClientError, Trust};
+use caxton_api::v1::caxton_management_client::CaxtonManagementClient;
+use caxton_api::v1::{GetServerStatusRequest, ListAgentsRequest};
+use caxton_gateway::{Tls, tls};
+use hyper_util::rt::TokioIo;
+use rustls::RootCertStore;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tonic::transport::Endpoint;
+
+use crate::support::{KEY, World, guard};
+
+struct Secured {
+    world: World,
+    dir: tempfile::TempDir,
+}
+
+impl Secured {
+    async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let now = SystemTime::now();
+        let here = IpAddr::from(Ipv4Addr::LOCALHOST);
+        let ca = tls::dev::authority("here", now).unwrap();
+        let pair = tls::dev::certificate(&ca, "here", here, now).unwrap();
+        let write = |name: &str, text: &str| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        write("ca.pem", &ca.cert);
+        let options = tls::Options {
+            cert: write("cert.pem", &pair.cert),
+            key: write("key.pem", &pair.key),
+            client_ca: None,
+            client_auth: tls::ClientAuth::Optional,
+            oldest: tls::Version::Tls13,
+            reload_interval: tls::RELOAD_INTERVAL,
+        };
+        let tls = Tls::load(options).unwrap();
+        let world = World::dressed(|gateway| gateway.with_tls(tls)).await;
+        Self { world, dir }
+    }
+
+    fn url(&self) -> String {
+        self.world.base.replace("http://", "https://")
+    }
+
+    fn client(&self, anchor: Anchor) -> Client {
+        let trust = Trust {
+            anchor,
+            identity: None,
+        };
+        Client::trusting(&self.url(), Some(KEY), None, &trust).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn the_client_believes_whom_it_is_told_to() {
+    let secured = Secured::new().await;
+    let path = |name: &str| secured.dir.path().join(name);
+    for anchor in [
+        Anchor::Authorities(path("ca.pem")),
+        Anchor::Exactly(path("cert.pem")),
+    ] {
+        let client = secured.client(anchor);
+        let status = client.get_server_status(&GetServerStatusRequest {}).await;
+        assert_eq!(status.unwrap().state, "ready");
+    }
+    let stranger = tls::dev::authority("elsewhere", SystemTime::now()).unwrap();
+    std::fs::write(path("other.pem"), stranger.cert).unwrap();
+    for anchor in [
+        Anchor::System,
+        Anchor::Authorities(path("other.pem")),
+        Anchor::Exactly(path("other.pem")),
+    ] {
+        let client = secured.client(anchor.clone());
+        let refused = client.get_server_status(&GetServerStatusRequest {}).await;
+        let refused = refused.unwrap_err();
+        assert!(
+            matches!(refused, ClientError::Unreachable { .. }),
+            "{anchor:?}: {refused:?}"
+        );
+    }
+    let none = Client::trusting(
+        &secured.url(),
+        None,
+        None,
+        &Trust {
+            anchor: Anchor::Authorities(path("none.pem")),
+            identity: None,
+        },
+    );
+    assert!(matches!(none, Err(ClientError::Invalid(_))));
+}
+
+#[tokio::test]
+async fn grpc_is_spoken_over_tls() {
+    let secured = Secured::new().await;
+    let pem = std::fs::read(secured.dir.path().join("ca.pem")).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots
+        .add(CertificateDer::from_pem_slice(&pem).unwrap())
+        .unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let connector = TlsConnector::from(Arc::new(config));
+    let address = secured
+        .world
+        .base
+        .strip_prefix("http://")
+        .unwrap()
+        .to_owned();
+    let connect = tower::service_fn(move |_| {
+        let (connector, address) = (connector.clone(), address.clone());
+        async move {
+            let stream = TcpStream::connect(address).await?;
+            let name = ServerName::try_from("localhost").unwrap();
+            let stream = connector.connect(name, stream).await?;
+            assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+            Ok::<_, std::io::Error>(TokioIo::new(stream))
+        }
+    });
+    let endpoint = Endpoint::from_shared(secured.world.base.clone()).unwrap();
+    let channel = guard(endpoint.connect_with_connector(connect))
+        .await
+        .unwrap();
+    let mut client = CaxtonManagementClient::new(channel);
+    let mut request = tonic::Request::new(ListAgentsRequest::default());
+    let key = KEY.parse().unwrap();
+    request.metadata_mut().insert("x-api-key", key);
+    let agents = guard(client.list_agents(request)).await.unwrap();
+    assert!(agents.into_inner().agents.is_empty());
+}
+
+#[tokio::test]
+async fn whoever_speaks_no_tls_is_counted_and_harms_nobody() {
+    let secured = Secured::new().await;
+    let told = secured.world.get("/livez").await.is(400).text;
+    assert!(told.contains("https://"), "{told}");
+    let registry = &secured.world.app.metrics().registry;
+    let value = |name: &str| {
+        let families = registry.gather();
+        let family = families.iter().find(|it| it.name() == name).unwrap();
+        let metric = &family.get_metric()[0];
+        metric.get_counter().get_value() + metric.get_gauge().get_value()
+    };
+    let failed = guard(async {
+        loop {
+            let failed = value("caxton_tls_handshakes_failed_total");
+            if failed > 0.0 {
+                break failed;
+            }
+            tokio::task::yield_now().await;
+        }
+    });
+    assert_eq!(failed.await, 1.0);
+    let expires = value("caxton_tls_certificate_expire_time_seconds");
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
+    assert!(expires > now + 364.0 * 86_400.0, "{expires} {now}");
+    let client = secured.client(Anchor::Exactly(secured.dir.path().join("cert.pem")));
+    let status = client.get_server_status(&GetServerStatusRequest {}).await;
+    status.unwrap();
+}
