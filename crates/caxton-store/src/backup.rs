@@ -342,7 +342,7 @@ fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 }
 
 /// A new name in a folder is durable once the folder is.
-fn sync_dir(dir: &Path) -> Result<(), StoreError> {
+pub(crate) fn sync_dir(dir: &Path) -> Result<(), StoreError> {
     let synced = File::open(dir).and_then(|file| file.sync_all());
     synced.map_err(|error| io("sync", dir, &error))
 }

@@ -14,6 +14,7 @@ mod codec;
 mod error;
 mod file;
 mod files;
+mod keeper;
 mod lock;
 mod migrate;
 mod options;
@@ -21,6 +22,7 @@ mod readers;
 mod rows;
 mod sql;
 mod store;
+mod tenants;
 mod vfs;
 
 pub use backup::{BackupError, list_backups, restore, verify_backup};

@@ -13,6 +13,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "0002_records",
         include_str!("../migrations/0002_records.sql"),
     ),
+    (
+        "0003_leftover",
+        include_str!("../migrations/0003_leftover.sql"),
+    ),
 ];
 
 /// The schema this program writes.

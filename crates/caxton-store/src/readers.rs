@@ -9,7 +9,7 @@ use caxton_engine::port::StoreError;
 use rusqlite::Connection;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
@@ -90,12 +90,12 @@ impl Readers {
         Ok(Self { queue, threads })
     }
 
-    /// Runs `ask` on one of the threads.
-    pub(crate) async fn read<T: Send + 'static>(
+    /// Has `ask` run on one of the threads. It is in the queue when this returns.
+    pub(crate) fn read<T: Send + 'static>(
         &self,
         database: Arc<Database>,
         ask: impl FnOnce(&Connection, &Database) -> Result<T, Error> + Send + 'static,
-    ) -> Result<T, StoreError> {
+    ) -> Result<oneshot::Receiver<Result<T, StoreError>>, StoreError> {
         let (reply, answer) = oneshot::channel();
         let job: Job = Box::new(move |connections| {
             let result = connections.ask(&database, |conn| ask(conn, &database));
@@ -104,7 +104,32 @@ impl Readers {
             reply.send(result).ok();
         });
         self.queue.push(0, job).map_err(|_| StoreError::Busy)?;
-        answer.await.unwrap_or_else(|_| Err(crate::file::stopped()))
+        Ok(answer)
+    }
+
+    /// Waits until all reads that are queued now are done, and no thread has the file (if one is
+    /// named) open any more.
+    /// Blocks; for the store's own thread, of which there is one: were these jobs of two callers
+    /// mixed, they would wait for each other.
+    pub(crate) fn quiesce(&self, path: Option<&Path>) -> Result<(), StoreError> {
+        let threads = self.threads.len();
+        let all = Arc::new(Barrier::new(threads + 1));
+        let jobs = (0..threads).map(|_| {
+            let (all, path) = (all.clone(), path.map(Path::to_owned));
+            let job: Job = Box::new(move |connections| {
+                if let Some(path) = path {
+                    connections.open.remove(&path);
+                }
+                // Each thread takes one of these jobs, for none goes on before all have.
+                all.wait();
+            });
+            (0, job)
+        });
+        if !self.queue.push_always(jobs) {
+            return Err(crate::file::stopped());
+        }
+        all.wait();
+        Ok(())
     }
 }
 

@@ -28,9 +28,11 @@ statements! {
     CALL_OPEN = "call_open";
     CALL_REMOVE = "call_remove";
     CONVERSATION_GET = "conversation_get";
+    CONVERSATION_OLDEST = "conversation_oldest";
     CONVERSATION_PAGE = "conversation_page";
     CONVERSATION_PAGE_FIRST = "conversation_page_first";
     CONVERSATION_PUT = "conversation_put";
+    CONVERSATION_REMOVE = "conversation_remove";
     DEAD_LETTER_EXISTS = "dead_letter_exists";
     DEAD_LETTER_OF_MESSAGE = "dead_letter_of_message";
     DEAD_LETTER_ONE = "dead_letter_one";
@@ -40,13 +42,19 @@ statements! {
     DEAD_LETTER_REMOVE = "dead_letter_remove";
     INBOX_ATTEMPT = "inbox_attempt";
     INBOX_DELETE = "inbox_delete";
+    INBOX_FORGET = "inbox_forget";
     INBOX_INSERT = "inbox_insert";
+    INBOX_PUT = "inbox_put";
+    LEFTOVER_LIST = "leftover_list";
+    LEFTOVER_PUT = "leftover_put";
+    LEFTOVER_REMOVE = "leftover_remove";
     LOG_DOWN = "log_down";
     LOG_PUT = "log_put";
     LOG_TRIM = "log_trim";
     LOG_UP = "log_up";
     MESSAGE_BY_ID = "message_by_id";
     MESSAGE_BY_SEQ = "message_by_seq";
+    MESSAGE_COPY = "message_copy";
     MESSAGE_DELETE = "message_delete";
     MESSAGE_EXISTS = "message_exists";
     MESSAGE_INSERT = "message_insert";
@@ -58,8 +66,11 @@ statements! {
     RECORD_PUT = "record_put";
     RECORD_REMOVE = "record_remove";
     SEGMENT_AGENTS_DOWN = "segment_agents_down";
+    SEGMENT_BOUNDS = "segment_bounds";
     SEGMENT_CONVERSATIONS_UP = "segment_conversations_up";
     SEGMENT_DELETE = "segment_delete";
+    SEGMENT_NEWEST = "segment_newest";
+    SEGMENT_NEXT = "segment_next";
     SEGMENT_OLDEST = "segment_oldest";
     SEGMENT_PUT = "segment_put";
     SEGMENT_TRACES_DOWN = "segment_traces_down";
@@ -74,6 +85,7 @@ statements! {
     SYSTEM_TAIL = "system_tail";
     TENANT_ADD = "tenant_add";
     TENANT_LIST = "tenant_list";
+    TENANT_REMOVE = "tenant_remove";
     TIMER_AGENT_DELETE = "timer_agent_delete";
     TIMER_LIST = "timer_list";
     TIMER_PUT = "timer_put";
@@ -87,7 +99,7 @@ mod tests {
     use crate::migrate;
 
     /// Tables without a tenant's data. Every other table must have a `tenant` column.
-    const SYSTEM_TABLES: [&str; 3] = ["tenant", "meta", "migration"];
+    const SYSTEM_TABLES: [&str; 4] = ["tenant", "meta", "migration", "leftover"];
     /// Statements that are the server's own work over all tenants, at open.
     const SYSTEM_STATEMENTS: [&str; 3] = ["system_inbox", "system_sequence", "system_tail"];
 
@@ -207,7 +219,8 @@ mod tests {
         let conn = rusqlite::Connection::open_in_memory().unwrap();
         migrate::run(&conn, "test").unwrap();
         for (name, sql) in ALL {
-            if SYSTEM_STATEMENTS.contains(name) || *name == "tenant_list" {
+            let of_all = ["tenant_list", "leftover_list"].contains(name);
+            if SYSTEM_STATEMENTS.contains(name) || of_all {
                 continue;
             }
             let plan_sql = format!("EXPLAIN QUERY PLAN {sql}");

@@ -4,10 +4,12 @@ use crate::backup;
 use crate::error::Error;
 use crate::file::{Database, Prepared, stopped};
 use crate::files::Files;
+use crate::keeper::Keeper;
 use crate::migrate::SCHEMA_VERSION;
 use crate::options::Options;
 use crate::readers::Readers;
 use crate::rows::{self, Ask, Forget};
+use crate::tenants::Tenants;
 use bytes::Bytes;
 use caxton_core::conversation::Conversation;
 use caxton_core::{
@@ -17,8 +19,8 @@ use caxton_engine::opctx::TenantScope;
 use caxton_engine::port::page::{self, List, Position};
 use caxton_engine::port::store::{
     AgentRecord, BackupInfo, CallId, CallRecord, Committed, DeadLetter, DeadLetterId, LogName,
-    LogRange, MessageFilter, PAGE_ROWS_MAX, Page, PageRequest, Pending, RecordKind, Recorded,
-    StoreStatus, Timer, Unit,
+    LogRange, MessageFilter, PAGE_ROWS_MAX, Page, PageRequest, Pending, Placement, RecordKind,
+    Recorded, StoreStatus, Timer, Unit,
 };
 use caxton_engine::port::{Answer, Store, StoreError};
 use futures::FutureExt as _;
@@ -31,8 +33,10 @@ type Read<'a, T> = Answer<'a, Result<T, StoreError>>;
 /// The store on SQLite files in a data folder. Dropping it commits what waits and closes all files.
 #[derive(Debug)]
 pub struct SqliteStore {
-    files: Files,
-    readers: Readers,
+    /// First, for fields are dropped in order: its work needs the others.
+    keeper: Keeper,
+    readers: Arc<Readers>,
+    files: Arc<Files>,
     options: Arc<Options>,
 }
 
@@ -46,24 +50,49 @@ impl SqliteStore {
     pub fn open(options: Options) -> Result<Self, StoreError> {
         let options = Arc::new(options);
         crate::vfs::register(&options)?;
-        let files = Files::open(&options)?;
+        let files = Arc::new(Files::open(&options)?);
         files.shared.ensure_ready()?;
-        let readers = Readers::start(&options)?;
-        Ok(Self {
-            files,
+        let readers = Arc::new(Readers::start(&options)?);
+        let store = Self {
+            keeper: Keeper::start()?,
             readers,
+            files,
             options,
-        })
+        };
+        let tenants = store.tenants_at_work();
+        store.keeper.begin(move || tenants.finish_leftovers());
+        Ok(store)
     }
 
-    /// Gives a new tenant a file of its own, `tenants/<tenant>.db`. Does nothing where it has one;
-    /// [`StoreError::Failed`] where it has data in the shared file, for data is not moved.
-    pub async fn dedicate(&self, tenant: TenantId) -> Result<(), StoreError> {
-        let done = self
-            .files
-            .shared
-            .run(move |writer| writer.dedicate(&tenant))?;
-        done.await.unwrap_or_else(|_| Err(stopped()))
+    fn tenants_at_work(&self) -> Tenants {
+        Tenants {
+            files: self.files.clone(),
+            readers: self.readers.clone(),
+            options: self.options.clone(),
+        }
+    }
+
+    /// Somebody was refused because a failed move left it open where his tenant's data is.
+    #[cold]
+    fn decide(&self) {
+        if self.files.undecided.swap(false, Ordering::AcqRel) {
+            let tenants = self.tenants_at_work();
+            self.keeper.begin(move || {
+                if let Err(error) = tenants.decide() {
+                    tracing::warn!(%error, "a tenant's place cannot be decided yet");
+                }
+            });
+        }
+    }
+
+    /// Has a piece of slow work on a tenant done by the keeper.
+    fn keep<'a, T: Send + 'static>(
+        &'a self,
+        scope: &TenantScope,
+        work: impl FnOnce(&Tenants, &TenantId) -> Result<T, StoreError> + Send + 'static,
+    ) -> Read<'a, T> {
+        let (tenants, tenant) = (self.tenants_at_work(), scope.tenant().clone());
+        self.keeper.run(move || work(&tenants, &tenant)).boxed()
     }
 
     /// Reads one tenant's rows; `none` where the tenant has none at all.
@@ -74,24 +103,32 @@ impl SqliteStore {
         ask: impl FnOnce(&Ask<'_>) -> Result<T, Error> + Send + 'static,
     ) -> Read<'a, T> {
         let home = scope.tenant().clone();
-        let database = match self.files.of(&home) {
-            Ok(database) => database,
-            Err(error) => return futures::future::ready(Err(error)).boxed(),
-        };
-        let read = move |conn: &rusqlite::Connection, database: &Database| {
-            let shared = &database.shared;
-            let known = shared.tenants.read().get(&home).copied();
-            let Some(tenant) = known else {
-                return Ok(none);
+        async move {
+            let tenant = home.clone();
+            let read = move |conn: &rusqlite::Connection, database: &Database| {
+                let shared = &database.shared;
+                let known = shared.tenants.read().get(&home).copied();
+                let Some(tenant) = known else {
+                    return Ok(none);
+                };
+                ask(&Ask {
+                    conn,
+                    shared,
+                    tenant,
+                    home: &home,
+                })
             };
-            ask(&Ask {
-                conn,
-                shared,
-                tenant,
-                home: &home,
-            })
-        };
-        self.readers.read(database, read).boxed()
+            let queue = |database| self.readers.read(database, read);
+            let queued = self.files.with(&tenant, queue)?;
+            queued.await.unwrap_or_else(|_| Err(stopped()))
+        }
+        .boxed()
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        self.files.closing.store(true, Ordering::Relaxed);
     }
 }
 
@@ -141,10 +178,10 @@ impl Store for SqliteStore {
     fn commit(&self, unit: Unit) -> Read<'_, Committed> {
         // Queued here and not when the answer is first polled: the order of calls is the order of
         // commits.
-        let queued = Prepared::new(unit).and_then(|prepared| {
-            let database = self.files.of(prepared.unit.scope.tenant())?;
-            database.commit(prepared)
-        });
+        let queued = Prepared::new(unit).and_then(|prepared| self.files.commit(prepared));
+        if self.files.undecided.load(Ordering::Acquire) {
+            self.decide();
+        }
         async move { queued?.await.unwrap_or_else(|_| Err(stopped())) }.boxed()
     }
 
@@ -359,9 +396,9 @@ impl Store for SqliteStore {
         before: Timestamp,
         rows_max: u32,
     ) -> Read<'_, u32> {
-        let home = scope.tenant().clone();
-        let queued = self.files.of(&home).and_then(|database| {
-            database.run(move |writer| {
+        self.keep(scope, move |work, home| {
+            let home = home.clone();
+            work.files.of(&home)?.run_now(move |writer| {
                 let Some(tenant) = writer.tenant_number(&home) else {
                     return Ok(0);
                 };
@@ -377,8 +414,39 @@ impl Store for SqliteStore {
                     })
                 })
             })
-        });
-        async move { queued?.await.unwrap_or_else(|_| Err(stopped())) }.boxed()
+        })
+    }
+
+    fn forget_conversations(
+        &self,
+        scope: &TenantScope,
+        before: Timestamp,
+        rows_max: u32,
+    ) -> Read<'_, u32> {
+        self.keep(scope, move |work, home| {
+            let home = home.clone();
+            let database = work.files.of(&home)?;
+            database.run_now(move |writer| writer.forget_conversations(&home, before, rows_max))
+        })
+    }
+
+    fn placement(&self, scope: &TenantScope) -> Read<'_, Placement> {
+        let placement = self.tenants_at_work().placement(scope.tenant());
+        futures::future::ready(Ok(placement)).boxed()
+    }
+
+    fn move_tenant(&self, scope: &TenantScope, to: Placement) -> Read<'_, ()> {
+        if let Err(error) = StoreError::refuse_platform(scope) {
+            return futures::future::ready(Err(error)).boxed();
+        }
+        self.keep(scope, move |work, tenant| work.relocate(tenant, to))
+    }
+
+    fn remove_tenant(&self, scope: &TenantScope) -> Read<'_, ()> {
+        if let Err(error) = StoreError::refuse_platform(scope) {
+            return futures::future::ready(Err(error)).boxed();
+        }
+        self.keep(scope, |work, tenant| work.remove(tenant))
     }
 
     fn status(&self) -> Read<'_, StoreStatus> {
@@ -396,52 +464,12 @@ impl Store for SqliteStore {
     }
 
     fn verify(&self) -> Read<'_, ()> {
-        async move {
-            // One after the other: a dedicated file is open only while it is looked at.
-            let dedicated = self.files.dedicated().into_iter().map(Some);
-            for tenant in std::iter::once(None).chain(dedicated) {
-                let database = match &tenant {
-                    None => self.files.shared.clone(),
-                    Some(tenant) => self.files.of(tenant)?,
-                };
-                let check = |conn: &rusqlite::Connection, database: &Database| {
-                    rows::verify(conn, &database.shared)
-                };
-                self.readers.read(database, check).await?;
-            }
-            Ok(())
-        }
-        .boxed()
+        let work = self.tenants_at_work();
+        self.keeper.run(move || work.verify()).boxed()
     }
 
     fn backup(&self, into: &Path) -> Read<'_, BackupInfo> {
-        let into = into.to_owned();
-        async move {
-            let writing = backup::Writing::begin(&into)?;
-            for tenant in std::iter::once(None).chain(self.files.dedicated().into_iter().map(Some))
-            {
-                let (database, name) = match &tenant {
-                    None => (self.files.shared.clone(), backup::shared_name()),
-                    Some(tenant) => (self.files.of(tenant)?, backup::dedicated_name(tenant)),
-                };
-                let to = writing.path_of(&name);
-                let options = self.options.clone();
-                let copy = move |conn: &rusqlite::Connection, _: &Database| {
-                    backup::copy(conn, &to, &options)
-                };
-                self.readers.read(database, copy).await?;
-            }
-            let now = self.options.clock.now();
-            let finish = move || writing.finish(now);
-            let (reply, done) = tokio::sync::oneshot::channel();
-            self.readers
-                .read(self.files.shared.clone(), move |_, _| {
-                    reply.send(finish()).ok();
-                    Ok(())
-                })
-                .await?;
-            done.await.unwrap_or_else(|_| Err(stopped()))
-        }
-        .boxed()
+        let (work, into) = (self.tenants_at_work(), into.to_owned());
+        self.keeper.run(move || work.back_up(&into)).boxed()
     }
 }

@@ -6,8 +6,8 @@
     clippy::indexing_slicing
 )]
 
-use caxton_core::{TenantId, Timestamp};
-use caxton_engine::port::store::{MessageFilter, Op, PageRequest};
+use caxton_core::Timestamp;
+use caxton_engine::port::store::{MessageFilter, Op, PageRequest, Placement};
 use caxton_engine::port::{Store, StoreError, SystemClock};
 use caxton_store::{
     BackupError, Options, SCHEMA_VERSION, SHARED_FILE, SqliteStore, SyncMode, list_backups,
@@ -27,10 +27,6 @@ fn options(dir: &Path) -> Options {
 
 fn open(dir: &Path) -> SqliteStore {
     SqliteStore::open(options(dir)).unwrap()
-}
-
-fn tenant(text: &str) -> TenantId {
-    TenantId::parse(text).unwrap()
 }
 
 // ---- kill -9 ----
@@ -302,29 +298,36 @@ async fn the_segments_find_what_the_tail_found() {
             }
         }
     };
-    let rare = MessageFilter {
-        conversation: Some(conversation("rare")),
-        ..MessageFilter::default()
-    };
-    let expected: Vec<u64> = (0..MESSAGES).filter(|n| n % 7_000 == 3).collect();
-    assert_eq!(numbers(rare.clone(), 1_000).await, expected);
-    assert_eq!(numbers(rare, 3).await, expected);
-    let seldom = MessageFilter {
-        agent: Some(name("seldom")),
-        ..MessageFilter::default()
-    };
-    let expected: Vec<u64> = (0..MESSAGES).rev().filter(|n| n % 9_000 == 5).collect();
-    assert_eq!(numbers(seldom.clone(), 1_000).await, expected);
-    assert_eq!(numbers(seldom, 2).await, expected);
-    let trace = MessageFilter {
-        trace_id: Some([17; 16]),
-        ..MessageFilter::default()
-    };
-    let expected: Vec<u64> = (0..MESSAGES).filter(|n| n % 200 == 17).collect();
-    assert_eq!(numbers(trace.clone(), 1_000).await, expected);
-    assert_eq!(numbers(trace, 100).await, expected);
-    let newest: Vec<u64> = (0..MESSAGES).rev().collect();
-    assert_eq!(numbers(MessageFilter::default(), 1_000).await, newest);
+    // The same wherever the tenant is, and with a neighbour whose messages stand between its own.
+    let neighbours = (0..500).map(|n| deliver(said("u", n, "rare"), &[]));
+    commit(&store, "u", neighbours.collect()).await;
+    for to in [Placement::Shared, Placement::Dedicated, Placement::Shared] {
+        store.move_tenant(&scope("t"), to).await.unwrap();
+        let rare = MessageFilter {
+            conversation: Some(conversation("rare")),
+            ..MessageFilter::default()
+        };
+        let expected: Vec<u64> = (0..MESSAGES).filter(|n| n % 7_000 == 3).collect();
+        assert_eq!(numbers(rare.clone(), 1_000).await, expected);
+        assert_eq!(numbers(rare, 3).await, expected);
+        let seldom = MessageFilter {
+            agent: Some(name("seldom")),
+            ..MessageFilter::default()
+        };
+        let expected: Vec<u64> = (0..MESSAGES).rev().filter(|n| n % 9_000 == 5).collect();
+        assert_eq!(numbers(seldom.clone(), 1_000).await, expected);
+        assert_eq!(numbers(seldom, 2).await, expected);
+        let trace = MessageFilter {
+            trace_id: Some([17; 16]),
+            ..MessageFilter::default()
+        };
+        let expected: Vec<u64> = (0..MESSAGES).filter(|n| n % 200 == 17).collect();
+        assert_eq!(numbers(trace.clone(), 1_000).await, expected);
+        assert_eq!(numbers(trace, 100).await, expected);
+        let newest: Vec<u64> = (0..MESSAGES).rev().collect();
+        assert_eq!(numbers(MessageFilter::default(), 1_000).await, newest);
+        store.verify().await.unwrap();
+    }
     // Forgetting reaches through the segments and drops the empty ones.
     let forgotten = store
         .forget_messages(&scope("t"), at(40_000), u32::MAX)
@@ -359,7 +362,10 @@ async fn interval_mode_keeps_what_it_acknowledged() {
 /// A database with a bit of everything, closed.
 async fn filled(dir: &Path) {
     let store = open(dir);
-    store.dedicate(tenant("own")).await.unwrap();
+    store
+        .move_tenant(&scope("own"), Placement::Dedicated)
+        .await
+        .unwrap();
     let b = mailbox("t", "b");
     for n in 0..300 {
         let ops = vec![
@@ -514,7 +520,10 @@ async fn a_file_of_another_program_is_refused() {
 async fn a_backup_is_one_moment_while_writes_go_on() {
     let dir = tempfile::tempdir().unwrap();
     let store = Arc::new(open(&dir.path().join("data")));
-    store.dedicate(tenant("own")).await.unwrap();
+    store
+        .move_tenant(&scope("own"), Placement::Dedicated)
+        .await
+        .unwrap();
     let b = mailbox("t", "b");
     let own = deliver(message("own", 1, "a", "b"), &[mailbox("own", "b")]);
     commit(&*store, "own", vec![own]).await;
@@ -635,19 +644,14 @@ async fn a_damaged_backup_is_named_and_not_restored() {
 async fn a_dedicated_tenant_is_in_its_own_file() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
-    store.dedicate(tenant("own")).await.unwrap();
-    store.dedicate(tenant("own")).await.expect("twice is once");
-    commit(
-        &store,
-        "late",
-        vec![state_put(&mailbox("late", "b"), "k", "v")],
-    )
-    .await;
-    let error = store.dedicate(tenant("late")).await.unwrap_err();
-    assert!(
-        matches!(error, StoreError::Failed(_)),
-        "its data is not moved"
-    );
+    store
+        .move_tenant(&scope("own"), Placement::Dedicated)
+        .await
+        .unwrap();
+    store
+        .move_tenant(&scope("own"), Placement::Dedicated)
+        .await
+        .expect("twice is once");
     let secret = "a secret that no other tenant's file may hold";
     commit(
         &store,
@@ -672,6 +676,40 @@ async fn a_dedicated_tenant_is_in_its_own_file() {
 }
 
 #[tokio::test]
+async fn messages_that_a_tenant_leaves_behind_are_overwritten() {
+    const SECRET: &str = "a secret that must not outlive its tenant";
+    for step in ["move", "remove"] {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        let b = mailbox("own", "b");
+        for n in 0..50 {
+            let mut said = said("own", n, "talk");
+            said.acl.content = SECRET.repeat(200).into();
+            let ops = vec![deliver(said, std::slice::from_ref(&b))];
+            commit(&store, "own", ops).await;
+            let other = state_put(&mailbox("t", "b"), &format!("k{n}"), "v");
+            commit(&store, "t", vec![other]).await;
+        }
+        let has = || {
+            let bytes = std::fs::read(dir.path().join(SHARED_FILE)).unwrap();
+            let secret = SECRET.as_bytes();
+            bytes.windows(secret.len()).any(|window| window == secret)
+        };
+        drop(store);
+        assert!(has(), "or the test proves nothing");
+        let store = open(dir.path());
+        if step == "move" {
+            let to = Placement::Dedicated;
+            store.move_tenant(&scope("own"), to).await.unwrap();
+        } else {
+            store.remove_tenant(&scope("own")).await.unwrap();
+        }
+        drop(store);
+        assert!(!has(), "after {step}");
+    }
+}
+
+#[tokio::test]
 async fn open_files_are_bounded() {
     let dir = tempfile::tempdir().unwrap();
     let mut options = options(dir.path());
@@ -679,7 +717,10 @@ async fn open_files_are_bounded() {
     let store = SqliteStore::open(options).unwrap();
     let names: Vec<String> = (0..12).map(|n| format!("own-{n}")).collect();
     for text in &names {
-        store.dedicate(tenant(text)).await.unwrap();
+        store
+            .move_tenant(&scope(text), Placement::Dedicated)
+            .await
+            .unwrap();
     }
     for round in 1..=3 {
         for text in &names {

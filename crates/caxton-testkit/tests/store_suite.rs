@@ -7,7 +7,8 @@
     clippy::indexing_slicing
 )]
 
-use caxton_engine::port::{MemoryDisk, MemoryStore, SystemClock};
+use caxton_engine::port::store::Placement;
+use caxton_engine::port::{MemoryDisk, MemoryStore, Store, SystemClock};
 use caxton_store::{Options, SqliteStore};
 use caxton_testkit::store_suite::Subject;
 use caxton_testkit::store_suite::build::scope;
@@ -40,7 +41,7 @@ fn dedicated() -> Subject {
         options.tenants_open_max = 2;
         let store = SqliteStore::open(options).expect("the folder opens");
         for tenant in ["t", "u", "t-2", "even", "odd"] {
-            wait(store.dedicate(scope(tenant).tenant().clone())).expect("a new tenant");
+            wait(store.move_tenant(&scope(tenant), Placement::Dedicated)).expect("a new tenant");
         }
         Arc::new(store)
     })

@@ -411,6 +411,16 @@ pub struct StoreStatus {
     pub failing: Option<String>,
 }
 
+/// Where a tenant's data is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Placement {
+    /// With the other tenants' in one file, whose syncs are everybody's.
+    #[default]
+    Shared,
+    /// In a file of its own.
+    Dedicated,
+}
+
 /// A backup as kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackupInfo {
@@ -449,6 +459,15 @@ impl StoreError {
             "log {} {} has an entry {index} already",
             log.kind, log.key
         ))
+    }
+
+    /// The platform's own data stays where it is: no tenant's operation names it.
+    pub fn refuse_platform(scope: &TenantScope) -> Result<(), Self> {
+        if scope.tenant().is_platform() {
+            let text = "the platform's own data is neither moved nor removed";
+            return Err(Self::Failed(text.to_owned()));
+        }
+        Ok(())
     }
 }
 
@@ -577,6 +596,28 @@ pub trait Store: Send + Sync + fmt::Debug {
         before: Timestamp,
         rows_max: u32,
     ) -> Read<'_, u32>;
+
+    /// Forgets the summaries of conversations that were last active before `before` and of which no
+    /// message is recorded any more, `rows_max` at most; says how many.
+    fn forget_conversations(
+        &self,
+        scope: &TenantScope,
+        before: Timestamp,
+        rows_max: u32,
+    ) -> Read<'_, u32>;
+
+    /// Where the tenant's data is; of a tenant without any: where it would go.
+    fn placement(&self, scope: &TenantScope) -> Read<'_, Placement>;
+    /// Moves everything of the tenant, while it is used: what is committed meanwhile waits and goes
+    /// to the new place in its order, reads go on. Where the data is there already, nothing happens;
+    /// a tenant without data is given the place for what will come. After an error, as after a
+    /// crash, all is at the old place or all at the new one. Goes on when the caller stops waiting.
+    fn move_tenant(&self, scope: &TenantScope, to: Placement) -> Read<'_, ()>;
+    /// Removes everything of the tenant, its own file included. What was committed before this call
+    /// is gone; what is committed after it begins the tenant anew, so stop its agents first. After an
+    /// error nothing of it is seen any more or all of it is there, and another call finishes. Goes on
+    /// when the caller stops waiting.
+    fn remove_tenant(&self, scope: &TenantScope) -> Read<'_, ()>;
 
     fn status(&self) -> Read<'_, StoreStatus>;
     /// Checks the whole database; an error names what is damaged.

@@ -2,14 +2,16 @@
 
 use super::timers::fire_timers;
 use crate::opctx::TenantScope;
+use crate::port::{Store, StoreError};
 use crate::router::Shared;
+use caxton_core::Timestamp;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// How often history is looked through.
 const HISTORY_INTERVAL: Duration = Duration::from_secs(60);
-/// Messages forgotten in one commit.
+/// Messages, or conversations, forgotten in one commit.
 const FORGET_ROWS: u32 = 1000;
 
 /// Starts everything that runs beside the mailboxes.
@@ -56,7 +58,7 @@ async fn forget_history(shared: Arc<Shared>) {
     loop {
         clock.sleep_until(clock.now().plus(HISTORY_INTERVAL)).await;
         let keep_us = i64::try_from(shared.options.history.as_micros()).unwrap_or(i64::MAX);
-        let before = caxton_core::Timestamp::from_us(clock.now().as_us().saturating_sub(keep_us));
+        let before = Timestamp::from_us(clock.now().as_us().saturating_sub(keep_us));
         let tenants = match shared.services.store.tenants().await {
             Ok(tenants) => tenants,
             Err(error) => {
@@ -66,21 +68,28 @@ async fn forget_history(shared: Arc<Shared>) {
         };
         for tenant in tenants {
             let scope = TenantScope::system(tenant, "forget old history");
-            loop {
-                match shared
-                    .services
-                    .store
-                    .forget_messages(&scope, before, FORGET_ROWS)
-                    .await
-                {
-                    Ok(FORGET_ROWS) => tokio::task::yield_now().await,
-                    Ok(_) => break,
-                    Err(error) => {
-                        tracing::warn!(tenant = %scope.tenant(), %error, "history could not be forgotten");
-                        break;
-                    }
-                }
+            if let Err(error) = forget_before(&*shared.services.store, &scope, before).await {
+                tracing::warn!(tenant = %scope.tenant(), %error, "history could not be forgotten");
             }
         }
     }
+}
+
+/// Forgets one tenant's history: the messages, then the conversations that have none left.
+async fn forget_before(
+    store: &dyn Store,
+    scope: &TenantScope,
+    before: Timestamp,
+) -> Result<(), StoreError> {
+    while store.forget_messages(scope, before, FORGET_ROWS).await? == FORGET_ROWS {
+        tokio::task::yield_now().await;
+    }
+    while store
+        .forget_conversations(scope, before, FORGET_ROWS)
+        .await?
+        == FORGET_ROWS
+    {
+        tokio::task::yield_now().await;
+    }
+    Ok(())
 }

@@ -12,8 +12,8 @@ use caxton_engine::TenantScope;
 use caxton_engine::port::memory::MemoryStore;
 use caxton_engine::port::store::{
     AgentRecord, BackupInfo, CallId, CallRecord, Committed, DeadLetter, DeadLetterId, LogName,
-    LogRange, MessageFilter, Page, PageRequest, Pending, RecordKind, Recorded, Store, StoreStatus,
-    Timer, Unit,
+    LogRange, MessageFilter, Page, PageRequest, Pending, Placement, RecordKind, Recorded, Store,
+    StoreStatus, Timer, Unit,
 };
 use caxton_engine::port::{Answer, StoreError};
 
@@ -66,6 +66,10 @@ impl Store for Hanging {
         fn dead_letters(scope: &TenantScope, page: &PageRequest) -> Page<(DeadLetter, Arc<Message>)>;
         fn dead_letter(scope: &TenantScope, id: &DeadLetterId) -> Option<(DeadLetter, Arc<Message>)>;
         fn forget_messages(scope: &TenantScope, before: Timestamp, rows_max: u32) -> u32;
+        fn forget_conversations(scope: &TenantScope, before: Timestamp, rows_max: u32) -> u32;
+        fn placement(scope: &TenantScope) -> Placement;
+        fn move_tenant(scope: &TenantScope, to: Placement) -> ();
+        fn remove_tenant(scope: &TenantScope) -> ();
         fn verify() -> ();
         fn backup(into: &Path) -> BackupInfo;
     }

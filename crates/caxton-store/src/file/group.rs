@@ -14,7 +14,7 @@ use caxton_core::{AgentName, ConversationId, MailboxId, Message, MessageId, Tena
 use caxton_engine::port::StoreError;
 use caxton_engine::port::store::{AgentRecord, Committed, DeadLetter, LogName, Op, Timer};
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, params};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Summaries the writer keeps between groups; past it, it begins anew.
 const CONVERSATIONS_KEPT_MAX: usize = 8_192;
@@ -28,9 +28,15 @@ pub(super) struct Known {
     /// Of the last message.
     pub(super) seq: i64,
     pub(super) tenants: HashMap<TenantId, i64>,
+    /// The last number given to a tenant, removed ones included.
+    pub(super) tenant_last: i64,
+    /// Numbers whose rows are to be deleted.
+    pub(super) leftover: HashSet<i64>,
     pub(super) conversations: HashMap<(i64, ConversationId), Summary>,
     /// Of messages that were delivered not long ago.
     sequences: HashMap<(i64, MessageId), i64>,
+    /// Where forgetting a tenant's conversations goes on.
+    pub(super) walks: HashMap<i64, rows::Place>,
 }
 
 /// A conversation's row.
@@ -68,6 +74,7 @@ impl Known {
     /// Takes over what was committed.
     pub(super) fn keep(&mut self, staged: Staged) {
         self.seq = staged.seq;
+        self.tenant_last += i64::try_from(staged.tenants.len()).unwrap_or(0);
         self.tenants.extend(staged.tenants);
         if self.conversations.len() > CONVERSATIONS_KEPT_MAX {
             self.conversations.clear();
@@ -77,6 +84,13 @@ impl Known {
             self.sequences.clear();
         }
         self.sequences.extend(staged.sequences);
+    }
+
+    /// Drops what was kept for speed under a number that is nobody's any more.
+    pub(super) fn forget(&mut self, number: i64) {
+        self.conversations.retain(|(of, _), _| *of != number);
+        self.sequences.retain(|(of, _), _| *of != number);
+        self.walks.remove(&number);
     }
 }
 
@@ -251,8 +265,12 @@ impl<'a> Group<'a> {
         if let Some(number) = known.or_else(|| self.staged.tenants.get(id)) {
             return Ok(*number);
         }
-        let number = self.known.tenants.len() + self.staged.tenants.len() + 1;
-        let number = i64::try_from(number).unwrap_or(i64::MAX);
+        let before = i64::try_from(self.staged.tenants.len()).unwrap_or(i64::MAX);
+        let number = self
+            .known
+            .tenant_last
+            .saturating_add(before)
+            .saturating_add(1);
         self.run(sql::TENANT_ADD, params![number, id.as_str(), 0])?;
         self.staged.tenants.insert(id.clone(), number);
         Ok(number)

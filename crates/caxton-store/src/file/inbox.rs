@@ -133,4 +133,19 @@ impl Inbox {
             .flat_map(|(id, rows)| rows.keys().map(|seq| (id.clone(), *seq)))
             .collect()
     }
+
+    /// All deliveries of a tenant, with their tries.
+    pub(crate) fn of_tenant(&self, tenant: i64) -> Vec<(MailboxId, i64, u32)> {
+        let mailboxes = self.tenants.get(&tenant).into_iter().flatten();
+        mailboxes
+            .flat_map(|(id, rows)| rows.iter().map(|(seq, n)| (id.clone(), *seq, *n)))
+            .collect()
+    }
+
+    /// Drops what is known of a tenant.
+    pub(crate) fn forget(&mut self, tenant: i64) {
+        let mailboxes = self.tenants.remove(&tenant).unwrap_or_default();
+        let deliveries: usize = mailboxes.values().map(BTreeMap::len).sum();
+        self.deliveries = self.deliveries.saturating_sub(deliveries);
+    }
 }

@@ -5,6 +5,7 @@ pub(crate) mod inbox;
 pub(crate) mod open;
 pub(crate) mod queue;
 pub(crate) mod tail;
+pub(crate) mod tenants;
 mod unit;
 mod writer;
 
@@ -154,11 +155,42 @@ impl Database {
         Ok(answer)
     }
 
+    /// The same for units that waited elsewhere and were counted there.
+    pub(crate) fn commit_waiting(&self, units: Vec<(Prepared, Reply<Committed>)>) {
+        let jobs = units.into_iter().map(|(prepared, reply)| {
+            let bytes = prepared.bytes;
+            (bytes, Job::Commit(Box::new(prepared), reply))
+        });
+        // A closed queue drops them, and with them their answers.
+        self.queue.push_always(jobs);
+    }
+
     /// Runs `work` on the writer's thread after all units that wait already.
     pub(crate) fn run<T: Send + 'static>(
         &self,
         work: impl for<'a> FnOnce(&mut Writer<'a>) -> Result<T, crate::error::Error> + Send + 'static,
     ) -> Result<oneshot::Receiver<Result<T, StoreError>>, StoreError> {
+        let (task, answer) = Self::task(work);
+        let pushed = self.queue.push(0, Job::Task(task));
+        pushed.map_err(|_| StoreError::Busy)?;
+        Ok(answer)
+    }
+
+    /// The same for the store's own thread, which waits for it. Never call it from a task.
+    pub(crate) fn run_now<T: Send + 'static>(
+        &self,
+        work: impl for<'a> FnOnce(&mut Writer<'a>) -> Result<T, crate::error::Error> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (task, answer) = Self::task(work);
+        if !self.queue.push_always([(0, Job::Task(task))]) {
+            return Err(stopped());
+        }
+        answer.blocking_recv().unwrap_or_else(|_| Err(stopped()))
+    }
+
+    fn task<T: Send + 'static>(
+        work: impl for<'a> FnOnce(&mut Writer<'a>) -> Result<T, crate::error::Error> + Send + 'static,
+    ) -> (Task, oneshot::Receiver<Result<T, StoreError>>) {
         let (reply, answer) = oneshot::channel();
         let task: Task = Box::new(move |ready| {
             let result = ready.and_then(|writer| {
@@ -169,9 +201,7 @@ impl Database {
             reply.send(result).ok();
             lost
         });
-        let pushed = self.queue.push(0, Job::Task(task));
-        pushed.map_err(|_| StoreError::Busy)?;
-        Ok(answer)
+        (task, answer)
     }
 
     /// Whether no work waits. Work at hand holds the database by its caller's answer only, and is

@@ -65,6 +65,22 @@ impl<T> Queue<T> {
         Ok(())
     }
 
+    /// Puts all of them in together, whatever the bounds: for the store's own few. `false` where the
+    /// queue is closed.
+    pub(crate) fn push_always(&self, items: impl IntoIterator<Item = (usize, T)>) -> bool {
+        let mut inner = self.inner.lock();
+        if inner.closed {
+            return false;
+        }
+        for (bytes, item) in items {
+            inner.bytes += bytes;
+            inner.items.push_back((bytes, item));
+        }
+        drop(inner);
+        self.arrived.notify_all();
+        true
+    }
+
     /// Takes what is there, `max` at most; waits for the first, for `wait` at most.
     pub(crate) fn take(&self, max: usize, wait: Option<Duration>) -> Taken<T> {
         let mut inner = self.inner.lock();

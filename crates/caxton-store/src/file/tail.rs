@@ -46,6 +46,13 @@ pub(crate) fn hash(bytes: &[u8]) -> u32 {
 }
 
 impl Terms {
+    /// Of a message that nobody looks for: only that it is there is listed.
+    pub(crate) const NONE: Self = Self {
+        trace: 0,
+        conversation: None,
+        agents: Vec::new(),
+    };
+
     pub(crate) fn of(message: &Message) -> Self {
         let receivers = message.acl.receivers.iter().map(|receiver| &receiver.id);
         let named = message.sender().into_iter().chain(receivers);
@@ -74,6 +81,20 @@ struct Lists {
     agents: Pairs,
 }
 
+impl Lists {
+    fn pack(&self, tenant: i64) -> Option<Segment> {
+        let seq_first = self.traces.first()?.1;
+        Some(Segment {
+            tenant,
+            seq_first,
+            seq_last: self.traces.last()?.1,
+            traces: pack(&self.traces, seq_first),
+            conversations: pack(&self.conversations, seq_first),
+            agents: pack(&self.agents, seq_first),
+        })
+    }
+}
+
 /// The messages that no sealed row lists.
 #[derive(Debug, Default)]
 pub(crate) struct Tail {
@@ -84,7 +105,7 @@ pub(crate) struct Tail {
 }
 
 /// A row of the `segment` table.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Segment {
     pub(crate) tenant: i64,
     pub(crate) seq_first: i64,
@@ -121,18 +142,26 @@ impl Tail {
 
     /// The tail as rows. It stays as it is until [`Tail::sealed`] says that they are committed.
     pub(crate) fn seal(&self) -> Vec<Segment> {
-        let segment = |(tenant, lists): (&i64, &Lists)| {
-            let seq_first = lists.traces.first()?.1;
-            Some(Segment {
-                tenant: *tenant,
-                seq_first,
-                seq_last: lists.traces.last()?.1,
-                traces: pack(&lists.traces, seq_first),
-                conversations: pack(&lists.conversations, seq_first),
-                agents: pack(&lists.agents, seq_first),
-            })
-        };
+        let segment = |(tenant, lists): (&i64, &Lists)| lists.pack(*tenant);
         self.tenants.iter().filter_map(segment).collect()
+    }
+
+    /// One tenant's part as a row.
+    pub(crate) fn segment_of(&self, tenant: i64) -> Option<Segment> {
+        self.tenants.get(&tenant)?.pack(tenant)
+    }
+
+    /// The sequences of the tenant's first and last message in the tail.
+    pub(crate) fn bounds(&self, tenant: i64) -> Option<(i64, i64)> {
+        let traces = &self.tenants.get(&tenant)?.traces;
+        Some((traces.first()?.1, traces.last()?.1))
+    }
+
+    /// Drops a tenant's part.
+    pub(crate) fn forget(&mut self, tenant: i64) {
+        if let Some(lists) = self.tenants.remove(&tenant) {
+            self.messages = self.messages.saturating_sub(lists.traces.len());
+        }
     }
 
     pub(crate) fn sealed(&mut self, next: i64) {

@@ -10,11 +10,12 @@ use crate::file::group::{Group, Known, Staged, meta, put_meta};
 use crate::file::inbox::{Change, Inbox};
 use crate::file::queue::{Queue, Taken};
 use crate::file::tail::{Tail, Terms};
+use crate::file::tenants::{SEQUENCE_LAST, TENANT_LAST, leftovers};
 use crate::file::unit::Prepared;
 use crate::file::{Job, Reply, Shared, Task, open};
 use crate::options::{Options, SyncMode};
 use crate::{codec, rows, sql};
-use caxton_core::TenantId;
+use caxton_core::{TenantId, Timestamp};
 use caxton_engine::port::StoreError;
 use caxton_engine::port::store::Committed;
 use rusqlite::{Connection, TransactionBehavior, params};
@@ -204,13 +205,19 @@ impl<'a> Writer<'a> {
             if apart {
                 dedicated.push(id.clone());
             }
+            self.known.tenant_last = self.known.tenant_last.max(number);
             self.known.tenants.insert(id, number);
         }
+        for left in leftovers(&self.conn)? {
+            self.known.tenant_last = self.known.tenant_last.max(left.number);
+            self.known.leftover.insert(left.number);
+        }
+        self.known.tenant_last = self.known.tenant_last.max(meta(&self.conn, TENANT_LAST)?);
         let newest: i64 = self
             .conn
             .query_row(sql::SYSTEM_SEQUENCE, [], |row| row.get(0))?;
         let sealed = meta(&self.conn, "sealed")?;
-        self.known.seq = newest.max(sealed);
+        self.known.seq = newest.max(sealed).max(meta(&self.conn, SEQUENCE_LAST)?);
         let tail = self.read_tail(sealed)?;
         *self.shared.tail.write() = tail;
         *self.shared.inbox.write() = self.read_inbox()?;
@@ -232,6 +239,10 @@ impl<'a> Writer<'a> {
         let mut found = statement.query([sealed])?;
         while let Some(row) = found.next()? {
             let (tenant, seq): (i64, i64) = (row.get(0)?, row.get(1)?);
+            if self.known.leftover.contains(&tenant) {
+                tail.add(tenant, seq, &Terms::NONE);
+                continue;
+            }
             let name = names
                 .get(&tenant)
                 .ok_or(codec::Malformed("a message of no tenant"))?;
@@ -254,6 +265,9 @@ impl<'a> Writer<'a> {
         let mut found = statement.query([])?;
         while let Some(row) = found.next()? {
             let tenant = row.get(0)?;
+            if self.known.leftover.contains(&tenant) {
+                continue;
+            }
             let name = names
                 .get(&tenant)
                 .ok_or(codec::Malformed("a delivery of no tenant"))?;
@@ -302,7 +316,12 @@ impl<'a> Writer<'a> {
         group.write_conversations()?;
         let staged = group.finish();
         drop(inbox);
-        let seals = seal(&tx, &self.shared.tail.read(), self.known.seq)?;
+        let tail = self.shared.tail.read();
+        let seals = tail.is_full();
+        if seals {
+            seal(&tx, &tail, self.known.seq)?;
+        }
+        drop(tail);
         tx.commit()?;
         self.committed(staged, seals, units.len());
         Ok(results)
@@ -353,6 +372,36 @@ impl<'a> Writer<'a> {
         Ok(value)
     }
 
+    /// Forgets summaries of conversations; says how many.
+    pub(crate) fn forget_conversations(
+        &mut self,
+        home: &TenantId,
+        before: Timestamp,
+        rows_max: u32,
+    ) -> Result<u32, Error> {
+        let Some(tenant) = self.tenant_number(home) else {
+            return Ok(0);
+        };
+        let (shared, after) = (self.shared, self.known.walks.remove(&tenant));
+        let walked = self.change(|conn| {
+            let ask = rows::Ask {
+                conn,
+                shared,
+                tenant,
+                home,
+            };
+            rows::forget_conversations(&ask, before, after, rows_max as usize)
+        })?;
+        if let Some(next) = walked.next {
+            self.known.walks.insert(tenant, next);
+        }
+        let count = u32::try_from(walked.forgotten.len()).unwrap_or(u32::MAX);
+        for id in walked.forgotten {
+            self.known.conversations.remove(&(tenant, id));
+        }
+        Ok(count)
+    }
+
     /// Raises the epoch and returns it.
     pub(crate) fn begin_epoch(&mut self) -> Result<u64, Error> {
         let epoch = self.change(|conn| {
@@ -363,31 +412,6 @@ impl<'a> Writer<'a> {
         let epoch = u64::try_from(epoch).unwrap_or(0);
         self.shared.epoch_floor.fetch_max(epoch, Ordering::SeqCst);
         Ok(epoch)
-    }
-
-    /// The number that stands for a tenant with data in this file.
-    pub(crate) fn tenant_number(&self, tenant: &TenantId) -> Option<i64> {
-        self.known.tenants.get(tenant).copied()
-    }
-
-    /// Gives a tenant that has no data here a file of its own.
-    pub(crate) fn dedicate(&mut self, tenant: &TenantId) -> Result<(), Error> {
-        if self.shared.dedicated.read().contains(tenant) {
-            return Ok(());
-        }
-        if self.known.tenants.contains_key(tenant) {
-            let text = format!("tenant {tenant} has data in the shared file already");
-            return Err(Error::Store(StoreError::Failed(text)));
-        }
-        let number = i64::try_from(self.known.tenants.len() + 1).unwrap_or(i64::MAX);
-        self.change(|conn| {
-            conn.execute(sql::TENANT_ADD, params![number, tenant.as_str(), 1])?;
-            Ok(())
-        })?;
-        self.known.tenants.insert(tenant.clone(), number);
-        self.shared.tenants.write().insert(tenant.clone(), number);
-        self.shared.dedicated.write().insert(tenant.clone());
-        Ok(())
     }
 
     /// With `interval`: brings to the disk what the operating system has.
@@ -429,11 +453,8 @@ fn apply_alone(group: &mut Group<'_>, prepared: &Prepared) -> Result<Committed, 
     result
 }
 
-/// Writes the tail as rows once it is full; says whether it did.
-fn seal(conn: &Connection, tail: &Tail, newest: i64) -> Result<bool, Error> {
-    if !tail.is_full() {
-        return Ok(false);
-    }
+/// Writes the tail as rows: all messages up to `newest` are listed then.
+pub(super) fn seal(conn: &Connection, tail: &Tail, newest: i64) -> Result<(), Error> {
     let mut put = conn.prepare_cached(sql::SEGMENT_PUT)?;
     for segment in tail.seal() {
         put.execute(params![
@@ -445,6 +466,5 @@ fn seal(conn: &Connection, tail: &Tail, newest: i64) -> Result<bool, Error> {
             segment.agents,
         ])?;
     }
-    put_meta(conn, "sealed", newest)?;
-    Ok(true)
+    put_meta(conn, "sealed", newest)
 }

@@ -2,12 +2,14 @@
 //! row of another tenant cannot be named here.
 
 mod forget;
+mod forget_talks;
 mod letters;
 mod messages;
 mod plain;
 mod verify;
 
 pub(crate) use forget::{Forget, forget};
+pub(crate) use forget_talks::{Place, forget_conversations};
 pub(crate) use letters::{dead_letter, dead_letters};
 pub(crate) use messages::{message, messages};
 pub(crate) use plain::{

@@ -4,14 +4,18 @@ use super::{blob, plain, tenant_id};
 use crate::codec::{self, Malformed};
 use crate::error::Error;
 use crate::file::Shared;
+use crate::file::tenants::leftovers;
 use crate::rows::Ask;
 use crate::sql;
 use caxton_engine::port::StoreError;
 use rusqlite::Connection;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Reads everything. The error names what is damaged.
 pub(crate) fn verify(conn: &Connection, shared: &Shared) -> Result<(), Error> {
+    // One moment of the file: a tenant may begin while this reads.
+    let moment = conn.unchecked_transaction()?;
+    let conn = &*moment;
     let file = shared.path.display();
     let found: String = conn.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
     if found != "ok" {
@@ -33,10 +37,14 @@ pub(crate) fn verify(conn: &Connection, shared: &Shared) -> Result<(), Error> {
         })?;
         tenants.insert(tenant, home);
     }
+    let left: HashSet<i64> = leftovers(conn)?.iter().map(|left| left.number).collect();
     let mut list = conn.prepare(sql::SYSTEM_TAIL)?;
     let mut rows = list.query([0])?;
     while let Some(row) = rows.next()? {
         let tenant: i64 = row.get(0)?;
+        if left.contains(&tenant) {
+            continue;
+        }
         let home = tenants
             .get(&tenant)
             .ok_or(Malformed("a message of no tenant"))?;

@@ -14,8 +14,8 @@ use caxton_core::{
 use caxton_engine::TenantScope;
 use caxton_engine::port::store::{
     AgentRecord, BackupInfo, CallId, CallRecord, Committed, DeadLetter, DeadLetterId, LogName,
-    LogRange, MessageFilter, Page, PageRequest, Pending, RecordKind, Recorded, Store, StoreError,
-    StoreStatus, Timer, Unit,
+    LogRange, MessageFilter, Page, PageRequest, Pending, Placement, RecordKind, Recorded, Store,
+    StoreError, StoreStatus, Timer, Unit,
 };
 use caxton_engine::port::{Answer, MemoryDisk, MemoryStore};
 use futures::FutureExt;
@@ -366,6 +366,27 @@ impl Store for SimStore {
         rows_max: u32,
     ) -> Read<'_, u32> {
         self.inner.forget_messages(scope, before, rows_max)
+    }
+
+    fn forget_conversations(
+        &self,
+        scope: &TenantScope,
+        before: Timestamp,
+        rows_max: u32,
+    ) -> Read<'_, u32> {
+        self.inner.forget_conversations(scope, before, rows_max)
+    }
+
+    fn placement(&self, scope: &TenantScope) -> Read<'_, Placement> {
+        self.inner.placement(scope)
+    }
+
+    fn move_tenant(&self, scope: &TenantScope, to: Placement) -> Read<'_, ()> {
+        self.inner.move_tenant(scope, to)
+    }
+
+    fn remove_tenant(&self, scope: &TenantScope) -> Read<'_, ()> {
+        self.inner.remove_tenant(scope)
     }
 
     fn status(&self) -> Read<'_, StoreStatus> {

@@ -18,6 +18,7 @@ pub mod keys;
 pub mod lists;
 pub mod records;
 pub mod retention;
+pub mod tenants;
 pub mod walls;
 
 use caxton_engine::port::Store;
@@ -118,7 +119,15 @@ macro_rules! store_suite {
             retention: [
                 old_handled_messages_are_forgotten,
                 what_is_needed_is_kept,
+                conversations_without_messages_are_forgotten,
                 status_counts_units,
+            ],
+            tenants: [
+                a_removed_tenant_is_gone_and_may_begin_anew,
+                a_tenant_moves_there_and_back,
+                a_place_may_be_given_before_there_is_data,
+                units_in_flight_survive_a_move,
+                the_platform_is_neither_moved_nor_removed,
             ],
         );
     };

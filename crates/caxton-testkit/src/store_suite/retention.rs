@@ -100,6 +100,54 @@ pub async fn what_is_needed_is_kept(subject: Subject) {
     store.verify().await.unwrap();
 }
 
+pub async fn conversations_without_messages_are_forgotten(subject: Subject) {
+    let store = subject.open();
+    let t = scope("t");
+    let b = mailbox("t", "b");
+    // One said long ago, one of which a message waits, one that goes on, in two tenants.
+    for tenant in ["t", "u"] {
+        let c = mailbox(tenant, "b");
+        let ops = vec![
+            deliver(said(tenant, 1, "over"), &[]),
+            deliver(said(tenant, 2, "waits"), std::slice::from_ref(&c)),
+            deliver(said(tenant, 3, "goes on"), &[]),
+            deliver(said(tenant, 50, "goes on"), &[]),
+        ];
+        commit(store.as_ref(), tenant, ops).await;
+    }
+    let forget = async |before, rows_max| {
+        let forgotten = store.forget_conversations(&t, at(before), rows_max).await;
+        forgotten.unwrap()
+    };
+    let talks = async |tenant| {
+        let page = PageRequest::first(99);
+        let page = store.conversations(&scope(tenant), &page).await.unwrap();
+        let ids = page.rows.iter().map(|talk| talk.id.as_str().to_owned());
+        ids.collect::<Vec<_>>()
+    };
+    assert_eq!(forget(40, 99).await, 0, "their messages are there");
+    assert_eq!(store.forget_messages(&t, at(40), 99).await.unwrap(), 2);
+    assert_eq!(forget(1, 99).await, 0, "none is that old");
+    assert_eq!(forget(40, 0).await, 0);
+    assert_eq!(forget(40, 99).await, 1);
+    assert_eq!(talks("t").await, ["goes on", "waits"]);
+    assert_eq!(talks("u").await, ["goes on", "waits", "over"]);
+    commit(&*store, "t", vec![ack(&b, 2)]).await;
+    assert_eq!(store.forget_messages(&t, at(99), 99).await.unwrap(), 2);
+    assert_eq!(forget(99, 1).await, 1, "the oldest first");
+    assert_eq!(talks("t").await, ["goes on"]);
+    assert_eq!(forget(99, 1).await, 1);
+    assert_eq!(forget(99, 1).await, 0);
+    // An id that is used again begins anew.
+    commit(&*store, "t", vec![deliver(said("t", 60, "over"), &[])]).await;
+    let talk = store.conversation(&t, &conversation("over")).await.unwrap();
+    assert_eq!(talk.unwrap().messages, 1);
+    let store = subject.open();
+    let page = PageRequest::first(99);
+    assert_eq!(store.conversations(&t, &page).await.unwrap().rows.len(), 1);
+    store.verify().await.unwrap();
+}
+
 pub async fn status_counts_units(subject: Subject) {
     let store = subject.open();
     let before = store.status().await.unwrap();

@@ -5,7 +5,9 @@ use super::build::*;
 use bytes::Bytes;
 use caxton_core::Digest;
 use caxton_engine::port::Store;
-use caxton_engine::port::store::{CallId, MessageFilter, Op, PageRequest, Timer};
+use caxton_engine::port::store::{
+    CallId, LogName, LogRange, MessageFilter, Op, PageRequest, RecordKind, Timer,
+};
 use std::sync::Arc;
 
 fn call(tenant: &str) -> CallId {
@@ -16,8 +18,10 @@ fn call(tenant: &str) -> CallId {
     }
 }
 
+const NOTE: RecordKind = RecordKind("note");
+
 /// The same ids in every tenant; the contents say whose they are.
-async fn fill(store: &dyn Store, tenant: &str) {
+pub(super) async fn fill(store: &dyn Store, tenant: &str) {
     let b = mailbox(tenant, "b");
     let mut first = said(tenant, 1, "talk");
     first.acl.content = Bytes::copy_from_slice(tenant.as_bytes());
@@ -46,6 +50,16 @@ async fn fill(store: &dyn Store, tenant: &str) {
             digest: Digest([1; 32]),
             bytes: Bytes::copy_from_slice(tenant.as_bytes()),
         },
+        Op::RecordPut {
+            kind: NOTE,
+            id: "r".into(),
+            body: Bytes::copy_from_slice(tenant.as_bytes()),
+        },
+        Op::LogPut {
+            log: LogName::of("notes"),
+            index: 7,
+            body: Bytes::copy_from_slice(tenant.as_bytes()),
+        },
     ];
     let done = commit(store, tenant, ops).await;
     assert!(
@@ -55,7 +69,7 @@ async fn fill(store: &dyn Store, tenant: &str) {
 }
 
 /// Everything of `fill` is there, once, and is this tenant's.
-async fn check_full(store: &dyn Store, tenant: &str) {
+pub(super) async fn check_full(store: &dyn Store, tenant: &str) {
     let s = scope(tenant);
     let b = mailbox(tenant, "b");
     let own = Bytes::copy_from_slice(tenant.as_bytes());
@@ -77,6 +91,11 @@ async fn check_full(store: &dyn Store, tenant: &str) {
     let timers = store.timers(&s).await.unwrap();
     assert_eq!(timers.len(), 1);
     assert_eq!((&timers[0].mailbox, &timers[0].content), (&b, &own));
+    let record = store.record(&s, NOTE, "r").await.unwrap();
+    assert_eq!(record.as_ref(), Some(&own));
+    let log = LogName::of("notes");
+    let entries = store.log(&s, &log, LogRange::ALL, 9).await.unwrap();
+    assert_eq!(entries, [(7, own.clone())]);
     let begun = store.call(&s, &call(tenant)).await.unwrap().unwrap();
     assert_eq!(begun.request.acl.content, own);
     assert_eq!(store.calls_open(&s).await.unwrap().len(), 1);
@@ -136,7 +155,7 @@ async fn check_lists(store: &dyn Store, tenant: &str) {
     assert_eq!(found.unwrap().1.tenant, *s.tenant());
 }
 
-async fn check_empty(store: &dyn Store, tenant: &str) {
+pub(super) async fn check_empty(store: &dyn Store, tenant: &str) {
     let s = scope(tenant);
     let b = mailbox(tenant, "b");
     let page = PageRequest::first(9);
@@ -162,6 +181,10 @@ async fn check_empty(store: &dyn Store, tenant: &str) {
     assert!(store.timers(&s).await.unwrap().is_empty());
     assert_eq!(store.call(&s, &call(tenant)).await.unwrap(), None);
     assert!(store.calls_open(&s).await.unwrap().is_empty());
+    assert_eq!(store.record(&s, NOTE, "r").await.unwrap(), None);
+    let log = LogName::of("notes");
+    let entries = store.log(&s, &log, LogRange::ALL, 9).await.unwrap();
+    assert!(entries.is_empty());
     assert_eq!(store.message(&s, id(1)).await.unwrap(), None);
     let filter = MessageFilter::default();
     let found = store.messages(&s, &filter, &page).await.unwrap();

@@ -8,8 +8,8 @@ use super::Answer;
 use super::page::{self, List, Position};
 use super::store::{
     AgentRecord, BackupInfo, CallId, CallRecord, Committed, DeadLetter, DeadLetterId, LogName,
-    LogRange, MessageFilter, PAGE_ROWS_MAX, Page, PageRequest, Pending, RecordKind, Recorded,
-    Store, StoreError, StoreStatus, Timer, Unit,
+    LogRange, MessageFilter, PAGE_ROWS_MAX, Page, PageRequest, Pending, Placement, RecordKind,
+    Recorded, Store, StoreError, StoreStatus, Timer, Unit,
 };
 use crate::opctx::TenantScope;
 use bytes::Bytes;
@@ -19,7 +19,7 @@ use caxton_core::{
 };
 use futures::FutureExt;
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -37,6 +37,8 @@ struct Data {
     /// Of the last message accepted, over all tenants.
     sequence: i64,
     tenants: BTreeMap<TenantId, Tenant>,
+    /// Tenants that were given a place of their own: here only a word.
+    dedicated: BTreeSet<TenantId>,
     units: u64,
     failing: Option<String>,
 }
@@ -175,8 +177,9 @@ impl Store for MemoryStore {
 
     fn tenants(&self) -> Read<'_, Vec<TenantId>> {
         let data = self.disk.0.lock();
-        let tenants = data.tenants.keys().filter(|id| !id.is_platform());
-        let tenants = tenants.cloned().collect();
+        let tenants = data.tenants.keys().chain(&data.dedicated);
+        let tenants: BTreeSet<TenantId> = tenants.filter(|id| !id.is_platform()).cloned().collect();
+        let tenants = tenants.into_iter().collect();
         futures::future::ready(Ok(tenants)).boxed()
     }
 
@@ -350,6 +353,49 @@ impl Store for MemoryStore {
         let rows = data.tenants.get_mut(scope.tenant());
         let count = rows.map_or(0, |rows| rows.forget(before, rows_max));
         futures::future::ready(Ok(count)).boxed()
+    }
+
+    fn forget_conversations(
+        &self,
+        scope: &TenantScope,
+        before: Timestamp,
+        rows_max: u32,
+    ) -> Read<'_, u32> {
+        let mut data = self.disk.0.lock();
+        let rows = data.tenants.get_mut(scope.tenant());
+        let count = rows.map_or(0, |rows| rows.forget_conversations(before, rows_max));
+        futures::future::ready(Ok(count)).boxed()
+    }
+
+    fn placement(&self, scope: &TenantScope) -> Read<'_, Placement> {
+        let apart = self.disk.0.lock().dedicated.contains(scope.tenant());
+        let placement = match apart {
+            true => Placement::Dedicated,
+            false => Placement::Shared,
+        };
+        futures::future::ready(Ok(placement)).boxed()
+    }
+
+    fn move_tenant(&self, scope: &TenantScope, to: Placement) -> Read<'_, ()> {
+        if let Err(error) = StoreError::refuse_platform(scope) {
+            return futures::future::ready(Err(error)).boxed();
+        }
+        let mut data = self.disk.0.lock();
+        match to {
+            Placement::Dedicated => data.dedicated.insert(scope.tenant().clone()),
+            Placement::Shared => data.dedicated.remove(scope.tenant()),
+        };
+        futures::future::ready(Ok(())).boxed()
+    }
+
+    fn remove_tenant(&self, scope: &TenantScope) -> Read<'_, ()> {
+        if let Err(error) = StoreError::refuse_platform(scope) {
+            return futures::future::ready(Err(error)).boxed();
+        }
+        let mut data = self.disk.0.lock();
+        data.dedicated.remove(scope.tenant());
+        data.tenants.remove(scope.tenant());
+        futures::future::ready(Ok(())).boxed()
     }
 
     fn status(&self) -> Read<'_, StoreStatus> {

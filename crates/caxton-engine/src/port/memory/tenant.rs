@@ -370,4 +370,24 @@ impl Tenant {
         }
         u32::try_from(old.len()).unwrap_or(u32::MAX)
     }
+
+    pub(super) fn forget_conversations(&mut self, before: Timestamp, rows_max: u32) -> u32 {
+        let told: HashSet<&ConversationId> = self
+            .messages
+            .values()
+            .filter_map(|entry| entry.message.acl.conversation_id.as_ref())
+            .collect();
+        let mut old: Vec<(Timestamp, ConversationId)> = self
+            .conversations
+            .values()
+            .filter(|talk| talk.last < before && !told.contains(&talk.id))
+            .map(|talk| (talk.last, talk.id.clone()))
+            .collect();
+        old.sort();
+        old.truncate(rows_max as usize);
+        for (_, id) in &old {
+            self.conversations.remove(id);
+        }
+        u32::try_from(old.len()).unwrap_or(u32::MAX)
+    }
 }

@@ -1,0 +1,2 @@
+DELETE FROM conversation
+WHERE tenant = :tenant AND id = :id;

@@ -1,0 +1,2 @@
+DELETE FROM inbox
+WHERE tenant = :tenant AND seq = :seq;

@@ -1,0 +1,2 @@
+INSERT INTO inbox (tenant, seq, agent, mailbox, attempts)
+VALUES (:tenant, :seq, :agent, :mailbox, :attempts);

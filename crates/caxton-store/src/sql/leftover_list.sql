@@ -1,0 +1,1 @@
+SELECT number, name, file FROM leftover ORDER BY number;

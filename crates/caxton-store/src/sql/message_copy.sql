@@ -1,0 +1,2 @@
+SELECT id, body FROM message
+WHERE tenant = :tenant AND seq = :seq;

@@ -1,0 +1,2 @@
+SELECT min(seq_first), max(seq_last) FROM segment
+WHERE tenant = :tenant;
