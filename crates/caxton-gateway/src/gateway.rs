@@ -16,8 +16,9 @@ use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use crate::api::Api;
 use crate::backups::Backups;
-use crate::door::{auth, envelope, fallback};
+use crate::door::{auth, envelope, failures, fallback, tokens};
 use crate::health::Health;
+use crate::jwt::JwtAuthenticator;
 use crate::keys::Keys;
 use crate::metrics::DoorMetrics;
 use crate::options::Options;
@@ -48,6 +49,7 @@ pub struct Gateway {
     pub(crate) api: Api,
     pub(crate) metrics: DoorMetrics,
     pub(crate) tls: Option<Tls>,
+    pub(crate) jwt: Option<JwtAuthenticator>,
     keys: Keys,
 }
 
@@ -64,6 +66,7 @@ impl Gateway {
             api,
             metrics,
             tls: None,
+            jwt: None,
             keys,
         })
     }
@@ -76,19 +79,34 @@ impl Gateway {
         self
     }
 
+    /// The same, which believes tokens of these issuers.
+    #[must_use]
+    pub fn with_jwt(mut self, jwt: JwtAuthenticator) -> Self {
+        self.jwt = Some(jwt);
+        self
+    }
+
     /// The router of all doors. [`Gateway::serve`] serves it; alone it is of use in tests.
     pub fn router(&self) -> Router {
         let options = self.api.options().clone();
         let management: Arc<dyn management::ManagementApi> = Arc::new(self.api.clone());
         let server: Arc<dyn server::ServerApi> = Arc::new(self.api.clone());
         let limits = options.rest;
+        let failed = self.metrics.authentications_failed.clone();
+        let failures = failures::Failures::new(
+            Arc::clone(self.api.clock()),
+            failed,
+            options.auth_failures_max,
+        );
         let guarded = management::router(Arc::clone(&management), limits)
             .layer(from_fn_with_state(self.api.clone(), multipart::take_upload))
             .layer(DefaultBodyLimit::max(limits.upload_bytes_max))
             .merge(server::router(Arc::clone(&server), limits))
             .merge(management::grpc_router(management, limits))
             .merge(server::grpc_router(server, limits))
-            .layer(from_fn_with_state(self.keys.clone(), auth::authenticate));
+            .layer(from_fn_with_state(self.keys.clone(), auth::authenticate))
+            .layer(from_fn_with_state(self.jwt.clone(), tokens::verify))
+            .layer(from_fn_with_state(failures, failures::count));
         let health = Health::new(self.api.clone());
         let metrics = metrics::router(self.api.clone(), self.keys.clone());
         Router::new()

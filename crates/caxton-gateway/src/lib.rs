@@ -13,6 +13,7 @@ mod error_page;
 mod gateway;
 mod health;
 mod idempotency;
+pub mod jwt;
 mod keys;
 mod metrics;
 mod multipart;

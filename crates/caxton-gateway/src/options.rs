@@ -36,6 +36,9 @@ pub struct Options {
     pub wait_max: Duration,
     /// How long a drain is waited for where the request does not say.
     pub drain_wait: Duration,
+    /// Failed authentications a minute, of one address or against one key, that are answered as such;
+    /// further ones with `CX-4002`.
+    pub auth_failures_max: u32,
     /// How long an answered `Idempotency-Key` is remembered.
     pub idempotency_kept: Duration,
     /// Idempotency keys remembered at one time; the oldest go first.
@@ -65,6 +68,7 @@ impl Options {
             body_timeout: Duration::from_secs(30),
             wait_max: Duration::from_secs(600),
             drain_wait: Duration::from_secs(30),
+            auth_failures_max: 100,
             idempotency_kept: Duration::from_secs(24 * 3600),
             idempotency_keys_max: 10_000,
             idempotency_bytes_max: 64 << 20,

@@ -149,9 +149,15 @@ codes! {
     Unauthenticated "CX-4001" Unauthenticated "no valid key";
         "the request has no key, or one that this server does not know";
         "send `Authorization: Bearer cx_…`; on the server's own machine the CLI finds DIR/admin.key by itself".
+    FailuresTooMany "CX-4002" Limited "too many failed attempts";
+        "too many requests from this address, or with this key's public part, had no valid key lately";
+        "wait as long as Retry-After says, then use a valid key; a valid one is not limited by this".
     PermissionDenied "CX-4003" Forbidden "not permitted";
         "the key does not have the permission this operation needs";
         "use a key that has it".
+    IssuerUnavailable "CX-4004" Unavailable "token issuer unavailable";
+        "the token's issuer did not give the keys that would verify it";
+        "send again in a moment; where it lasts, see whether the server reaches the issuer".
     TenantNotFound "CX-4010" NotFound "no such tenant";
         "there is no tenant with this id that the key may see";
         "check the tenant's id".

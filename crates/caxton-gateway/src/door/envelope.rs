@@ -21,7 +21,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::Semaphore;
 use tracing::Instrument;
 
-use super::refuse;
+use super::{Shell, refuse};
 use crate::api::Api;
 use crate::metrics::DoorMetrics;
 
@@ -144,7 +144,7 @@ pub(crate) async fn wrap(
 
 async fn answer(envelope: &Envelope, mut request: Request, next: Next, always: bool) -> Response {
     // Kept for the answer to a panic: the request itself is gone by then.
-    let shell = shell(&request);
+    let shell = Shell::of(&request);
     let place = envelope.places.try_acquire();
     if place.is_err() && !always {
         let mut error = ApiError::new(
@@ -167,7 +167,7 @@ async fn answer(envelope: &Envelope, mut request: Request, next: Next, always: b
                 .unwrap_or_default();
             tracing::error!(panic = what, "a request's handler panicked");
             let detail = "the server failed while it answered";
-            refuse(&shell, ApiError::new(Code::Internal, detail))
+            shell.refuse(ApiError::new(Code::Internal, detail))
         }
     }
 }
@@ -194,15 +194,6 @@ fn read_timeout(headers: &mut HeaderMap) -> Result<(), ApiError> {
         headers.insert(GRPC_TIMEOUT, ascii(&format!("{}m", timeout.as_millis())));
     }
     Ok(())
-}
-
-/// A request with the head of another and no body.
-fn shell(request: &Request) -> Request {
-    let mut shell = Request::default();
-    *shell.method_mut() = request.method().clone();
-    *shell.uri_mut() = request.uri().clone();
-    *shell.headers_mut() = request.headers().clone();
-    shell
 }
 
 fn route_of(request: &Request) -> Option<String> {

@@ -3,14 +3,16 @@
 
 pub(crate) mod auth;
 pub(crate) mod envelope;
+pub(crate) mod failures;
 pub(crate) mod fallback;
+pub(crate) mod tokens;
 
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use caxton_api::ApiError;
 use caxton_api::context::TRACEPARENT;
 use caxton_core::TraceContext;
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, Uri, header};
 
 /// Whether a request speaks gRPC, and so wants its errors in trailers.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
@@ -19,17 +21,44 @@ pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
         .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
 }
 
-/// Answers a request that is not let through, in the words of its door. Its path and trace are read
-/// from the request alone, because the rest of its head may be what is wrong with it.
-pub(crate) fn refuse(request: &Request, mut error: ApiError) -> Response {
-    let traceparent = request.headers().get(TRACEPARENT);
-    let trace = traceparent.and_then(|it| TraceContext::parse(it.to_str().ok()?));
-    error.trace_id = trace.map(|trace| trace.trace_id_hex());
-    error.instance = Some(request.uri().path().to_owned());
-    if is_grpc(request.headers()) {
-        return tonic::Status::from(error)
-            .into_http::<axum::body::Body>()
-            .into_response();
+/// What an answer needs of a request that may be gone by then. Cheap to make: every request has one.
+#[derive(Debug, Clone)]
+pub(crate) struct Shell {
+    is_grpc: bool,
+    uri: Uri,
+    traceparent: Option<HeaderValue>,
+}
+
+impl Shell {
+    pub(crate) fn of(request: &Request) -> Self {
+        Self {
+            is_grpc: is_grpc(request.headers()),
+            uri: request.uri().clone(),
+            traceparent: request.headers().get(TRACEPARENT).cloned(),
+        }
     }
-    error.into_response()
+
+    pub(crate) fn path(&self) -> &str {
+        self.uri.path()
+    }
+
+    /// Answers the request that is not let through, in the words of its door. Its path and trace are
+    /// read from the request alone, because the rest of its head may be what is wrong with it.
+    pub(crate) fn refuse(&self, mut error: ApiError) -> Response {
+        let traceparent = self.traceparent.as_ref();
+        let trace = traceparent.and_then(|it| TraceContext::parse(it.to_str().ok()?));
+        error.trace_id = trace.map(|trace| trace.trace_id_hex());
+        error.instance = Some(self.path().to_owned());
+        if self.is_grpc {
+            return tonic::Status::from(error)
+                .into_http::<axum::body::Body>()
+                .into_response();
+        }
+        error.into_response()
+    }
+}
+
+/// As [`Shell::refuse`], for a request that is still there.
+pub(crate) fn refuse(request: &Request, error: ApiError) -> Response {
+    Shell::of(request).refuse(error)
 }

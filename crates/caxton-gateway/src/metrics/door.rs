@@ -33,6 +33,7 @@ pub(crate) struct DoorMetrics {
     pub(crate) connections: IntGauge,
     pub(crate) handshakes_failed: IntCounter,
     pub(crate) certificate_expires: IntGauge,
+    pub(crate) authentications_failed: IntCounter,
     rpcs: Arc<BTreeSet<String>>,
 }
 
@@ -76,9 +77,14 @@ impl DoorMetrics {
                 "caxton_tls_certificate_expire_time_seconds",
                 "When the server's certificate expires, in seconds since 1970; 0 without TLS",
             )?,
+            authentications_failed: IntCounter::new(
+                "caxton_auth_failures_total",
+                "Requests without a valid key, token or certificate",
+            )?,
             rpcs: Arc::new(rpcs()),
         };
-        let all: [Box<dyn Collector>; 7] = [
+        let all: [Box<dyn Collector>; 8] = [
+            Box::new(metrics.authentications_failed.clone()),
             Box::new(metrics.handshakes_failed.clone()),
             Box::new(metrics.certificate_expires.clone()),
             Box::new(metrics.requests.clone()),

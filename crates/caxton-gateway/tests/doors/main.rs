@@ -9,6 +9,7 @@
 
 mod agents;
 mod envelope;
+mod failures;
 mod grpc;
 mod hanging;
 mod keys;

@@ -1,7 +1,9 @@
-//! The options of the doors beyond the address: TLS.
+//! The options of the doors beyond the address: TLS, and whose tokens are believed.
 
-use caxton_gateway::tls;
+use caxton_core::TenantId;
+use caxton_gateway::{jwt, tls};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -92,5 +94,111 @@ impl Tls {
             },
             reload_interval: Duration::from_millis(self.reload_interval_ms),
         }
+    }
+}
+
+/// `[auth]`: whose tokens are believed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Auth {
+    /// Failures of one address or against one key, before they are answered 429.
+    pub failures_per_minute_max: u32,
+    pub issuers: Vec<Issuer>,
+    /// Certificate authorities of the issuers in PEM, in place of the machine's.
+    pub ca: PathBuf,
+}
+
+/// One of `[[auth.issuers]]`: see `caxton_gateway::jwt::Issuer`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Issuer {
+    pub issuer: String,
+    pub audience: String,
+    #[serde(default)]
+    pub jwks_uri: String,
+    #[serde(default)]
+    pub jwks_file: PathBuf,
+    #[serde(default = "algorithms")]
+    pub algorithms: Vec<String>,
+    #[serde(default)]
+    pub tenant: String,
+    #[serde(default)]
+    pub tenant_claim: String,
+    #[serde(default = "role_claim")]
+    pub role_claim: String,
+    #[serde(default)]
+    pub roles: BTreeMap<String, String>,
+}
+
+/// What every provider can sign with.
+fn algorithms() -> Vec<String> {
+    vec!["RS256".to_owned()]
+}
+
+fn role_claim() -> String {
+    "roles".to_owned()
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        let owner = caxton_gateway::Options::new(PathBuf::new());
+        Self {
+            failures_per_minute_max: owner.auth_failures_max,
+            issuers: Vec::new(),
+            ca: PathBuf::new(),
+        }
+    }
+}
+
+impl Auth {
+    /// The gateway's own issuers.
+    pub fn issuers(&self) -> Result<Vec<jwt::Issuer>, String> {
+        self.issuers.iter().map(Issuer::read).collect()
+    }
+}
+
+impl Issuer {
+    fn read(&self) -> Result<jwt::Issuer, String> {
+        let wrong = |what: String| format!("auth.issuers: `{}`: {what}", self.issuer);
+        let file = !self.jwks_file.as_os_str().is_empty();
+        let keys = match (self.jwks_uri.is_empty(), file) {
+            (true, false) => jwt::KeySource::Discovery,
+            (false, false) => jwt::KeySource::Uri(self.jwks_uri.clone()),
+            (true, true) => jwt::KeySource::File(self.jwks_file.clone()),
+            (false, true) => {
+                return Err(wrong(
+                    "jwks_uri and jwks_file exclude each other".to_owned(),
+                ));
+            }
+        };
+        let algorithms = self.algorithms.iter().map(|name| {
+            let parsed = name.parse();
+            parsed.map_err(|_| wrong(format!("unknown algorithm `{name}`")))
+        });
+        let tenant = match (self.tenant.is_empty(), self.tenant_claim.is_empty()) {
+            (false, false) => {
+                return Err(wrong(
+                    "tenant and tenant_claim exclude each other".to_owned(),
+                ));
+            }
+            (_, true) => {
+                let named = match self.tenant.is_empty() {
+                    true => TenantId::default_tenant().to_string(),
+                    false => self.tenant.clone(),
+                };
+                TenantId::parse(&named).map_err(|error| wrong(error.detail))?;
+                jwt::TenantOf::Fixed(named)
+            }
+            (true, false) => jwt::TenantOf::Claim(self.tenant_claim.clone()),
+        };
+        Ok(jwt::Issuer {
+            issuer: self.issuer.clone(),
+            audience: self.audience.clone(),
+            keys,
+            algorithms: algorithms.collect::<Result<_, _>>()?,
+            tenant,
+            role_claim: self.role_claim.clone(),
+            roles: self.roles.clone(),
+        })
     }
 }

@@ -96,6 +96,10 @@ impl Resolved {
         let value = match self.0.get(key).map(|known| &known.value) {
             Some(Value::Integer(_)) => text.trim().parse().map(Value::Integer).ok(),
             Some(Value::Boolean(_)) => text.trim().parse().map(Value::Boolean).ok(),
+            Some(Value::Array(_)) => format!("it = {text}")
+                .parse::<Table>()
+                .ok()
+                .and_then(|mut table| table.remove("it")),
             _ => Some(Value::String(text.to_owned())),
         };
         let value = value.ok_or_else(|| {

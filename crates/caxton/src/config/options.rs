@@ -3,7 +3,7 @@
 //! Names, units and defaults are the owners'; this file only maps. `docs/configuration.md` has a row
 //! for each key, and a test compares the two.
 
-use super::doors::Tls;
+use super::doors::{Auth, Tls};
 use crate::folder;
 use caxton_engine::port::{Clock, SystemClock};
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,7 @@ use std::time::Duration;
 pub struct Config {
     pub server: Server,
     pub tls: Tls,
+    pub auth: Auth,
     pub data: Data,
     pub log: Log,
     pub store: Store,
@@ -275,6 +276,7 @@ impl Config {
             return Err("data.dir is empty; name a folder with --data or CAXTON_DATA".to_owned());
         }
         self.tls.check()?;
+        self.auth.issuers()?;
         for (key, value, min, max) in self.bounds() {
             if !(min..=max).contains(&value) {
                 return Err(format!("{key} = {value} is out of bounds: {min} to {max}"));
@@ -294,6 +296,12 @@ impl Config {
                 self.server.drain_timeout_ms_max,
                 0,
                 HOUR_MS,
+            ),
+            (
+                "auth.failures_per_minute_max",
+                u64::from(self.auth.failures_per_minute_max),
+                1,
+                1_000_000,
             ),
             (
                 "tls.reload_interval_ms",

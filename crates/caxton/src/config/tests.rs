@@ -55,6 +55,55 @@ fn flags_win_over_environment_over_file_over_defaults() {
 }
 
 #[test]
+fn issuers_are_a_list_of_tables() {
+    let file = r#"
+        [[auth.issuers]]
+        issuer = "https://login.example.org"
+        audience = "caxton"
+        tenant_claim = "org"
+        roles = { admins = "admin" }
+        [[auth.issuers]]
+        issuer = "https://ci.example.org"
+        audience = "caxton"
+        jwks_file = "keys.json"
+        algorithms = ["ES256", "EdDSA"]
+        tenant = "ci"
+    "#;
+    let (config, _) = resolve(file, &[], &[]).unwrap();
+    let issuers = config.auth.issuers().unwrap();
+    assert_eq!(issuers.len(), 2);
+    let env = [(
+        "CAXTON__AUTH__ISSUERS",
+        "[{ issuer = 'https://a.example.org', audience = 'b' }]",
+    )];
+    let (config, _) = resolve(file, &env, &[]).unwrap();
+    let issuers = config.auth.issuers().unwrap();
+    assert_eq!(issuers.len(), 1);
+    let first = issuers.first().unwrap();
+    assert_eq!(first.keys, caxton_gateway::jwt::KeySource::Discovery);
+    let wrong = |more: &str, part: &str| {
+        let file = format!("[[auth.issuers]]\nissuer = \"https://a\"\n{more}");
+        let fault = resolve(&file, &[], &[]).unwrap_err();
+        assert!(
+            fault.contains("auth.issuers") && fault.contains(part),
+            "{fault}"
+        );
+    };
+    wrong("", "audience");
+    wrong("audience = 'b'\nalgorithms = ['none']", "none");
+    wrong(
+        "audience = 'b'\ntenant = 'a'\ntenant_claim = 'b'",
+        "tenant_claim",
+    );
+    wrong("audience = 'b'\ntenant = 'A!'", "A!");
+    wrong(
+        "audience = 'b'\njwks_uri = 'https://b'\njwks_file = 'c'",
+        "jwks_file",
+    );
+    wrong("audience = 'b'\nkid = 'c'", "kid");
+}
+
+#[test]
 fn what_is_wrong_is_named_with_its_place() {
     let check = |file: &str, env: &[(&str, &str)], parts: &[&str]| {
         let fault = resolve(file, env, &[]).unwrap_err();

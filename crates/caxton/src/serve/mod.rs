@@ -6,6 +6,7 @@
 
 mod address;
 mod backups;
+mod issuers;
 mod key;
 mod signals;
 mod tls;
@@ -71,7 +72,12 @@ impl Server {
             runtime: build_runtime(config, &folder)?,
         };
         let app = App::start(ports, config.engine.options()).await?;
+        let issuers = issuers::build(config, &clock)?;
         let gateway = build_gateway(&app, &folder, &key, clock, entropy, config)?;
+        let gateway = match issuers {
+            Some(issuers) => gateway.with_jwt(issuers),
+            None => gateway,
+        };
         let bound = listener.local_addr().map_err(|error| {
             Failure::plain("cannot read the bound address").because(error.to_string())
         })?;
@@ -214,6 +220,7 @@ fn build_gateway(
 ) -> Outcome<Gateway> {
     let backups = folder.join(BACKUPS);
     let mut options = caxton_gateway::Options::new(backups.clone());
+    options.auth_failures_max = config.auth.failures_per_minute_max;
     options.shutdown_grace = Duration::from_millis(config.server.drain_timeout_ms_max);
     let keys = Keys::new(key.text()).map_err(|error| {
         Failure::plain("the admin key's file is empty").because(error.to_string())
