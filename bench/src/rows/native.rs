@@ -13,7 +13,7 @@ use crate::world::{
 };
 use bytes::Bytes;
 use caxton_core::manifest::Durability;
-use caxton_core::{Acl, AgentId, Performative, TenantId};
+use caxton_core::{Acl, AgentId, Message, Performative, TenantId};
 use caxton_engine::host::Host;
 use caxton_engine::port::{Fault, NativeProgram, native::failed};
 use caxton_engine::{App, OpCtx};
@@ -234,38 +234,36 @@ impl Flow for Ours {
 /// Passes a message on to `next`, until its hops are used up.
 fn passing(next: AgentId, wave: &Arc<Wave>) -> NativeProgram {
     let wave = Arc::clone(wave);
-    NativeProgram::new(move |mut host: Host, message| {
-        let result = if message.hop == HOPS {
+    NativeProgram::prompt(move |host, message| {
+        if message.hop == HOPS {
             wave.finish_one();
-            Ok(())
-        } else {
-            let mut acl = message.acl.reply(Performative::Inform);
-            acl.receivers = vec![next.clone().into()];
-            send(&mut host, acl.content(message.acl.content.clone()))
-        };
-        std::future::ready((host, result))
+            return Ok(());
+        }
+        send(host, passed_on(message, &next))
     })
 }
 
 /// Sends what it was told with to the sink, many times.
 fn sending(sink: AgentId) -> NativeProgram {
-    NativeProgram::new(move |mut host: Host, message| {
-        let mut result = Ok(());
-        for _ in 0..FAN_IN_EACH {
-            let mut acl = message.acl.reply(Performative::Inform);
-            acl.receivers = vec![sink.clone().into()];
-            result = result.and(send(&mut host, acl.content(message.acl.content.clone())));
-        }
-        std::future::ready((host, result))
+    NativeProgram::prompt(move |host, message| {
+        (0..FAN_IN_EACH).try_for_each(|_| send(host, passed_on(message, &sink)))
     })
 }
 
 fn counting(wave: &Arc<Wave>) -> NativeProgram {
     let wave = Arc::clone(wave);
-    NativeProgram::new(move |host: Host, _message| {
+    NativeProgram::prompt(move |_host, _message| {
         wave.finish_one();
-        std::future::ready((host, Ok(())))
+        Ok(())
     })
+}
+
+/// An answer with the same content, to somebody else.
+fn passed_on(message: &Message, to: &AgentId) -> Acl {
+    let mut acl = message.acl.follow_up(Performative::Inform);
+    acl.receivers = vec![to.clone().into()];
+    acl.content = message.acl.content.clone();
+    acl
 }
 
 fn send(host: &mut Host, acl: Acl) -> Result<(), Fault> {

@@ -31,6 +31,13 @@ impl Timestamp {
         u64::try_from(self.0.div_euclid(1000)).unwrap_or(0)
     }
 
+    /// Since 1970 in 1/65536 of a millisecond, never negative: what ids sort by. Times of this unit
+    /// that a `Timestamp` can tell apart are 65 apart.
+    pub(crate) fn as_ticks(self) -> u64 {
+        let us = u64::try_from(self.0).unwrap_or(0);
+        ((us / 1000) << 16) | ((us % 1000 * 4096 / 1000) << 4)
+    }
+
     #[must_use]
     pub fn plus(self, by: Duration) -> Self {
         let us = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);

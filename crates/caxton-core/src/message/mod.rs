@@ -102,12 +102,19 @@ impl Acl {
     }
 
     #[must_use]
+    #[inline]
     pub fn to(mut self, receiver: AgentId) -> Self {
-        self.receivers.push(receiver.into());
+        if self.receivers.is_empty() {
+            // Of exactly one place: most messages have one receiver.
+            self.receivers = vec![receiver.into()];
+        } else {
+            self.receivers.push(receiver.into());
+        }
         self
     }
 
     #[must_use]
+    #[inline]
     pub fn content(mut self, content: impl Into<Bytes>) -> Self {
         self.content = content.into();
         self
@@ -117,13 +124,19 @@ impl Acl {
     /// `in-reply-to` is the other's `reply-with`, and it goes to `reply-to` where there is one.
     #[must_use]
     pub fn reply(&self, performative: Performative) -> Self {
-        let receivers = if self.reply_to.is_empty() {
-            self.sender.iter().cloned().collect()
-        } else {
-            self.reply_to.clone()
+        let mut reply = self.follow_up(performative);
+        reply.receivers = match (&self.sender, self.reply_to.as_slice()) {
+            (Some(sender), []) => vec![sender.clone()],
+            (_, named) => named.to_vec(),
         };
+        reply
+    }
+
+    /// The same without receivers: for an answer that goes to somebody else, on whose behalf the
+    /// message was sent or who is to go on with it.
+    #[must_use]
+    pub fn follow_up(&self, performative: Performative) -> Self {
         Self {
-            receivers,
             protocol: self.protocol.clone(),
             conversation_id: self.conversation_id.clone(),
             in_reply_to: self.reply_with.clone(),
@@ -159,25 +172,19 @@ impl Acl {
 
     /// What the message counts as against size limits: content and all texts, in bytes.
     pub fn bytes(&self) -> usize {
-        let texts = [
-            &self.language,
-            &self.encoding,
-            &self.ontology,
-            &self.protocol,
-        ];
-        let tokens = [&self.reply_with, &self.in_reply_to];
-        let len = |text: &&Option<String>| text.as_ref().map_or(0, String::len);
+        let len = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let conversation = self.conversation_id.as_ref();
+        let users = self.user_parameters.iter();
         self.content.len()
-            + texts.iter().map(len).sum::<usize>()
-            + tokens.iter().map(len).sum::<usize>()
-            + self
-                .conversation_id
-                .as_ref()
-                .map_or(0, |id| id.as_str().len())
-            + self
-                .user_parameters
-                .iter()
-                .map(|(k, v)| k.len() + v.len())
+            + len(&self.language)
+            + len(&self.encoding)
+            + len(&self.ontology)
+            + len(&self.protocol)
+            + len(&self.reply_with)
+            + len(&self.in_reply_to)
+            + conversation.map_or(0, |id| id.as_str().len())
+            + users
+                .map(|(name, value)| name.len() + value.len())
                 .sum::<usize>()
     }
 }

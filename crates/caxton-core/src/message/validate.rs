@@ -22,6 +22,9 @@ impl Acl {
     /// Checks a message that is about to be sent: receivers are there and are a set, tokens are
     /// tokens, user parameters begin with `X-`, sizes are in bounds.
     pub fn validate(&self) -> Result<(), Error> {
+        if self.is_plain() {
+            return Ok(());
+        }
         let mut faults = Vec::new();
         let mut fault = |field: &str, what: String| faults.push((field.to_owned(), what));
         if self.receivers.is_empty() {
@@ -37,11 +40,13 @@ impl Acl {
                     ),
                 );
             }
-            let mut seen = HashSet::new();
-            for agent in set {
-                if set.len() > 1 && !seen.insert(&agent.id) {
+            if set.len() > 1 {
+                let mut seen = HashSet::new();
+                for agent in set.iter().filter(|agent| !seen.insert(&agent.id)) {
                     fault(field, format!("is a set and names {} twice", agent.id));
                 }
+            }
+            for agent in set {
                 if let Some(what) = identifier_fault(agent, 0) {
                     fault(field, what);
                 }
@@ -74,7 +79,9 @@ impl Acl {
                 ),
             );
         }
-        self.user_parameter_faults(&mut faults);
+        if !self.user_parameters.is_empty() {
+            self.user_parameter_faults(&mut faults);
+        }
         if faults.is_empty() {
             return Ok(());
         }
@@ -84,6 +91,26 @@ impl Acl {
             .collect::<Vec<_>>()
             .join("; ");
         Err(Error::new(Code::MessageMalformed, detail).with_fields(faults))
+    }
+
+    /// Whether it is a message as most are, which a glance shows to be without a fault.
+    fn is_plain(&self) -> bool {
+        let named = |agent: &Identifier| agent.contact.is_none();
+        let receiver_ok = match self.receivers.as_slice() {
+            [one] => named(one),
+            _ => false,
+        };
+        let token_ok = |text: &Option<String>| text.as_ref().is_none_or(|text| is_token(text));
+        receiver_ok
+            && self.reply_to.is_empty()
+            && self.user_parameters.is_empty()
+            && self.content.len() <= CONTENT_BYTES_MAX
+            && token_ok(&self.language)
+            && token_ok(&self.encoding)
+            && token_ok(&self.ontology)
+            && token_ok(&self.protocol)
+            && token_ok(&self.reply_with)
+            && token_ok(&self.in_reply_to)
     }
 
     fn user_parameter_faults(&self, faults: &mut Vec<(String, String)>) {
@@ -194,6 +221,38 @@ mod tests {
                 "user parameters"
             ]
         );
+    }
+
+    #[test]
+    fn no_fault_passes_for_plain() {
+        use crate::message::{CONTENT_BYTES_MAX, Contact};
+        let long = || Some("x".repeat(256));
+        let broken: [fn(&mut Acl, Option<String>); 9] = [
+            |acl, long| acl.language = long,
+            |acl, long| acl.encoding = long,
+            |acl, long| acl.ontology = long,
+            |acl, long| acl.protocol = long,
+            |acl, long| acl.reply_with = long,
+            |acl, long| acl.in_reply_to = long,
+            |acl, _| acl.receivers.clear(),
+            |acl, _| acl.content = vec![0; CONTENT_BYTES_MAX + 1].into(),
+            |acl, long| {
+                let addresses = vec![long.unwrap_or_default() + " "];
+                let contact = Contact {
+                    addresses,
+                    resolvers: Vec::new(),
+                };
+                for agent in &mut acl.receivers {
+                    agent.contact = Some(Box::new(contact.clone()));
+                }
+            },
+        ];
+        assert!(to(&["a"]).is_plain());
+        for (number, fault) in broken.into_iter().enumerate() {
+            let mut acl = to(&["a"]);
+            fault(&mut acl, long());
+            assert!(acl.validate().is_err(), "fault {number}");
+        }
     }
 
     #[test]

@@ -40,6 +40,7 @@ impl From<&Arc<AgentEntry>> for AgentView {
     fn from(entry: &Arc<AgentEntry>) -> Self {
         let deployed = entry.deployed();
         let fault = entry.last_fault();
+        let counted = entry.counted();
         Self {
             id: entry.id().clone(),
             manifest: Arc::clone(&deployed.manifest),
@@ -47,10 +48,10 @@ impl From<&Arc<AgentEntry>> for AgentView {
             phase: entry.phase(),
             created: deployed.created,
             updated: deployed.updated,
-            handled: entry.stats.handled.load(Ordering::Relaxed),
-            failed: entry.stats.failed.load(Ordering::Relaxed),
-            refused: entry.stats.refused.load(Ordering::Relaxed),
-            activations: entry.stats.activations.load(Ordering::Relaxed),
+            handled: counted.handled(),
+            failed: counted.failed.load(Ordering::Relaxed),
+            refused: counted.refused.load(Ordering::Relaxed),
+            activations: counted.activations.load(Ordering::Relaxed),
             queued: entry.queued() as u64,
             last_fault: fault.map(|(at, fault)| {
                 (

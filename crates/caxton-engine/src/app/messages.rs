@@ -3,6 +3,7 @@
 use super::App;
 use crate::opctx::{OpCtx, TenantScope};
 use crate::port::store::{MessageFilter, Page, PageRequest, Recorded};
+use crate::router::Watching;
 use crate::router::plan::{Origin, Plan};
 use caxton_core::error::{Code, Error};
 use caxton_core::grant::Permission;
@@ -29,7 +30,7 @@ pub struct Watch {
     tenant: TenantId,
     agent: Option<AgentName>,
     conversation: Option<ConversationId>,
-    messages: broadcast::Receiver<Arc<Message>>,
+    messages: Watching,
 }
 
 impl Watch {

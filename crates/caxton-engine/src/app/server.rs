@@ -57,7 +57,7 @@ impl App {
             timers: self.shared.timers.len() as u64,
             waiting: self.shared.waiters.len() as u64,
             messages_accepted: totals.accepted.load(Ordering::Relaxed),
-            messages_handled: totals.handled.load(Ordering::Relaxed),
+            messages_handled: totals.handled(),
             dead_letters: self.shared.metrics.dead_letters.get(),
             store,
         })
@@ -71,10 +71,7 @@ impl App {
     /// Messages put into a mailbox, and messages handled, since the start.
     pub fn message_totals(&self) -> (u64, u64) {
         let totals = self.shared.totals();
-        (
-            totals.accepted.load(Ordering::Relaxed),
-            totals.handled.load(Ordering::Relaxed),
-        )
+        (totals.accepted.load(Ordering::Relaxed), totals.handled())
     }
 
     /// Copies the whole store into a new folder, while everything goes on.

@@ -69,11 +69,10 @@ impl Host {
         };
         let id = CallId {
             mailbox: self.inner.mailbox.clone(),
-            message: current.message.id,
+            message: current.message,
             index: self.inner.used.calls,
         };
         let waiting: Arc<[MailboxId]> = current
-            .message
             .waiting
             .iter()
             .flat_map(|chain| chain.iter().cloned())

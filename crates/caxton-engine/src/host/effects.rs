@@ -25,6 +25,14 @@ pub enum TimerEffect {
 }
 
 impl Effects {
+    /// Forgets all, and keeps the memory for the next.
+    pub fn clear(&mut self) {
+        self.messages.clear();
+        self.state.clear();
+        self.timers.clear();
+        self.calls = 0;
+    }
+
     pub fn is_empty(&self) -> bool {
         self.messages.is_empty()
             && self.state.is_empty()

@@ -168,11 +168,7 @@ impl Host {
     }
 
     pub(super) fn write_log(&self, level: LogLevel, line: String) {
-        let message = self
-            .inner
-            .current
-            .as_ref()
-            .map(|current| current.message.id);
+        let message = self.inner.current.as_ref().map(|current| current.message);
         let at = self.inner.services.clock.now();
         self.inner
             .services

@@ -21,7 +21,7 @@ pub use log::{LogLevel, LogLine, Logs};
 use crate::opctx::TenantScope;
 use crate::port::{Clock, Entropy, Store};
 use caxton_core::error::{Code, Error};
-use caxton_core::{AgentId, MailboxId, Manifest, Message, MessageId, Timestamp};
+use caxton_core::{AgentId, MailboxId, Manifest, Message, MessageId, Timestamp, TraceContext};
 use state::StateView;
 use std::fmt;
 use std::sync::Arc;
@@ -39,16 +39,19 @@ pub struct Services {
     pub guest_metrics: Arc<GuestMetrics>,
 }
 
-/// The message being handled.
+/// What a host knows of the message being handled: what it stamps on those that the handler sends.
 #[derive(Clone, Debug)]
 pub struct Current {
-    pub message: Arc<Message>,
+    pub message: MessageId,
     /// 1 for the first try.
     pub attempt: u32,
-    /// The span of this delivery.
-    pub span_id: [u8; 8],
     /// The message may have been handled before, up to some call: recorded answers are replayed.
     pub replay: bool,
+    hop: u16,
+    waiting: Option<Arc<[MailboxId]>>,
+    trace: TraceContext,
+    /// The span of this delivery is drawn at the first need: many handlers send nothing.
+    has_span: bool,
 }
 
 /// What one handler used so far.
@@ -77,7 +80,23 @@ struct Inner {
     effects: Effects,
     state: StateView,
     used: Used,
+    /// The last message this host stamped.
+    last_id: MessageId,
+    /// The handler never waits.
+    prompt: bool,
+    reading: Reading,
 }
+
+/// A reading of the clock, and how many more prompt events it may stand for.
+#[derive(Clone, Copy, Debug, Default)]
+struct Reading {
+    at: Timestamp,
+    spared: u32,
+}
+
+/// Events of prompt handlers in one batch (a message sent, a handler's end) that share one reading of
+/// the clock: each takes about as long as a reading would.
+const READING_EVENTS_MAX: u32 = 16;
 
 impl fmt::Debug for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -98,35 +117,70 @@ impl Host {
                 effects: Effects::default(),
                 state: StateView::default(),
                 used: Used::default(),
+                last_id: MessageId::MIN,
+                prompt: false,
+                reading: Reading::default(),
             }),
         }
     }
 
     /// Begins the handling of a message: counters go to zero.
-    pub fn begin(&mut self, message: Arc<Message>, attempt: u32, replay: bool) {
-        let mut span_id = [0_u8; 8];
-        self.inner.services.entropy.fill(&mut span_id);
-        self.inner.current = Some(Current {
-            message,
+    pub fn begin(&mut self, message: &Message, attempt: u32, replay: bool) {
+        let inner = &mut *self.inner;
+        inner.current = Some(Current {
+            message: message.id,
             attempt,
-            span_id,
             replay,
+            hop: message.hop,
+            waiting: message.waiting.clone(),
+            trace: message.trace,
+            has_span: false,
         });
-        self.inner.used = Used::default();
+        inner.used = Used::default();
+        inner.prompt = false;
     }
 
-    /// Ends it well: gives what the handler did. State it wrote stays visible to the next message.
-    pub fn finish(&mut self) -> Effects {
+    /// The same for a handler that never waits. The first of a batch reads the clock anew.
+    pub(crate) fn begin_prompt(&mut self, message: &Message, attempt: u32, replay: bool) {
+        self.begin(message, attempt, replay);
+        self.inner.prompt = true;
+    }
+
+    /// A batch begins: what was read of the clock is of no use any more.
+    pub(crate) fn begin_batch(&mut self) {
+        self.inner.reading.spared = 0;
+    }
+
+    /// The time of what the handler does now, or of its end.
+    pub(crate) fn time(&mut self) -> Timestamp {
+        let inner = &mut *self.inner;
+        if !inner.prompt {
+            return inner.services.clock.now();
+        }
+        if inner.reading.spared > 0 {
+            inner.reading.spared -= 1;
+        } else {
+            inner.reading = Reading {
+                at: inner.services.clock.now(),
+                spared: READING_EVENTS_MAX - 1,
+            };
+        }
+        inner.reading.at
+    }
+
+    /// Ends it well: gives what the handler did, in exchange for empty effects whose memory is used
+    /// again. State it wrote stays visible to the next message.
+    pub fn finish(&mut self, effects: &mut Effects) {
         self.end();
         self.inner.state.stage();
-        std::mem::take(&mut self.inner.effects)
+        std::mem::swap(&mut self.inner.effects, effects);
     }
 
     /// Ends it badly: drops what the handler did.
     pub fn abandon(&mut self) {
         self.end();
         self.inner.state.abandon();
-        self.inner.effects = Effects::default();
+        self.inner.effects.clear();
     }
 
     /// What was finished before is durable now.
@@ -148,6 +202,20 @@ impl Host {
     /// The message being handled; none inside `init`.
     pub fn current(&self) -> Option<&Current> {
         self.inner.current.as_ref()
+    }
+
+    /// The trace of the message being handled, with the span of this delivery; none inside `init`.
+    pub fn trace(&mut self) -> Option<TraceContext> {
+        let Inner {
+            current, services, ..
+        } = &mut *self.inner;
+        let current = current.as_mut()?;
+        if !current.has_span {
+            let span_id = services.entropy.word().to_be_bytes();
+            current.trace = current.trace.child(span_id);
+            current.has_span = true;
+        }
+        Some(current.trace)
     }
 
     /// Who the agent is.
@@ -209,9 +277,16 @@ impl Host {
         Ok(())
     }
 
-    fn new_message_id(&self, at: Timestamp) -> MessageId {
-        let mut random = [0_u8; 10];
-        self.inner.services.entropy.fill(&mut random);
-        MessageId::from_parts(at, random)
+    /// The next id and time for a message that the handler sends.
+    fn new_message_id(&mut self) -> (MessageId, Timestamp) {
+        let at = self.time();
+        let inner = &mut *self.inner;
+        let cause = inner
+            .current
+            .as_ref()
+            .map_or(MessageId::MIN, |it| it.message);
+        let random = inner.services.entropy.word();
+        inner.last_id = MessageId::next(at, cause.max(inner.last_id), random);
+        (inner.last_id, at)
     }
 }

@@ -21,9 +21,9 @@ impl Host {
             self.tell_not_understood(acl.not_understood(), &error);
             return Err(error);
         }
-        let message = self.stamp(acl, None);
+        let message = Arc::new(self.stamp(acl, None));
         let id = message.id;
-        self.inner.effects.messages.push(Arc::new(message));
+        self.inner.effects.messages.push(message);
         Ok(id)
     }
 
@@ -54,18 +54,15 @@ impl Host {
     }
 
     /// Sender, id, trace, parent and hop are the server's to say. The message is checked already.
-    pub(super) fn stamp(&self, mut acl: Acl, waiting: Option<Arc<[MailboxId]>>) -> Message {
+    #[inline]
+    pub(super) fn stamp(&mut self, mut acl: Acl, waiting: Option<Arc<[MailboxId]>>) -> Message {
         acl.sender = Some(Identifier::new(self.inner.mailbox.agent.clone()));
-        let created = self.inner.services.clock.now();
-        let id = self.new_message_id(created);
+        let (id, created) = self.new_message_id();
         acl.name_conversation(id);
-        let (trace, parent, hop) = match &self.inner.current {
-            Some(current) => (
-                current.message.trace.child(current.span_id),
-                Some(current.message.id),
-                current.message.hop.saturating_add(1),
-            ),
-            None => (self.new_trace(), None, 0),
+        let trace = self.trace().unwrap_or_else(|| self.new_trace());
+        let (parent, hop) = match &self.inner.current {
+            Some(current) => (Some(current.message), current.hop.saturating_add(1)),
+            None => (None, 0),
         };
         Message {
             id,

@@ -36,11 +36,7 @@ impl Host {
             name: name.to_owned(),
             due: self.inner.services.clock.now().plus(after),
             content,
-            origin: self
-                .inner
-                .current
-                .as_ref()
-                .map(|current| current.message.id),
+            origin: self.inner.current.as_ref().map(|current| current.message),
         }));
         Ok(())
     }

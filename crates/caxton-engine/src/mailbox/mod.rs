@@ -4,13 +4,15 @@
 //! A place is reserved before a message is journalled and filled after, so that what was
 //! acknowledged always has a place. A full mailbox is an answer, never a wait.
 
-mod signal;
+mod tally;
+
+pub use tally::{BATCH_BUCKETS, LATENCY_BUCKETS, Spread, Tally};
 
 use caxton_core::{MailboxId, Message};
 use parking_lot::Mutex;
-use signal::Signal;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 /// Places beyond the limit that only the platform's own messages (failures, timers) may take.
 pub const SYSTEM_PLACES: u32 = 64;
@@ -42,8 +44,6 @@ pub enum Wake {
 pub enum Taken {
     /// Messages to handle.
     Batch,
-    /// None just now: wait on [`Mailbox::woken`] and take again.
-    Empty,
     /// None, and none are to be waited for: the worker ends.
     Retire,
 }
@@ -66,14 +66,23 @@ struct Lane {
     reserved: u32,
     worker: Worker,
     retire: bool,
+    /// Messages put in so far.
+    accepted: u64,
+    /// Wakes the worker. It stays from one wait to the next, because the task is the same.
+    waker: Option<Waker>,
 }
 
 /// One mailbox. Shared by everything that sends to it and the worker that empties it.
+///
+/// All of it but the counters lies behind one lock, and a message takes it three times: to come in, to
+/// be taken, and when the worker parks. A lock-free queue would save none of these, because whether a
+/// worker has to be woken must be decided with the queue.
 #[derive(Debug)]
 pub struct Mailbox {
     id: MailboxId,
     lane: Mutex<Lane>,
-    wake: Signal,
+    /// Written by the worker alone.
+    tally: Tally,
 }
 
 impl Mailbox {
@@ -83,16 +92,28 @@ impl Mailbox {
             reserved: 0,
             worker: Worker::None,
             retire: false,
+            accepted: 0,
+            waker: None,
         };
         Self {
             id,
             lane: Mutex::new(lane),
-            wake: Signal::default(),
+            tally: Tally::default(),
         }
     }
 
     pub fn id(&self) -> &MailboxId {
         &self.id
+    }
+
+    /// What its worker counted.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Messages put in so far.
+    pub fn accepted(&self) -> u64 {
+        self.lane.lock().accepted
     }
 
     /// Messages waiting, reserved places included.
@@ -106,13 +127,12 @@ impl Mailbox {
     }
 
     /// Takes a message in at once.
-    pub fn push(&self, item: Item, messages_max: u32) -> Result<Wake, Full> {
+    pub fn push(&self, item: Item, messages_max: u32) -> Result<Wake, (Full, Item)> {
         let mut lane = self.lane.lock();
         if lane.used() >= messages_max as usize {
-            return Err(Full);
+            return Err((Full, item));
         }
-        lane.queue.push_back(item);
-        Ok(self.wake(lane))
+        Ok(lane.put(item))
     }
 
     /// Reserves a place; [`Mailbox::fill`] or [`Mailbox::release`] must follow.
@@ -129,8 +149,7 @@ impl Mailbox {
     pub fn fill(&self, item: Item) -> Wake {
         let mut lane = self.lane.lock();
         lane.reserved = lane.reserved.saturating_sub(1);
-        lane.queue.push_back(item);
-        self.wake(lane)
+        lane.put(item)
     }
 
     /// Gives a reserved place back.
@@ -147,35 +166,45 @@ impl Mailbox {
         }
     }
 
-    /// For the worker: up to `messages_max` messages, or what to do instead. `sweep` is the number of
-    /// the keeper's last sweep: coarse time that costs no clock.
-    pub fn take(&self, messages_max: usize, into: &mut VecDeque<Item>, sweep: u64) -> Taken {
+    /// For the worker: up to `messages_max` messages, or what to do instead. `Pending`: none just now;
+    /// the worker is parked, and its task is woken when there are. `into` must be empty. `sweep` is the
+    /// number of the keeper's last sweep: coarse time that costs no clock.
+    pub fn poll_take(
+        &self,
+        context: &Context<'_>,
+        messages_max: usize,
+        into: &mut VecDeque<Item>,
+        sweep: u64,
+    ) -> Poll<Taken> {
         let mut lane = self.lane.lock();
         if lane.queue.is_empty() {
             if lane.retire {
-                lane.retire = false;
-                lane.worker = Worker::None;
-                return Taken::Retire;
+                lane.vacate();
+                // An agent that sleeps keeps no memory for messages that it may never get.
+                lane.queue = VecDeque::new();
+                return Poll::Ready(Taken::Retire);
             }
             lane.worker = Worker::Parked(sweep);
-            return Taken::Empty;
+            match &lane.waker {
+                Some(waker) if waker.will_wake(context.waker()) => {}
+                _ => lane.waker = Some(context.waker().clone()),
+            }
+            return Poll::Pending;
         }
-        let count = lane.queue.len().min(messages_max);
-        into.extend(lane.queue.drain(..count));
+        lane.worker = Worker::Busy;
         lane.retire = false;
-        Taken::Batch
-    }
-
-    /// For the worker, while it waits.
-    pub async fn woken(&self) {
-        self.wake.taken().await;
+        if into.is_empty() && lane.queue.len() <= messages_max {
+            std::mem::swap(&mut lane.queue, into);
+        } else {
+            let count = lane.queue.len().min(messages_max);
+            into.extend(lane.queue.drain(..count));
+        }
+        Poll::Ready(Taken::Batch)
     }
 
     /// For the worker: it ends although messages may wait (the agent was stopped).
     pub fn leave(&self) {
-        let mut lane = self.lane.lock();
-        lane.worker = Worker::None;
-        lane.retire = false;
+        self.lane.lock().vacate();
     }
 
     /// Whether a worker should be started now: there are messages and none is there. The caller
@@ -199,21 +228,15 @@ impl Mailbox {
             return false;
         }
         lane.retire = true;
-        lane.worker = Worker::Busy;
-        drop(lane);
-        self.wake.give();
+        lane.wake();
         true
     }
 
-    /// Wakes the worker so that it looks at its agent's state.
+    /// Makes the worker look at its agent's state, now or when it has handled what it took.
     pub fn nudge(&self) {
         let mut lane = self.lane.lock();
-        if let Worker::Parked(_) = lane.worker {
-            lane.worker = Worker::Busy;
-            lane.retire = true;
-        }
-        drop(lane);
-        self.wake.give();
+        lane.retire = lane.worker != Worker::None;
+        lane.wake();
     }
 
     /// Whether nothing waits and no message is being handled.
@@ -236,25 +259,38 @@ impl Mailbox {
         lane.queue = kept;
         out.into()
     }
-
-    fn wake(&self, mut lane: parking_lot::MutexGuard<'_, Lane>) -> Wake {
-        match lane.worker {
-            Worker::Busy => Wake::Nothing,
-            Worker::Parked(_) => {
-                lane.worker = Worker::Busy;
-                drop(lane);
-                self.wake.give();
-                Wake::Nothing
-            }
-            Worker::None => {
-                lane.worker = Worker::Busy;
-                Wake::Start
-            }
-        }
-    }
 }
 
 impl Lane {
+    fn put(&mut self, item: Item) -> Wake {
+        self.accepted += 1;
+        self.queue.push_back(item);
+        if self.worker == Worker::None {
+            self.worker = Worker::Busy;
+            return Wake::Start;
+        }
+        self.wake();
+        Wake::Nothing
+    }
+
+    /// Wakes a parked worker, under the lock: to clone the waker and let go of the lock first costs
+    /// more than the worker can lose, which needs a moment to come here.
+    fn wake(&mut self) {
+        if let Worker::Parked(_) = self.worker {
+            self.worker = Worker::Busy;
+            if let Some(waker) = &self.waker {
+                waker.wake_by_ref();
+            }
+        }
+    }
+
+    /// The worker ends.
+    fn vacate(&mut self) {
+        self.worker = Worker::None;
+        self.retire = false;
+        self.waker = None;
+    }
+
     fn used(&self) -> usize {
         self.queue.len() + self.reserved as usize
     }

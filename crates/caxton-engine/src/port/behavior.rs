@@ -46,6 +46,15 @@ pub trait Program: Send + Sync + fmt::Debug {
 /// A live instance. The host goes in with each call and comes back with the answer; a call that is
 /// dropped midway takes the host and all effects with it, and the instance must not be used again.
 pub trait Behavior: Send {
+    /// One message, where the behavior never waits: microseconds of work that no await could
+    /// interrupt. `None`: it may wait, nothing was done, and `handle` is to be called.
+    fn handle_at_once(
+        &mut self,
+        _host: &mut Host,
+        _message: &Arc<Message>,
+    ) -> Option<Result<(), Fault>> {
+        None
+    }
     /// Once, before the first message.
     fn init(&mut self, host: Host) -> Answer<'_, (Host, Result<(), Fault>)>;
     /// One message. After a [`Fault`] that [`Fault::is_fatal`] the instance must not be used again.

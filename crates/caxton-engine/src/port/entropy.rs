@@ -7,6 +7,13 @@ use std::fmt;
 /// A source of random bytes.
 pub trait Entropy: Send + Sync + fmt::Debug {
     fn fill(&self, bytes: &mut [u8]);
+
+    /// 64 random bits: what an id and a span take, message by message.
+    fn word(&self) -> u64 {
+        let mut bytes = [0_u8; 8];
+        self.fill(&mut bytes);
+        u64::from_le_bytes(bytes)
+    }
 }
 
 /// ChaCha12 seeded by the operating system, one generator a thread: ids are made per message, and a
@@ -22,6 +29,11 @@ impl Entropy for SystemEntropy {
     fn fill(&self, bytes: &mut [u8]) {
         use rand::Rng;
         GENERATOR.with_borrow_mut(|generator| generator.fill_bytes(bytes));
+    }
+
+    fn word(&self) -> u64 {
+        use rand::Rng;
+        GENERATOR.with_borrow_mut(|generator| generator.next_u64())
     }
 }
 

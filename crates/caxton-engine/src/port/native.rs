@@ -14,11 +14,19 @@ use std::sync::Arc;
 type Handler =
     dyn Fn(Host, Arc<Message>) -> Answer<'static, (Host, Result<(), Fault>)> + Send + Sync;
 
+type PromptHandler = dyn Fn(&mut Host, &Arc<Message>) -> Result<(), Fault> + Send + Sync;
+
 /// A function that handles messages, as a program. It keeps no memory between messages but what it
 /// captures.
 #[derive(Clone)]
 pub struct NativeProgram {
-    handler: Arc<Handler>,
+    handler: Function,
+}
+
+#[derive(Clone)]
+enum Function {
+    Waiting(Arc<Handler>),
+    Prompt(Arc<PromptHandler>),
 }
 
 impl fmt::Debug for NativeProgram {
@@ -34,19 +42,32 @@ impl NativeProgram {
         Fut: Future<Output = (Host, Result<(), Fault>)> + Send + 'static,
     {
         Self {
-            handler: Arc::new(move |host, message| Box::pin(handler(host, message))),
+            handler: Function::Waiting(Arc::new(move |host, message| {
+                Box::pin(handler(host, message))
+            })),
+        }
+    }
+
+    /// A handler that never waits: no call, no state that has to be read, no long computation. It
+    /// costs no future.
+    pub fn prompt<F>(handler: F) -> Self
+    where
+        F: Fn(&mut Host, &Arc<Message>) -> Result<(), Fault> + Send + Sync + 'static,
+    {
+        Self {
+            handler: Function::Prompt(Arc::new(handler)),
         }
     }
 }
 
 impl Program for NativeProgram {
     fn instantiate(&self) -> Answer<'_, Result<Box<dyn Behavior>, Fault>> {
-        let instance: Box<dyn Behavior> = Box::new(NativeInstance(Arc::clone(&self.handler)));
+        let instance: Box<dyn Behavior> = Box::new(NativeInstance(self.handler.clone()));
         Box::pin(std::future::ready(Ok(instance)))
     }
 }
 
-struct NativeInstance(Arc<Handler>);
+struct NativeInstance(Function);
 
 impl Behavior for NativeInstance {
     fn init(&mut self, host: Host) -> Answer<'_, (Host, Result<(), Fault>)> {
@@ -55,10 +76,27 @@ impl Behavior for NativeInstance {
 
     fn handle(
         &mut self,
-        host: Host,
+        mut host: Host,
         message: Arc<Message>,
     ) -> Answer<'_, (Host, Result<(), Fault>)> {
-        (self.0)(host, message)
+        match &self.0 {
+            Function::Waiting(handler) => handler(host, message),
+            Function::Prompt(handler) => {
+                let result = handler(&mut host, &message);
+                Box::pin(std::future::ready((host, result)))
+            }
+        }
+    }
+
+    fn handle_at_once(
+        &mut self,
+        host: &mut Host,
+        message: &Arc<Message>,
+    ) -> Option<Result<(), Fault>> {
+        match &self.0 {
+            Function::Waiting(_) => None,
+            Function::Prompt(handler) => Some(handler(host, message)),
+        }
     }
 }
 

@@ -161,6 +161,11 @@ impl AgentEntry {
         matches!(self.phase(), Phase::Running | Phase::Draining)
     }
 
+    /// The mailbox of the whole agent.
+    pub(crate) fn main(&self) -> &Arc<Mailbox> {
+        &self.main
+    }
+
     /// The mailbox of this key, made if it is not there.
     pub(crate) fn mailbox(
         &self,
@@ -176,8 +181,13 @@ impl AgentEntry {
         }
         if conversations.len() >= mailboxes_max as usize {
             // One that somebody else holds may be about to get a message.
-            conversations
-                .retain(|_, mailbox| !mailbox.is_settled() || Arc::strong_count(mailbox) > 1);
+            conversations.retain(|_, mailbox| {
+                let keep = !mailbox.is_settled() || Arc::strong_count(mailbox) > 1;
+                if !keep {
+                    self.stats.add_mailbox(mailbox);
+                }
+                keep
+            });
         }
         if conversations.len() >= mailboxes_max as usize {
             return Err(Error::new(
@@ -200,6 +210,18 @@ impl AgentEntry {
             .chain(conversations.values())
             .cloned()
             .collect()
+    }
+
+    /// What it counted, all mailboxes together.
+    pub fn counted(&self) -> Stats {
+        let sum = Stats::default();
+        let conversations = self.conversations.lock();
+        sum.add(&self.stats);
+        sum.add_mailbox(&self.main);
+        for mailbox in conversations.values() {
+            sum.add_mailbox(mailbox);
+        }
+        sum
     }
 
     /// Messages that wait, all mailboxes together.

@@ -4,17 +4,20 @@
 //! receiver's mailbox is reserved, the durable part is committed, and the place is filled; a full
 //! mailbox is an answer.
 
+mod direct;
 mod entry;
 mod instance;
 mod outlet;
 pub(crate) mod plan;
 mod stats;
 mod waiters;
+mod watch;
 mod witness;
 mod worker;
 
 pub use entry::{AgentEntry, Deployed};
 pub use stats::Stats;
+pub(crate) use watch::Watching;
 
 use crate::host::{GuestMetrics, Logs, Outlet, Services};
 use crate::mailbox::{Mailbox, Wake};
@@ -27,14 +30,14 @@ use crate::port::{Clock, Entropy, Store};
 use crate::supervise::Timers;
 use crate::task::Tasks;
 use caxton_core::error::{Code, Error};
-use caxton_core::{AgentId, Epoch, MailboxId, Message, MessageId, TenantId};
+use caxton_core::{AgentId, Epoch, MailboxId, Message, MessageId, TenantId, Timestamp};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use waiters::Waiters;
 use witness::Witness;
 
@@ -80,7 +83,12 @@ pub(crate) struct Shared {
     agents: papaya::HashMap<AgentId, Arc<AgentEntry>, foldhash::fast::RandomState>,
     /// In order, so that what is done to all of them is done in the same order for the same seed.
     live: Mutex<BTreeMap<MailboxId, Lively>>,
-    watch: broadcast::Sender<Arc<Message>>,
+    watch: watch::Watch,
+    /// Grows with each agent that comes or goes, so that a worker sees by one load that what it knows
+    /// of a receiver still holds.
+    registry: AtomicU64,
+    /// The id that was given last to a message of a door or of the platform.
+    last_id: Mutex<MessageId>,
 }
 
 /// A mailbox with a worker; for a moment with two, the one that leaves and the one that comes.
@@ -112,7 +120,9 @@ impl Shared {
             Self {
                 services,
                 runtime: ports.runtime,
-                watch: broadcast::channel(options.watch_messages_max).0,
+                watch: watch::Watch::new(options.watch_messages_max),
+                registry: AtomicU64::new(0),
+                last_id: Mutex::new(MessageId::MIN),
                 options,
                 metrics,
                 tasks: Tasks::new(),
@@ -172,25 +182,35 @@ impl Shared {
                 format!("agent {id} is deployed"),
             ));
         }
-        self.metrics
-            .agents
-            .set(i64::try_from(self.agents.len()).unwrap_or(i64::MAX));
+        self.registry_changed();
         Ok(())
     }
 
     pub(crate) fn deregister(&self, id: &AgentId) {
         if let Some(entry) = self.agents.pin().remove(id) {
-            self.gone.add(&entry.stats);
+            self.gone.add(&entry.counted());
         }
+        self.registry_changed();
+    }
+
+    fn registry_changed(&self) {
+        self.registry.fetch_add(1, Ordering::Release);
         self.metrics
             .agents
             .set(i64::try_from(self.agents.len()).unwrap_or(i64::MAX));
     }
 
+    /// The id of a message of a door or of the platform itself.
     pub(crate) fn new_message_id(&self) -> MessageId {
-        let mut random = [0_u8; 10];
-        self.services.entropy.fill(&mut random);
-        MessageId::from_parts(self.services.clock.now(), random)
+        self.new_message_id_after(MessageId::MIN, self.services.clock.now())
+    }
+
+    /// The same for a message that another one caused.
+    pub(crate) fn new_message_id_after(&self, cause: MessageId, at: Timestamp) -> MessageId {
+        let random = self.services.entropy.word();
+        let mut last = self.last_id.lock();
+        *last = MessageId::next(at, cause.max(*last), random);
+        *last
     }
 
     /// Commits a unit. Where the store fails, the answer is still certain: an error means that
@@ -285,21 +305,21 @@ impl Shared {
         let totals = Stats::default();
         totals.add(&self.gone);
         for entry in self.agents.pin().values() {
-            totals.add(&entry.stats);
+            totals.add(&entry.counted());
         }
         totals
     }
 
     pub(crate) fn is_watched(&self) -> bool {
-        self.watch.receiver_count() > 0
+        self.watch.is_watched()
     }
 
     pub(crate) fn show(&self, message: Arc<Message>) {
-        let _ = self.watch.send(message);
+        self.watch.show(message);
     }
 
-    pub(crate) fn watch(&self) -> broadcast::Receiver<Arc<Message>> {
-        self.watch.subscribe()
+    pub(crate) fn watch(&self) -> Watching {
+        self.watch.watching()
     }
 
     pub(crate) fn is_draining(&self) -> bool {

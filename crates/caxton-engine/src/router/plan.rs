@@ -11,6 +11,7 @@ use crate::port::store::{DeadLetter, DeadLetterId, Op, Timer};
 use caxton_core::error::{Code, Error};
 use caxton_core::manifest::Durability;
 use caxton_core::message::Identifier;
+use caxton_core::quota::Limits;
 use caxton_core::route::{self, Target};
 use caxton_core::{Acl, AgentId, AgentName, MailboxId, MailboxKey, Message, Performative};
 use std::sync::Arc;
@@ -63,8 +64,6 @@ pub(crate) struct Plan {
     pub(crate) question: Option<(AgentId, u64)>,
     timers: Vec<(MailboxId, TimerEffect)>,
     seen: Vec<Arc<Message>>,
-    /// Messages handled by what this plan commits, for the counters.
-    pub(crate) handled: u64,
 }
 
 /// Who sends: what decides how a refusal is told and what is journalled.
@@ -89,7 +88,7 @@ impl Plan {
             && self.arrivals.is_empty()
             && self.answers.is_empty()
             && self.timers.is_empty()
-            && self.handled == 0
+            && self.seen.is_empty()
     }
 
     pub(crate) fn timer(&mut self, mailbox: &MailboxId, effect: TimerEffect) {
@@ -203,11 +202,7 @@ impl Plan {
         };
         let limits = &deployed.manifest.limits;
         let mailbox = entry.mailbox(&key, limits.mailboxes_max)?;
-        let own = message
-            .sender()
-            .is_some_and(|sender| sender.name.as_str() == caxton_core::agent::AMS);
-        let spare = if own { SYSTEM_PLACES } else { 0 };
-        let places_max = limits.mailbox_messages_max.saturating_add(spare);
+        let places_max = places_max(message, limits);
         let Some(place) = Place::reserve(Arc::clone(entry), Arc::clone(&mailbox), places_max)
         else {
             entry.stats.refused.fetch_add(1, Ordering::Relaxed);
@@ -432,7 +427,6 @@ impl Plan {
             }
             arrival.place.open = false;
             let place = &arrival.place;
-            place.entry.stats.accepted.fetch_add(1, Ordering::Relaxed);
             if place.mailbox.fill(arrival.item) == Wake::Start {
                 shared.start_worker(&place.entry, &place.mailbox);
             }
@@ -446,7 +440,6 @@ impl Plan {
         for (claim, message) in self.answers.drain(..) {
             shared.waiters.complete(&claim, message);
         }
-        self.handled = 0;
     }
 
     /// A commit that failed has answered nobody: whoever was claimed waits on.
@@ -465,6 +458,15 @@ enum Placed {
     Outside,
 }
 
+/// How many messages may be in a mailbox when this one comes.
+pub(super) fn places_max(message: &Message, limits: &Limits) -> u32 {
+    let own = message
+        .sender()
+        .is_some_and(|sender| sender.name.as_str() == caxton_core::agent::AMS);
+    let spare = if own { SYSTEM_PLACES } else { 0 };
+    limits.mailbox_messages_max.saturating_add(spare)
+}
+
 /// What the `failure` says: FIPA's failure holds the action and the reason.
 fn failure_content(message: &Message, receiver: &AgentId, error: &Error) -> String {
     serde_json::json!({
@@ -480,16 +482,16 @@ fn failure_content(message: &Message, receiver: &AgentId, error: &Error) -> Stri
 impl Shared {
     /// A message of the platform that answers another.
     pub(crate) fn stamp_answer(&self, to: &Message, acl: Acl) -> Message {
-        let mut span_id = [0_u8; 8];
-        self.services.entropy.fill(&mut span_id);
+        let span_id = self.services.entropy.word().to_be_bytes();
+        let created = self.services.clock.now();
         Message {
-            id: self.new_message_id(),
+            id: self.new_message_id_after(to.id, created),
             tenant: to.tenant.clone(),
             trace: to.trace.child(span_id),
             parent: Some(to.id),
             hop: to.hop.saturating_add(1),
             waiting: None,
-            created: self.services.clock.now(),
+            created,
             acl,
         }
     }

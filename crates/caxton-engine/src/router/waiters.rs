@@ -13,9 +13,13 @@ use crate::port::store::CallId;
 use caxton_core::{AgentId, Message, Performative};
 use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::oneshot;
+
+/// Counters of those who wait: enough that a thousand callers leave most of them at zero.
+const SLOTS: usize = 4096;
 
 /// One that waits.
 #[derive(Debug)]
@@ -48,7 +52,25 @@ pub(crate) struct Waiters {
     by_agent: Mutex<HashMap<AgentId, Vec<Waiter>>>,
     /// So that a message to nobody who waits costs one load.
     count: AtomicUsize,
+    /// The same by the hash of the name: so that where many wait, a message to another costs no lock.
+    slots: Slots,
     next_key: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Slots([AtomicUsize; SLOTS]);
+
+impl Default for Slots {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| AtomicUsize::new(0)))
+    }
+}
+
+impl Slots {
+    fn get(&self, index: usize) -> &AtomicUsize {
+        let [first, ..] = &self.0;
+        self.0.get(index).unwrap_or(first)
+    }
 }
 
 impl Waiters {
@@ -85,12 +107,26 @@ impl Waiters {
             left,
             claimed: false,
         });
+        self.slots
+            .get(self.slot(who))
+            .fetch_add(1, Ordering::SeqCst);
         self.count.fetch_add(1, Ordering::SeqCst);
         key
     }
 
     pub(crate) fn len(&self) -> usize {
         self.count.load(Ordering::SeqCst)
+    }
+
+    /// Where those who wait in this agent's name are counted.
+    pub(crate) fn slot(&self, who: &AgentId) -> usize {
+        let hash = foldhash::fast::FixedState::default().hash_one(who);
+        (hash as usize) % SLOTS
+    }
+
+    /// Whether anybody may wait in the name of an agent of this slot.
+    pub(crate) fn may_wait(&self, slot: usize) -> bool {
+        self.slots.get(slot).load(Ordering::SeqCst) > 0
     }
 
     /// The question is committed: from now on it can be answered.
@@ -118,7 +154,9 @@ impl Waiters {
     /// The one that waits for this message, if any. [`Waiters::complete`] or [`Waiters::release`]
     /// must follow.
     pub(crate) fn claim(&self, who: &AgentId, message: &Message) -> Option<Claim> {
-        if self.count.load(Ordering::SeqCst) == 0 || message.acl.performative == Performative::Agree
+        if self.count.load(Ordering::SeqCst) == 0
+            || message.acl.performative == Performative::Agree
+            || !self.may_wait(self.slot(who))
         {
             return None;
         }
@@ -164,6 +202,9 @@ impl Waiters {
         if list.is_empty() {
             by_agent.remove(who);
         }
+        self.slots
+            .get(self.slot(who))
+            .fetch_sub(1, Ordering::SeqCst);
         self.count.fetch_sub(1, Ordering::SeqCst);
         Some(waiter)
     }

@@ -7,6 +7,7 @@
 //! effects of its own message only; what stood before it in the batch is committed.
 
 use super::Shared;
+use super::direct::Route;
 use super::entry::AgentEntry;
 use super::instance::Live;
 use super::plan::{Origin, Plan};
@@ -18,10 +19,11 @@ use crate::supervise::Backoff;
 use caxton_core::error::Error;
 use futures::FutureExt;
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 struct Worker {
     shared: Arc<Shared>,
@@ -32,8 +34,12 @@ struct Worker {
     batch: VecDeque<Item>,
     /// Handled, not yet committed.
     done: Vec<Item>,
+    /// What the last handler did; empty but for a moment.
+    effects: Effects,
     /// What the handled messages lead to.
     plan: Plan,
+    /// The agent it sent to last.
+    route: Option<Route>,
     backoff: Backoff,
 }
 
@@ -55,8 +61,17 @@ fn again(item: Item) -> Item {
     }
 }
 
+enum Next {
+    Batch,
+    /// Nothing came for long.
+    Retire,
+    /// The agent or the server stops.
+    Stop,
+}
+
 enum Handled {
-    Done(Effects),
+    /// The effects lie in the worker.
+    Done,
     Failed(Fault),
     /// What was handled before this message could not be committed.
     CommitFailed,
@@ -78,7 +93,9 @@ pub(super) async fn work(shared: Arc<Shared>, entry: Arc<AgentEntry>, mailbox: A
         live: None,
         batch: VecDeque::new(),
         done: Vec::new(),
+        effects: Effects::default(),
         plan: Plan::default(),
+        route: None,
         backoff,
     };
     worker.run().await;
@@ -86,36 +103,51 @@ pub(super) async fn work(shared: Arc<Shared>, entry: Arc<AgentEntry>, mailbox: A
 
 impl Worker {
     async fn run(&mut self) {
-        let messages_max = self.shared.options.batch_messages_max;
         loop {
-            if !self.entry.may_work() || self.shared.tasks.stopping() {
-                self.mailbox.leave();
-                // Started again just now: whoever did may have seen this worker still at it.
-                let again = self.entry.may_work() && !self.shared.tasks.stopping();
-                if again && self.mailbox.claim() == Wake::Start {
-                    continue;
-                }
-                return;
-            }
-            let sweep = self.shared.sweeps.load(Ordering::Relaxed);
-            match self.mailbox.take(messages_max, &mut self.batch, sweep) {
-                Taken::Batch => self.handle_batch().await,
-                Taken::Retire => {
+            match poll_fn(|context| self.poll_next(context)).await {
+                Next::Batch => self.handle_batch().await,
+                Next::Retire => {
                     if self.live.take().is_some() {
                         self.shared.metrics.retired.inc();
                     }
                     return;
                 }
-                Taken::Empty => {
-                    self.entry.tell_settled();
-                    self.mailbox.woken().await;
+                Next::Stop => {
+                    self.mailbox.leave();
+                    // Started again just now: whoever did may have seen this worker still at it.
+                    if self.may_work() && self.mailbox.claim() == Wake::Start {
+                        continue;
+                    }
+                    return;
                 }
             }
         }
     }
 
+    fn may_work(&self) -> bool {
+        self.entry.may_work() && !self.shared.tasks.stopping()
+    }
+
+    /// Takes a batch, or parks until there is one.
+    fn poll_next(&mut self, context: &Context<'_>) -> Poll<Next> {
+        if !self.may_work() {
+            return Poll::Ready(Next::Stop);
+        }
+        let messages_max = self.shared.options.batch_messages_max;
+        let sweep = self.shared.sweeps.load(Ordering::Relaxed);
+        let (mailbox, batch) = (&self.mailbox, &mut self.batch);
+        match mailbox.poll_take(context, messages_max, batch, sweep) {
+            Poll::Ready(Taken::Batch) => Poll::Ready(Next::Batch),
+            Poll::Ready(Taken::Retire) => Poll::Ready(Next::Retire),
+            Poll::Pending => {
+                self.entry.tell_settled();
+                Poll::Pending
+            }
+        }
+    }
+
     async fn handle_batch(&mut self) {
-        self.entry.stats.batch_taken(self.batch.len());
+        self.mailbox.tally().batch_taken(self.batch.len());
         // Read before the version itself: one that comes between is then seen as newer.
         let generation = self.entry.generation();
         if self
@@ -126,11 +158,18 @@ impl Worker {
         {
             return;
         }
+        if let Some(host) = self.live.as_mut().and_then(|live| live.host.as_mut()) {
+            host.begin_batch();
+        }
         while let Some(item) = self.batch.pop_front() {
             // Handlers that never wait must not keep a thread from the others.
             tokio::task::consume_budget().await;
-            match self.handle(&item).await {
-                Handled::Done(effects) => self.gather(item, effects),
+            let handled = match self.handle_at_once(&item) {
+                Some(handled) => handled,
+                None => self.handle(&item).await,
+            };
+            match handled {
+                Handled::Done => self.gather(item),
                 Handled::Failed(fault) => return self.settle_then_fail(item, fault).await,
                 Handled::CommitFailed => return self.start_over(Some(item)).await,
                 // What the handler did is dropped with its instance.
@@ -175,6 +214,27 @@ impl Worker {
         self.live.is_some()
     }
 
+    /// Lets a behavior that never waits handle one message; `None` where this one may.
+    fn handle_at_once(&mut self, item: &Item) -> Option<Handled> {
+        let live = self.live.as_mut()?;
+        let (behavior, host) = (&mut live.behavior, live.host.as_mut()?);
+        host.begin_prompt(&item.message, item.attempts + 1, item.replay);
+        let handling = AssertUnwindSafe(|| behavior.handle_at_once(host, &item.message));
+        let result = match std::panic::catch_unwind(handling) {
+            Ok(result) => result?,
+            Err(_) => Err(panicked()),
+        };
+        let Err(fault) = result else {
+            host.finish(&mut self.effects);
+            return Some(Handled::Done);
+        };
+        host.abandon();
+        if fault.is_fatal() {
+            self.live = None;
+        }
+        Some(Handled::Failed(fault))
+    }
+
     /// Lets the behavior handle one message. If it does not finish at once, what was handled before
     /// it is committed first, so that nobody's answer waits for a slow neighbour.
     async fn handle(&mut self, item: &Item) -> Handled {
@@ -184,7 +244,7 @@ impl Worker {
         let Some(mut host) = live.host.take() else {
             return Handled::Failed(Fault::new(FaultKind::Internal, "no host"));
         };
-        host.begin(Arc::clone(&item.message), item.attempts + 1, item.replay);
+        host.begin(&item.message, item.attempts + 1, item.replay);
         let outcome = {
             let handling = live.behavior.handle(host, Arc::clone(&item.message));
             let mut handling = std::pin::pin!(AssertUnwindSafe(handling).catch_unwind());
@@ -204,14 +264,14 @@ impl Worker {
             }
         };
         let Ok((mut host, result)) = outcome else {
-            return Handled::Failed(Fault::new(FaultKind::Trap, "the behavior panicked"));
+            return Handled::Failed(panicked());
         };
         match result {
             Ok(()) => {
-                let effects = host.finish();
+                host.finish(&mut self.effects);
                 live.host = Some(host);
                 self.live = Some(live);
-                Handled::Done(effects)
+                Handled::Done
             }
             Err(fault) => {
                 host.abandon();
@@ -225,37 +285,54 @@ impl Worker {
     }
 
     /// Adds what a handler did to the plan. Where nothing of the plan is durable it happens at once.
-    fn gather(&mut self, item: Item, effects: Effects) {
+    fn gather(&mut self, item: Item) {
         let durable = self.live.as_ref().is_some_and(|live| live.durable);
         let origin = if durable {
             Origin::Durable
         } else {
             Origin::Transient
         };
-        for message in &effects.messages {
+        let effects = &mut self.effects;
+        let prompt =
+            !durable && !item.durable && effects.state.is_empty() && effects.timers.is_empty();
+        for message in effects.messages.drain(..) {
+            // What was planned before it leaves before it.
+            let message = if prompt && self.plan.is_empty() {
+                match self.shared.send_direct(&mut self.route, message) {
+                    Ok(()) => continue,
+                    Err(message) => message,
+                }
+            } else {
+                message
+            };
             // Between agents a refusal is planned as a `failure`, so that this cannot fail.
-            if let Err(error) = self.plan.send(&self.shared, message, origin) {
+            if let Err(error) = self.plan.send(&self.shared, &message, origin) {
                 tracing::error!(message = %message.id, code = %error.code, "refused twice");
             }
         }
         let mailbox = self.mailbox.id();
-        for (key, value) in effects.state {
-            let mailbox = mailbox.clone();
-            self.plan.ops.push(match value {
-                Some(value) => Op::StatePut {
-                    mailbox,
-                    key,
-                    value,
-                },
-                None => Op::StateRemove { mailbox, key },
-            });
+        if !effects.state.is_empty() {
+            for (key, value) in effects.state.drain(..) {
+                let mailbox = mailbox.clone();
+                self.plan.ops.push(match value {
+                    Some(value) => Op::StatePut {
+                        mailbox,
+                        key,
+                        value,
+                    },
+                    None => Op::StateRemove { mailbox, key },
+                });
+            }
         }
-        for timer in effects.timers {
-            self.plan.timer(mailbox, timer);
+        if !effects.timers.is_empty() {
+            for timer in effects.timers.drain(..) {
+                self.plan.timer(mailbox, timer);
+            }
         }
+        let calls = std::mem::take(&mut effects.calls);
         if item.durable {
             let message = item.message.id;
-            if effects.calls > 0 || item.replay {
+            if calls > 0 || item.replay {
                 forget_calls(&self.shared, &mut self.plan, &self.mailbox, &item);
             }
             self.plan.ops.push(Op::Ack {
@@ -263,12 +340,16 @@ impl Worker {
                 message,
             });
         }
-        let took = self.shared.services.clock.now().since(item.message.created);
-        self.entry.stats.message_handled(took);
+        if let Some(host) = self.live.as_mut().and_then(|live| live.host.as_mut()) {
+            let took = host.time().since(item.message.created);
+            self.mailbox.tally().message_handled(took);
+        }
         if self.plan.is_durable() {
             self.done.push(item);
-        } else {
-            self.backoff.reset();
+            return;
+        }
+        self.backoff.reset();
+        if !self.plan.is_empty() {
             self.plan.happen(&self.shared, &[]);
         }
     }
@@ -408,6 +489,10 @@ impl Worker {
             () = services.clock.sleep_until(until) => {}
         }
     }
+}
+
+fn panicked() -> Fault {
+    Fault::new(FaultKind::Trap, "the behavior panicked")
 }
 
 /// The message is done with: its calls, and whoever waits for their answers, are forgotten.

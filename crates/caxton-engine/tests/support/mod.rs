@@ -46,6 +46,15 @@ impl Cast {
                 .with(AgentName::parse(name).unwrap(), NativeProgram::new(handler)),
         )
     }
+
+    /// A handler that never waits.
+    pub fn with_prompt<F>(self, name: &str, handler: F) -> Self
+    where
+        F: Fn(&mut Host, &Arc<Message>) -> Result<(), Fault> + Send + Sync + 'static,
+    {
+        let program = NativeProgram::prompt(handler);
+        Self(self.0.with(AgentName::parse(name).unwrap(), program))
+    }
 }
 
 impl World {
@@ -149,6 +158,11 @@ impl World {
             }
         }
         panic!("the world does not come to rest");
+    }
+
+    /// Waits until all that can be handled is, though some handler never ends.
+    pub async fn settle_busy(&self) {
+        self.pass(Duration::from_millis(200)).await;
     }
 
     /// How many recorded messages there are that no mailbox still has, and all.

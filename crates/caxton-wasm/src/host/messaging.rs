@@ -15,15 +15,13 @@ pub(super) fn add(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
         "current",
         |mut store: StoreContextMut<'_, Guest>, (): ()| {
             charge_light(&mut store, LIGHT_CALL_FUEL)?;
-            let current = store.data_mut().host()?.current();
-            let delivery = current.map(|current| {
-                let trace = current.message.trace.child(current.span_id);
-                Delivery {
-                    message_id: current.message.id.to_string(),
-                    attempt: current.attempt,
-                    trace_id: trace.trace_id_hex(),
-                    span_id: trace.span_id_hex(),
-                }
+            let host = store.data_mut().host()?;
+            let trace = host.trace();
+            let delivery = host.current().zip(trace).map(|(current, trace)| Delivery {
+                message_id: current.message.to_string(),
+                attempt: current.attempt,
+                trace_id: trace.trace_id_hex(),
+                span_id: trace.span_id_hex(),
             });
             Ok((delivery,))
         },

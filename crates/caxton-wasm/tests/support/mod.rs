@@ -173,10 +173,14 @@ pub async fn handle(
     mut host: Host,
     message: Arc<Message>,
 ) -> (Host, Result<Vec<Arc<Message>>, Fault>) {
-    host.begin(Arc::clone(&message), 1, false);
+    host.begin(&message, 1, false);
     let (mut host, result) = behavior.handle(host, message).await;
     let result = match result {
-        Ok(()) => Ok(host.finish().messages),
+        Ok(()) => {
+            let mut effects = caxton_engine::host::Effects::default();
+            host.finish(&mut effects);
+            Ok(effects.messages)
+        }
         Err(fault) => {
             host.abandon();
             Err(fault)
