@@ -4,14 +4,12 @@
 //! results. Nothing here is shipped, and nothing here fails because of a number: a row that misses
 //! its goal says so.
 
-mod bindings;
-/// The server's own lowering and lifting of messages, so that a sandbox without limits differs in the
-/// limits alone.
-#[path = "../../crates/caxton-wasm/src/message.rs"]
+mod measure;
+/// The server's own packing of messages, so that a sandbox without limits differs in the limits alone.
+#[path = "../../crates/caxton-wasm/src/packed.rs"]
 #[allow(dead_code)]
 #[rustfmt::skip]
-mod lowering;
-mod measure;
+mod packed;
 mod peers;
 mod report;
 mod rows;

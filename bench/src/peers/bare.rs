@@ -2,34 +2,16 @@
 //! called without a host that does anything. The settings stand here a second time because the
 //! server's are its own business; who changes them there changes them here.
 
+use crate::packed;
+use caxton_core::Message;
 use std::path::Path;
-use wasmtime::component::{Component, InstancePre, Linker};
+use wasmtime::component::{
+    Component, ComponentExportIndex, InstancePre, Linker, TypedFunc, WasmList,
+};
 use wasmtime::{
     Config, Engine, InstanceAllocationStrategy, OperatorCost, PoolingAllocationConfig, Store,
     WasmFeatures,
 };
-
-/// The agent's ABI with blocking calls and owned values: the least that can be called.
-#[allow(
-    unsafe_code,
-    dead_code,
-    unused_imports,
-    missing_debug_implementations,
-    clippy::all,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
-mod abi {
-    wasmtime::component::bindgen!({
-        path: "../wit",
-        world: "agent",
-        imports: { default: trappable },
-    });
-}
-
-use abi::caxton::agent::types;
 
 /// Whether compiled code counts fuel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,22 +72,61 @@ pub fn failed(error: wasmtime::Error) -> anyhow::Error {
     anyhow::anyhow!("{error:#}")
 }
 
+/// What a call of a guest answers.
+pub type Answered = Result<(), ()>;
+
+/// Where the component of [`crate::world::example`] has the functions that are called.
+#[derive(Debug)]
+pub struct Exports {
+    pub init: ComponentExportIndex,
+    pub handle: ComponentExportIndex,
+}
+
+impl Exports {
+    pub fn of(component: &Component) -> wasmtime::Result<Self> {
+        let interface = component.get_export_index(None, "caxton:agent/packed-behavior@1.0.0");
+        let find = |name: &str| {
+            let function = component.get_export_index(interface.as_ref(), name);
+            function.ok_or_else(|| wasmtime::Error::msg(format!("the component has no {name}")))
+        };
+        Ok(Self {
+            init: find("init")?,
+            handle: find("handle")?,
+        })
+    }
+}
+
 /// A linked component.
 pub struct Bare {
     pre: InstancePre<Guest>,
-    exports: abi::AgentIndices,
+    exports: Exports,
 }
 
 /// A live instance.
 pub struct Instance {
     store: Store<Guest>,
-    agent: abi::Agent,
+    init: TypedFunc<(), (Answered,)>,
+    handle: TypedFunc<(Vec<u8>, u32), (Answered,)>,
 }
 
 /// What a store of the bare host holds: how many messages its guest has sent.
 #[derive(Debug, Default)]
 pub struct Guest {
     sent: u64,
+}
+
+/// A refusal, as a guest sees it.
+#[derive(
+    Clone,
+    Debug,
+    wasmtime::component::ComponentType,
+    wasmtime::component::Lift,
+    wasmtime::component::Lower,
+)]
+#[component(record)]
+pub struct Refusal {
+    pub code: String,
+    pub message: String,
 }
 
 /// The engine that all bare instances share.
@@ -118,19 +139,18 @@ impl Bare {
         let mut linker = Linker::new(component.engine());
         linker.allow_shadowing(true);
         linker.define_unknown_imports_as_traps(component)?;
-        let mut messaging = linker.instance("caxton:agent/messaging@1.0.0")?;
-        messaging.func_wrap(
+        let mut packed = linker.instance("caxton:agent/packed@1.0.0")?;
+        packed.func_wrap(
             "send",
-            |mut store: wasmtime::StoreContextMut<'_, Guest>, (_message,): (types::Message,)| {
+            |mut store: wasmtime::StoreContextMut<'_, Guest>,
+             (_content, _head): (Vec<u8>, WasmList<u8>)| {
                 let guest = store.data_mut();
                 guest.sent += 1;
-                // As long as the id that the server answers with.
-                let id = format!("00000000-0000-7000-8000-{:012}", guest.sent);
-                Ok((Ok::<String, types::Error>(id),))
+                Ok((Ok::<(u64, u64), Refusal>((7, guest.sent)),))
             },
         )?;
         let pre = linker.instantiate_pre(component)?;
-        let exports = abi::AgentIndices::new(&pre)?;
+        let exports = Exports::of(component)?;
         Ok(Self { pre, exports })
     }
 
@@ -146,56 +166,27 @@ impl Bare {
         let mut store = Store::new(self.pre.engine(), Guest::default());
         store.set_fuel(100_000_000)?;
         let instance = self.pre.instantiate(&mut store)?;
-        let agent = self.exports.load(&mut store, &instance)?;
-        Ok(Instance { store, agent })
+        let init = instance.get_typed_func(&mut store, self.exports.init)?;
+        let handle = instance.get_typed_func(&mut store, self.exports.handle)?;
+        Ok(Instance {
+            store,
+            init,
+            handle,
+        })
     }
 }
 
 impl Instance {
     pub fn init(&mut self) -> wasmtime::Result<()> {
-        let behavior = self.agent.caxton_agent_behavior();
-        let result = behavior.call_init(&mut self.store)?;
-        result.map_err(wasmtime::Error::msg)
+        let (answered,) = self.init.call(&mut self.store, ())?;
+        answered.map_err(|()| wasmtime::Error::msg("init failed"))
     }
 
-    pub fn handle(&mut self, message: &Request) -> wasmtime::Result<()> {
-        let behavior = self.agent.caxton_agent_behavior();
-        let result = behavior.call_handle(&mut self.store, &message.0)?;
-        result.map_err(wasmtime::Error::msg)
-    }
-}
-
-/// A message as [`crate::world::request`] makes them.
-pub struct Request(types::Message);
-
-impl Request {
-    pub fn new(content: &[u8]) -> Self {
-        let agent = |name: &str| types::AgentId {
-            name: name.to_owned(),
-            addresses: Vec::new(),
-            resolvers: Vec::new(),
-        };
-        Self(types::Message {
-            performative: types::Performative::Request,
-            sender: Some(agent("thrower@default")),
-            receivers: vec![agent("catcher@default")],
-            reply_to: Vec::new(),
-            content: content.to_vec(),
-            language: None,
-            encoding: None,
-            ontology: None,
-            protocol: Some("fipa-request".to_owned()),
-            conversation_id: Some("bounce".to_owned()),
-            reply_with: None,
-            in_reply_to: None,
-            reply_by_us: None,
-            user_parameters: Vec::new(),
-        })
-    }
-}
-
-impl std::fmt::Debug for Request {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Request")
+    /// The message is packed anew for every call, as the server does it.
+    pub fn handle(&mut self, message: &Message) -> wasmtime::Result<()> {
+        let content_bytes = u32::try_from(message.acl.content.len())?;
+        let arguments = (packed::write(&message.acl), content_bytes);
+        let (answered,) = self.handle.call(&mut self.store, arguments)?;
+        answered.map_err(|()| wasmtime::Error::msg("handle failed"))
     }
 }

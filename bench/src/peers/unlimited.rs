@@ -1,25 +1,24 @@
 //! The server's sandbox without its limits: no fuel, no yielding, no clock on the guest, no bounds on
 //! memory and tables, no price of host calls. An agent of this program runs in the same engine and
-//! its messages are lowered and lifted by the server's own code, so that what is between the two is
+//! its messages are packed and read by the server's own code, so that what is between the two is
 //! what the limits cost.
 
-use super::bare;
-use crate::bindings::exports::caxton::agent::behavior::{Guest as Exports, GuestIndices};
-use crate::bindings::{caxton::agent as world, types};
-use crate::lowering::{Contacts, Lowering, Names, lift};
-use caxton_core::Message;
+use super::bare::{self, Answered, Exports, Refusal};
+use crate::packed;
+use bytes::Bytes;
 use caxton_core::error::Error;
+use caxton_core::{Message, MessageId};
 use caxton_engine::host::Host;
 use caxton_engine::port::behavior::FaultKind;
 use caxton_engine::port::{Answer, Behavior, Fault, Program};
 use std::sync::Arc;
-use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
-use wasmtime::{Engine, Store};
+use wasmtime::component::{Component, InstancePre, Linker, TypedFunc, WasmList};
+use wasmtime::{Engine, Store, StoreContextMut};
 
 /// A linked component.
 pub struct Unlimited {
     pre: InstancePre<Guest>,
-    exports: GuestIndices,
+    exports: Exports,
 }
 
 impl std::fmt::Debug for Unlimited {
@@ -32,12 +31,18 @@ impl Unlimited {
     pub fn new(component: &[u8], instances_max: u32) -> wasmtime::Result<Self> {
         let engine = Engine::new(&bare::config(bare::Metering::Off, Some(instances_max)))?;
         let mut linker = Linker::new(&engine);
-        let add = &mut linker;
-        world::types::add_to_linker::<_, HasSelf<_>>(add, |guest: &mut Guest| guest)?;
-        world::messaging::add_to_linker::<_, HasSelf<_>>(add, |guest: &mut Guest| guest)?;
-        linker.define_unknown_imports_as_traps(&Component::new(&engine, component)?)?;
-        let pre = linker.instantiate_pre(&Component::new(&engine, component)?)?;
-        let exports = GuestIndices::new(&pre)?;
+        let component = Component::new(&engine, component)?;
+        linker.define_unknown_imports_as_traps(&component)?;
+        linker.allow_shadowing(true);
+        let mut messages = linker.instance("caxton:agent/packed@1.0.0")?;
+        messages.func_wrap_async("send", |store, (content, head): (Vec<u8>, WasmList<u8>)| {
+            Box::new(async move {
+                let sent = send(store, content, &head)?;
+                Ok((sent.map(halves).map_err(refusal),))
+            })
+        })?;
+        let pre = linker.instantiate_pre(&component)?;
+        let exports = Exports::of(&component)?;
         Ok(Self { pre, exports })
     }
 }
@@ -48,9 +53,13 @@ impl Program for Unlimited {
             let mut store = Store::new(self.pre.engine(), Guest { host: None });
             let instance = self.pre.instantiate_async(&mut store).await;
             let instance = instance.map_err(|error| trap(&error))?;
-            let exports = self.exports.load(&mut store, &instance);
-            let exports = exports.map_err(|error| trap(&error))?;
-            let behavior: Box<dyn Behavior> = Box::new(Instance { store, exports });
+            let init = instance.get_typed_func(&mut store, self.exports.init);
+            let handle = instance.get_typed_func(&mut store, self.exports.handle);
+            let behavior: Box<dyn Behavior> = Box::new(Instance {
+                init: init.map_err(|error| trap(&error))?,
+                handle: handle.map_err(|error| trap(&error))?,
+                store,
+            });
             Ok(behavior)
         })
     }
@@ -62,10 +71,11 @@ struct Guest {
 
 struct Instance {
     store: Store<Guest>,
-    exports: Exports,
+    init: TypedFunc<(), (Answered,)>,
+    handle: TypedFunc<(Vec<u8>, u32), (Answered,)>,
 }
 
-type Ended = wasmtime::Result<Result<(), String>>;
+type Ended = wasmtime::Result<(Answered,)>;
 
 impl Instance {
     fn end(&mut self, ended: Ended) -> (Host, Result<(), Fault>) {
@@ -73,8 +83,8 @@ impl Instance {
             unreachable!("it was put in before the call, and host calls only borrow it");
         };
         let result = match ended {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(text)) => Err(Fault::new(FaultKind::Handler, text)),
+            Ok((Ok(()),)) => Ok(()),
+            Ok((Err(()),)) => Err(Fault::new(FaultKind::Handler, "it failed")),
             Err(error) => Err(trap(&error)),
         };
         (host, result)
@@ -85,7 +95,7 @@ impl Behavior for Instance {
     fn init(&mut self, host: Host) -> Answer<'_, (Host, Result<(), Fault>)> {
         Box::pin(async move {
             self.store.data_mut().host = Some(host);
-            let ended = self.exports.call_init(&mut self.store).await;
+            let ended = self.init.call_async(&mut self.store, ()).await;
             self.end(ended)
         })
     }
@@ -97,13 +107,9 @@ impl Behavior for Instance {
     ) -> Answer<'_, (Host, Result<(), Fault>)> {
         Box::pin(async move {
             self.store.data_mut().host = Some(host);
-            let names = Names::of(&message.acl);
-            let contacts = Contacts::of(&message.acl, &names);
-            let lowering = Lowering::of(&message.acl, &names, &contacts);
-            let ended = self
-                .exports
-                .call_handle(&mut self.store, lowering.record())
-                .await;
+            let content_bytes = u32::try_from(message.acl.content.len()).unwrap_or(u32::MAX);
+            let arguments = (packed::write(&message.acl), content_bytes);
+            let ended = self.handle.call_async(&mut self.store, arguments).await;
             self.end(ended)
         })
     }
@@ -113,34 +119,27 @@ fn trap(error: &wasmtime::Error) -> Fault {
     Fault::new(FaultKind::Trap, format!("{error:#}"))
 }
 
-impl world::types::Host for Guest {}
-
-impl world::messaging::Host for Guest {
-    fn current(&mut self) -> wasmtime::Result<Option<world::messaging::Delivery>> {
-        Err(wasmtime::Error::msg("the agents of this bench do not ask"))
-    }
-
-    fn send(
-        &mut self,
-        message: types::MessageResult,
-    ) -> wasmtime::Result<Result<String, types::Error>> {
-        let host = self.host.as_mut();
-        let host = host.ok_or_else(|| wasmtime::Error::msg("no message is being handled"))?;
-        let sent = lift(message, &host.agent().tenant).and_then(|acl| host.send(acl));
-        Ok(sent.map(|id| id.to_string()).map_err(refusal))
-    }
-
-    fn call(
-        &mut self,
-        _message: types::MessageResult,
-        _timeout_ms: u32,
-    ) -> wasmtime::Result<Result<types::MessageResult, types::Error>> {
-        Err(wasmtime::Error::msg("the agents of this bench do not call"))
-    }
+fn send(
+    mut store: StoreContextMut<'_, Guest>,
+    content: Vec<u8>,
+    head: &WasmList<u8>,
+) -> wasmtime::Result<Result<MessageId, Error>> {
+    let host = store.data().host.as_ref();
+    let host = host.ok_or_else(|| wasmtime::Error::msg("no message is being handled"))?;
+    let home = host.agent().tenant.clone();
+    let acl = packed::read(Bytes::from(content), head.as_le_slice(&store), &home);
+    let host = store.data_mut().host.as_mut();
+    let host = host.ok_or_else(|| wasmtime::Error::msg("no message is being handled"))?;
+    Ok(acl.and_then(|acl| host.send(acl)))
 }
 
-fn refusal(error: Error) -> types::Error {
-    types::Error {
+fn halves(id: MessageId) -> (u64, u64) {
+    let number = u128::from_be_bytes(*id.as_bytes());
+    ((number >> 64) as u64, number as u64)
+}
+
+fn refusal(error: Error) -> Refusal {
+    Refusal {
         code: error.code.as_str().to_owned(),
         message: error.detail,
     }

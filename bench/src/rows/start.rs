@@ -3,12 +3,14 @@
 
 use crate::Run;
 use crate::measure::{CPU_US, Contestant, Scores, Stopwatch, WALL_US, race};
-use crate::peers::bare::{self, Bare, Request};
+use crate::peers::bare::{self, Bare};
 use crate::report::{Goal, Report, Row, Side};
-use crate::world::{agent, app_on, content, ctx, deploy, example, request, until, wasm_runtime};
+use crate::world::{
+    agent, app_on, content, ctx, deploy, example, request, request_from, until, wasm_runtime,
+};
 use bytes::Bytes;
 use caxton_core::manifest::Durability;
-use caxton_core::{AgentId, Digest, Manifest, TenantId};
+use caxton_core::{AgentId, Digest, Manifest, Message, MessageId, TenantId, Timestamp};
 use caxton_engine::port::{Artifact, MemoryStore, Runtime};
 use caxton_engine::{App, OpCtx, Options};
 use caxton_wasm::WasmRuntime;
@@ -38,7 +40,7 @@ async fn from_pool(run: &Run, report: &mut Report, component: &Bytes) -> anyhow:
     let compiled = Component::new(&engine, component).map_err(bare::failed)?;
     let mut peer = BareCalls {
         bare: Bare::new(&compiled).map_err(bare::failed)?,
-        request: Request::new(&content()),
+        request: bare_message()?,
         times: agents,
     };
     let all = race(run, &mut [&mut ours, &mut peer]).await?;
@@ -161,9 +163,25 @@ impl Contestant for Waking {
     }
 }
 
+/// What the bare instances get: as the engine stamps a message.
+fn bare_message() -> anyhow::Result<Message> {
+    let tenant = TenantId::default_tenant();
+    let (from, to) = (agent(&tenant, "thrower")?, agent(&tenant, "catcher")?);
+    Ok(Message {
+        id: MessageId::from_bytes([7; 16]),
+        trace: ctx(&tenant).trace,
+        tenant,
+        parent: None,
+        hop: 0,
+        waiting: None,
+        created: Timestamp::EPOCH,
+        acl: request_from(from, to, "first", content())?,
+    })
+}
+
 struct BareCalls {
     bare: Bare,
-    request: Request,
+    request: Message,
     times: usize,
 }
 

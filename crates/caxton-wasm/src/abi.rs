@@ -1,14 +1,16 @@
-//! Whether a component exports `caxton:agent/behavior` with the types that this server calls it by.
-//! Types are compared as texts of their structure, so that a refusal can show both.
+//! Whether a component exports `caxton:agent/behavior`, or `packed-behavior` in its place, with the
+//! types that this server calls it by, and which of the two. Types are compared as texts of their structure, so that a refusal can show both.
 
-use crate::host::BEHAVIOR;
+use crate::host::{BEHAVIOR, PACKED_BEHAVIOR};
 use caxton_core::error::{Code, Error};
 use std::fmt::Write;
 use wasmtime::component::Component;
-use wasmtime::component::types::{ComponentFunc, ComponentItem, Type};
+use wasmtime::component::types::{ComponentFunc, ComponentInstance, ComponentItem, Type};
 
-/// `init` and `handle` as `wit/agent.wit` has them. A test compares this with a component that was
-/// built from the WIT.
+/// `init` and `handle` as `wit/agent.wit` has them, packed and not. Tests compare them with components
+/// that were built from the WIT.
+const PACKED_INIT: &str = "() -> result<_, _>";
+const PACKED_HANDLE: &str = "(list<u8>, u32) -> result<_, _>";
 const INIT: &str = "() -> result<_, string>";
 const HANDLE: &str = "(record{performative: enum{accept-proposal, agree, cancel, cfp, confirm, \
 disconfirm, failure, inform, inform-if, inform-ref, not-understood, propagate, propose, proxy, \
@@ -26,20 +28,46 @@ const DEPTH_MAX: usize = 12;
 /// Longest description: a guest's types may be as large as it likes.
 const DESCRIPTION_BYTES_MAX: usize = 4096;
 
-/// Refuses a component of another world.
-pub(crate) fn check(component: &Component) -> Result<(), Error> {
+/// How a component takes its messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// By `behavior`: field by field.
+    Typed,
+    /// By `packed-behavior`: as bytes.
+    Packed,
+}
+
+/// The form; refuses a component of another world. One that exports both is called packed.
+pub(crate) fn check(component: &Component) -> Result<Form, Error> {
     let engine = component.engine();
     let world_type = component.component_type();
-    let exported = world_type.get_export(engine, BEHAVIOR);
-    let Some(ComponentItem::ComponentInstance(behavior)) = exported.map(|export| export.ty) else {
-        return Err(world(format!(
-            "it does not export the interface {BEHAVIOR}"
-        )));
+    let exported = |name| match world_type.get_export(engine, name).map(|it| it.ty) {
+        Some(ComponentItem::ComponentInstance(interface)) => Some(interface),
+        _ => None,
     };
-    for (name, expected) in [("init", INIT), ("handle", HANDLE)] {
+    if let Some(interface) = exported(PACKED_BEHAVIOR) {
+        let functions = [("init", PACKED_INIT), ("handle", PACKED_HANDLE)];
+        check_functions(component, PACKED_BEHAVIOR, &interface, functions)?;
+        return Ok(Form::Packed);
+    }
+    let interface = exported(BEHAVIOR)
+        .ok_or_else(|| world(format!("it does not export the interface {BEHAVIOR}")))?;
+    let functions = [("init", INIT), ("handle", HANDLE)];
+    check_functions(component, BEHAVIOR, &interface, functions)?;
+    Ok(Form::Typed)
+}
+
+fn check_functions(
+    component: &Component,
+    interface: &str,
+    behavior: &ComponentInstance,
+    functions: [(&str, &str); 2],
+) -> Result<(), Error> {
+    let engine = component.engine();
+    for (name, expected) in functions {
         let found = match behavior.get_export(engine, name).map(|export| export.ty) {
             Some(ComponentItem::ComponentFunc(function)) => describe_function(&function),
-            _ => return Err(world(format!("its {BEHAVIOR} has no function `{name}`"))),
+            _ => return Err(world(format!("its {interface} has no function `{name}`"))),
         };
         if found != expected {
             return Err(world(format!(
@@ -81,6 +109,7 @@ fn describe(ty: &Type, depth: usize, text: &mut String) {
     match ty {
         Type::String => text.push_str("string"),
         Type::U8 => text.push_str("u8"),
+        Type::U32 => text.push_str("u32"),
         Type::S64 => text.push_str("s64"),
         Type::List(list) => {
             text.push_str("list<");

@@ -2,7 +2,7 @@
 //! limits on growth, the meter, and WASI where the guest imports it.
 
 use crate::meter::Meter;
-use crate::wasi::Wasi;
+use crate::wasi::{Ports, Wasi};
 use caxton_core::quota::Limits;
 use caxton_engine::host::Host;
 use std::sync::Arc;
@@ -14,18 +14,23 @@ pub(crate) struct Guest {
     pub(crate) host: Option<Host>,
     pub(crate) limiter: Limiter,
     pub(crate) meter: Meter,
+    /// What the guest said about why its call fails.
+    pub(crate) reason: Option<String>,
     /// Made by the first WASI call: an instance that never makes one does not pay for it.
     pub(crate) wasi: Option<Box<Wasi>>,
+    pub(crate) wasi_ports: Arc<Ports>,
     pub(crate) limits: Arc<Limits>,
 }
 
 impl Guest {
-    pub(crate) fn new(limits: Arc<Limits>, fuel_yield: u64) -> Self {
+    pub(crate) fn new(limits: Arc<Limits>, fuel_yield: u64, wasi_ports: Arc<Ports>) -> Self {
         Self {
             host: None,
             limiter: Limiter::new(&limits),
             meter: Meter::new(fuel_yield),
+            reason: None,
             wasi: None,
+            wasi_ports,
             limits,
         }
     }

@@ -1,19 +1,119 @@
 //! A live instance: one store, one message at a time.
 
-use crate::bindings::behavior::Guest as Exports;
+use crate::abi::{self, Form};
+use crate::bindings::behavior::{Guest as TypedCalls, GuestIndices};
 use crate::fault;
 use crate::guest::Guest;
+use crate::host::PACKED_BEHAVIOR;
 use crate::message::{Contacts, Lowering, Names};
 use crate::meter::{Busy, Late};
-use crate::wasi;
-use caxton_core::Message;
+use crate::{packed, wasi};
+use caxton_core::error::{Code, Error};
 use caxton_core::quota::Limits;
+use caxton_core::{Acl, Message};
 use caxton_engine::host::Host;
 use caxton_engine::port::behavior::FaultKind;
 use caxton_engine::port::{Answer, Behavior, Fault};
 use std::pin::pin;
 use std::sync::Arc;
 use wasmtime::Store;
+use wasmtime::component::{Component, ComponentExportIndex, Instance, InstancePre, TypedFunc};
+
+/// Where a component has the functions that the server calls.
+pub(crate) enum Exports {
+    Typed(GuestIndices),
+    Packed {
+        init: ComponentExportIndex,
+        handle: ComponentExportIndex,
+    },
+}
+
+impl Exports {
+    pub(crate) fn find(component: &Component, pre: &InstancePre<Guest>) -> Result<Self, Error> {
+        let missing = |what: String| Error::new(Code::ComponentWorld, what);
+        match abi::check(component)? {
+            Form::Typed => GuestIndices::new(pre)
+                .map(Self::Typed)
+                .map_err(|error| missing(format!("{error:#}"))),
+            Form::Packed => {
+                let interface = component.get_export_index(None, PACKED_BEHAVIOR);
+                let find = |name: &str| {
+                    let function = component.get_export_index(interface.as_ref(), name);
+                    function.ok_or_else(|| missing(format!("{PACKED_BEHAVIOR} has no `{name}`")))
+                };
+                Ok(Self::Packed {
+                    init: find("init")?,
+                    handle: find("handle")?,
+                })
+            }
+        }
+    }
+
+    pub(crate) fn of(
+        &self,
+        store: &mut Store<Guest>,
+        instance: &Instance,
+    ) -> wasmtime::Result<Calls> {
+        Ok(match self {
+            Self::Typed(indices) => Calls::Typed(indices.load(store, instance)?),
+            Self::Packed { init, handle } => Calls::Packed {
+                init: instance.get_typed_func(&mut *store, init)?,
+                handle: instance.get_typed_func(&mut *store, handle)?,
+            },
+        })
+    }
+}
+
+/// The functions of a live instance.
+pub(crate) enum Calls {
+    Typed(TypedCalls),
+    Packed {
+        init: TypedFunc<(), (Answered,)>,
+        handle: TypedFunc<(Vec<u8>, u32), (Answered,)>,
+    },
+}
+
+/// What a packed call answers; the reason of a failure is in [`Guest::reason`].
+type Answered = Result<(), ()>;
+
+impl Calls {
+    async fn init(&self, store: &mut Store<Guest>) -> wasmtime::Result<Result<(), String>> {
+        match self {
+            Self::Typed(calls) => calls.call_init(store).await,
+            Self::Packed { init, .. } => {
+                let (answered,) = init.call_async(&mut *store, ()).await?;
+                Ok(answered.map_err(|()| reason(store)))
+            }
+        }
+    }
+
+    async fn handle(
+        &self,
+        store: &mut Store<Guest>,
+        acl: &Acl,
+    ) -> wasmtime::Result<Result<(), String>> {
+        match self {
+            Self::Typed(calls) => {
+                let names = Names::of(acl);
+                let contacts = Contacts::of(acl, &names);
+                let lowering = Lowering::of(acl, &names, &contacts);
+                calls.call_handle(store, lowering.record()).await
+            }
+            Self::Packed { handle, .. } => {
+                // More content than a guest's memory can take does not fit it either way.
+                let content_bytes = u32::try_from(acl.content.len()).unwrap_or(u32::MAX);
+                let arguments = (packed::write(acl), content_bytes);
+                let (answered,) = handle.call_async(&mut *store, arguments).await?;
+                Ok(answered.map_err(|()| reason(store)))
+            }
+        }
+    }
+}
+
+fn reason(store: &mut Store<Guest>) -> String {
+    let said = store.data_mut().reason.take();
+    said.unwrap_or_else(|| "it gave no reason".to_owned())
+}
 
 /// How a call ended: given up on, trapped, or answered.
 type Ended = Result<wasmtime::Result<Result<(), String>>, Late>;
@@ -21,17 +121,17 @@ type Ended = Result<wasmtime::Result<Result<(), String>>, Late>;
 /// An instance of an agent's component.
 pub(crate) struct WasmBehavior {
     store: Store<Guest>,
-    exports: Exports,
+    calls: Calls,
     limits: Arc<Limits>,
     /// A fault, or a call dropped midway, left the guest in a state nobody knows.
     lost: bool,
 }
 
 impl WasmBehavior {
-    pub(crate) fn new(store: Store<Guest>, exports: Exports, limits: Arc<Limits>) -> Self {
+    pub(crate) fn new(store: Store<Guest>, calls: Calls, limits: Arc<Limits>) -> Self {
         Self {
             store,
-            exports,
+            calls,
             limits,
             lost: false,
         }
@@ -50,6 +150,7 @@ impl WasmBehavior {
         let guest = self.store.data_mut();
         guest.host = Some(host);
         guest.limiter.refused = None;
+        guest.reason = None;
         guest.meter.begin(fuel);
         self.lost = true;
         Ok(())
@@ -81,7 +182,7 @@ impl Behavior for WasmBehavior {
                 return (host, Err(fault));
             }
             let ended = {
-                let call = pin!(self.exports.call_init(&mut self.store));
+                let call = pin!(self.calls.init(&mut self.store));
                 Busy::new(
                     call,
                     self.limits.handle_timeout(),
@@ -105,11 +206,8 @@ impl Behavior for WasmBehavior {
             if let Err((host, fault)) = self.begin(host) {
                 return (host, Err(fault));
             }
-            let names = Names::of(&message.acl);
-            let contacts = Contacts::of(&message.acl, &names);
-            let lowering = Lowering::of(&message.acl, &names, &contacts);
             let ended = {
-                let call = pin!(self.exports.call_handle(&mut self.store, lowering.record()));
+                let call = pin!(self.calls.handle(&mut self.store, &message.acl));
                 Busy::new(
                     call,
                     self.limits.handle_timeout(),

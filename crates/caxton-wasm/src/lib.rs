@@ -18,6 +18,7 @@ mod instance;
 mod message;
 mod meter;
 mod options;
+mod packed;
 mod program;
 mod runtime;
 pub mod validate;

@@ -1,8 +1,10 @@
 //! What the operator sets of the sandbox. The defaults are for one machine with a few thousand live
 //! agents; `docs/sandbox.md` has the table.
 
+use caxton_engine::port::{Clock, Entropy, SystemClock, SystemEntropy};
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Where components are compiled.
 #[derive(Clone, Debug)]
@@ -42,6 +44,10 @@ pub struct Options {
     pub instances_live_max: u32,
     /// A guest yields its thread after this much fuel.
     pub fuel_yield: u64,
+    /// What WASI's clocks show: the engine's own, so that both ways to ask tell the same time.
+    pub clock: Arc<dyn Clock>,
+    /// Where WASI's random bytes come from.
+    pub entropy: Arc<dyn Entropy>,
 }
 
 impl Default for Options {
@@ -58,6 +64,8 @@ impl Default for Options {
             functions_max: 50_000,
             instances_live_max: 15_000,
             fuel_yield: FUEL_YIELD,
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
         }
     }
 }

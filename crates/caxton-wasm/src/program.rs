@@ -1,11 +1,9 @@
 //! Compiled code that is linked and ready: [`Code`], shared by all agents that have the same
 //! component, and [`WasmProgram`], one agent's use of it under its own limits.
 
-use crate::abi;
-use crate::bindings::behavior::GuestIndices;
 use crate::fault;
 use crate::guest::Guest;
-use crate::instance::WasmBehavior;
+use crate::instance::{Exports, WasmBehavior};
 use crate::meter::Busy;
 use crate::validate::Shape;
 use crate::wasi;
@@ -30,7 +28,7 @@ const HANDLES_MAX: usize = 4096;
 /// A linked component.
 pub(crate) struct Code {
     pre: InstancePre<Guest>,
-    exports: GuestIndices,
+    exports: Exports,
     imports_wasi: bool,
     pub(crate) shape: Shape,
 }
@@ -42,15 +40,13 @@ impl Code {
         component: &Component,
         shape: Shape,
     ) -> Result<Self, Error> {
-        abi::check(component)?;
         let pre = linker.instantiate_pre(component).map_err(|error| {
             Error::new(
                 ErrorCode::ComponentImport,
                 format!("cannot be linked: {error:#}"),
             )
         })?;
-        let exports = GuestIndices::new(&pre)
-            .map_err(|error| Error::new(ErrorCode::ComponentWorld, format!("{error:#}")))?;
+        let exports = Exports::find(component, &pre)?;
         let engine = component.engine();
         let imports_wasi = component
             .component_type()
@@ -75,6 +71,7 @@ pub(crate) struct WasmProgram {
     pub(crate) agent: AgentId,
     pub(crate) limits: Arc<Limits>,
     pub(crate) fuel_yield: u64,
+    pub(crate) wasi_ports: Arc<wasi::Ports>,
 }
 
 impl fmt::Debug for WasmProgram {
@@ -104,10 +101,10 @@ impl Program for WasmProgram {
                 }
                 Err(late) => return Err(fault::while_starting(fault::of_late(late, store.data()))),
             };
-            let exports = self.code.exports.load(&mut store, &instance);
-            let exports = exports.map_err(|error| internal(&error))?;
+            let calls = self.code.exports.of(&mut store, &instance);
+            let calls = calls.map_err(|error| internal(&error))?;
             let behavior: Box<dyn Behavior> =
-                Box::new(WasmBehavior::new(store, exports, Arc::clone(&self.limits)));
+                Box::new(WasmBehavior::new(store, calls, Arc::clone(&self.limits)));
             Ok(behavior)
         })
     }
@@ -115,7 +112,8 @@ impl Program for WasmProgram {
 
 impl WasmProgram {
     fn store(&self) -> wasmtime::Result<Store<Guest>> {
-        let guest = Guest::new(Arc::clone(&self.limits), self.fuel_yield);
+        let (limits, ports) = (Arc::clone(&self.limits), Arc::clone(&self.wasi_ports));
+        let guest = Guest::new(limits, self.fuel_yield, ports);
         let mut store = Store::new(self.code.engine(), guest);
         store.limiter(|guest| &mut guest.limiter);
         let lifted = self

@@ -30,6 +30,7 @@ pub struct WasmRuntime {
     linker: Arc<Linker<Guest>>,
     cache: Option<Arc<Cache>>,
     compilations: Compilations,
+    wasi_ports: Arc<wasi::Ports>,
     known: Mutex<HashMap<(Digest, SandboxProfile), Slot>>,
 }
 
@@ -54,6 +55,10 @@ impl WasmRuntime {
         Ok(Self {
             cache: Cache::open(&options, &engine)?.map(Arc::new),
             compilations: Compilations::new(&options),
+            wasi_ports: Arc::new(wasi::Ports {
+                clock: Arc::clone(&options.clock),
+                entropy: Arc::clone(&options.entropy),
+            }),
             options,
             engine,
             linker: Arc::new(linker),
@@ -142,6 +147,7 @@ impl Runtime for WasmRuntime {
                 agent: artifact.agent,
                 limits: Arc::new(artifact.manifest.limits.clone()),
                 fuel_yield,
+                wasi_ports: Arc::clone(&self.wasi_ports),
             });
             Ok(program)
         })

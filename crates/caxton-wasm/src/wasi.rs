@@ -1,6 +1,6 @@
 //! WASI 0.2 for the guests whose language needs it, locked down: no files, no arguments, no
 //! environment, no network, an empty input. What is printed becomes lines of the agent's log. Clocks
-//! and random bytes are the machine's own.
+//! and random bytes are the engine's, as those of `caxton:agent` are.
 //!
 //! The interfaces that would give files or sockets are offered all the same, because the standard
 //! libraries of Go, Python and JavaScript import them; what they answer is that there are none.
@@ -8,15 +8,21 @@
 use crate::guest::Guest;
 use crate::meter::{WASI_CALL_FUEL, charge_light};
 use bytes::Bytes;
+use caxton_core::Timestamp;
 use caxton_engine::host::LogLevel;
+use caxton_engine::port::{Clock, Entropy};
 use parking_lot::Mutex;
+use rand::TryRng;
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use wasmtime::component::{Linker, ResourceTable};
 use wasmtime::{CallHook, Store};
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
 
 /// Handles (streams, pollables) one instance may have.
 const RESOURCES_MAX: usize = 1024;
@@ -36,8 +42,15 @@ pub(crate) struct Wasi {
     printed: Arc<Mutex<Printed>>,
 }
 
+/// The engine's ports that WASI shows to guests.
+#[derive(Clone, Debug)]
+pub(crate) struct Ports {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+}
+
 impl Wasi {
-    fn new() -> Self {
+    fn new(ports: &Ports) -> Self {
         let printed = Arc::new(Mutex::new(Printed::default()));
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES_MAX);
@@ -49,6 +62,11 @@ impl Wasi {
         let ctx = WasiCtx::builder()
             .stdout(output(LogLevel::Info))
             .stderr(output(LogLevel::Warn))
+            .wall_clock(WallClock(Arc::clone(&ports.clock)))
+            .monotonic_clock(MonotonicClock::new(Arc::clone(&ports.clock)))
+            .secure_random(Random(Arc::clone(&ports.entropy)))
+            .insecure_random(Random(Arc::clone(&ports.entropy)))
+            .insecure_random_seed(seed(&*ports.entropy))
             .max_random_size(RANDOM_BYTES_MAX)
             .allow_tcp(false)
             .allow_udp(false)
@@ -64,7 +82,8 @@ impl Wasi {
 
 impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let wasi = self.wasi.get_or_insert_with(|| Box::new(Wasi::new()));
+        let ports = &self.wasi_ports;
+        let wasi = self.wasi.get_or_insert_with(|| Box::new(Wasi::new(ports)));
         WasiCtxView {
             ctx: &mut wasi.ctx,
             table: &mut wasi.table,
@@ -108,6 +127,82 @@ fn flush(guest: &mut Guest, all: bool) {
             &format!("{dropped} printed bytes dropped: more than {PRINTED_BYTES_MAX} at once"),
         );
     }
+}
+
+/// The engine's clock shows microseconds.
+const CLOCK_RESOLUTION: Duration = Duration::from_micros(1);
+
+struct WallClock(Arc<dyn Clock>);
+
+impl HostWallClock for WallClock {
+    fn resolution(&self) -> Duration {
+        CLOCK_RESOLUTION
+    }
+
+    fn now(&self) -> Duration {
+        self.0.now().since(Timestamp::EPOCH)
+    }
+}
+
+/// Time since this instance first asked, by the engine's clock; never backwards, whatever that clock
+/// does. What is slept on is tokio's time all the same, which tests pause.
+struct MonotonicClock {
+    clock: Arc<dyn Clock>,
+    begun: Timestamp,
+    latest_ns: AtomicU64,
+}
+
+impl MonotonicClock {
+    fn new(clock: Arc<dyn Clock>) -> Self {
+        let begun = clock.now();
+        Self {
+            clock,
+            begun,
+            latest_ns: AtomicU64::new(0),
+        }
+    }
+}
+
+impl HostMonotonicClock for MonotonicClock {
+    fn resolution(&self) -> u64 {
+        CLOCK_RESOLUTION.as_nanos() as u64
+    }
+
+    fn now(&self) -> u64 {
+        let since = self.clock.now().since(self.begun).as_nanos();
+        let now = u64::try_from(since).unwrap_or(u64::MAX);
+        self.latest_ns.fetch_max(now, Ordering::Relaxed).max(now)
+    }
+}
+
+/// The engine's entropy as WASI's generator.
+struct Random(Arc<dyn Entropy>);
+
+impl TryRng for Random {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        let mut bytes = [0; 4];
+        self.0.fill(&mut bytes);
+        Ok(u32::from_le_bytes(bytes))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        let mut bytes = [0; 8];
+        self.0.fill(&mut bytes);
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        self.0.fill(bytes);
+        Ok(())
+    }
+}
+
+fn seed(entropy: &dyn Entropy) -> u128 {
+    let mut bytes = [0; 16];
+    entropy.fill(&mut bytes);
+    u128::from_le_bytes(bytes)
 }
 
 /// Printed and not yet in the log.

@@ -66,7 +66,9 @@ async fn bytes_flipped_in_a_component() {
     let mut accepted = 0;
     for seed in cases(400) {
         let mut mutant = whole.clone();
-        for flip in bytes(seed, 24).chunks(6) {
+        // One to four of them: with four few get far.
+        let flips = usize::try_from(seed % 4).unwrap() + 1;
+        for flip in bytes(seed, 24).chunks(6).take(flips) {
             let at = u32::from_le_bytes(flip[..4].try_into().unwrap()) as usize % mutant.len();
             mutant[at] ^= flip[4];
         }

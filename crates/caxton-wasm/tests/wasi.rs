@@ -8,10 +8,16 @@
 
 mod support;
 
-use caxton_core::Performative;
+use caxton_core::manifest::SandboxProfile;
 use caxton_core::quota::Limits;
+use caxton_core::{Performative, Timestamp};
+use caxton_engine::host::Services;
 use caxton_engine::port::behavior::FaultKind;
-use support::{Agent, example, handle, prepare, request, ts_echo};
+use caxton_engine::port::{Clock, Entropy, ManualClock, SeededEntropy};
+use caxton_wasm::{Options, WasmRuntime};
+use std::sync::Arc;
+use std::time::Duration;
+use support::{Agent, example, handle, prepare, prepare_in, request, services, ts_echo};
 
 async fn trespass() -> Agent {
     prepare(example("trespass"), Limits::default())
@@ -83,6 +89,64 @@ async fn an_agent_that_exits_ends_its_instance_and_nothing_else() {
         assert_eq!(fault.kind, FaultKind::Trap);
         assert!(fault.detail.contains(code), "{fault:?}");
     }
+}
+
+/// `trespass` in a sandbox with this clock and this seed.
+async fn trespass_at(clock: &Arc<ManualClock>, seed: u64) -> Agent {
+    let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) =
+        (clock.clone(), Arc::new(SeededEntropy::new(seed)));
+    let runtime = WasmRuntime::new(Options {
+        instances_live_max: 4,
+        clock: Arc::clone(&clock),
+        entropy: Arc::clone(&entropy),
+        ..Options::default()
+    });
+    let (component, profile) = (example("trespass"), SandboxProfile::Default);
+    let agent = prepare_in(&runtime.unwrap(), component, Limits::default(), profile).await;
+    let services = services();
+    let services = Services {
+        store: Arc::clone(&services.store),
+        outlet: Arc::clone(&services.outlet),
+        logs: Arc::clone(&services.logs),
+        guest_metrics: Arc::clone(&services.guest_metrics),
+        clock,
+        entropy,
+    };
+    Agent {
+        services: Arc::new(services),
+        ..agent.unwrap()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn wasi_tells_the_engines_time() {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_us(1_700_000_000_123_456)));
+    let agent = trespass_at(&clock, 1).await;
+    let (mut behavior, host) = agent.start().await.unwrap();
+    let (host, sent) = handle(&mut behavior, host, request("clock")).await;
+    let said = |sent: Result<Vec<Arc<caxton_core::Message>>, _>| {
+        let sent: Vec<Arc<caxton_core::Message>> = sent
+            .map_err(|fault: caxton_engine::port::Fault| fault.detail)
+            .unwrap();
+        sent[0].acl.text().unwrap().to_owned()
+    };
+    assert_eq!(said(sent), "1700000000123456 1700000000123456 0");
+    clock.advance(Duration::from_millis(1500));
+    let (_, sent) = handle(&mut behavior, host, request("clock")).await;
+    assert_eq!(said(sent), "1700000001623456 1700000001623456 1500000000");
+}
+
+#[tokio::test]
+async fn wasis_random_bytes_are_the_engines() {
+    let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
+    let mut answers = Vec::new();
+    for seed in [1, 1, 2] {
+        let (act, text) = ask(&trespass_at(&clock, seed).await, "random").await;
+        assert_eq!(act, Performative::Inform);
+        answers.push(text);
+    }
+    assert_eq!(answers[0], answers[1], "the same seed");
+    assert_ne!(answers[0], answers[2], "another seed");
 }
 
 #[tokio::test]

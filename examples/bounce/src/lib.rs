@@ -24,11 +24,7 @@ caxton_agent::export!(Bounce);
 
 /// The same content as a fact, to where the message came from.
 fn back(message: Message) -> Message {
-    let reply = message.reply(Performative::Inform);
-    Message {
-        content: message.content,
-        ..reply
-    }
+    message.into_reply(Performative::Inform)
 }
 
 #[cfg(test)]

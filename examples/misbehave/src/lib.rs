@@ -98,7 +98,7 @@ fn run(message: &Message, command: Command<'_>) -> Result<(), String> {
                 .and_then(|content| message.reply(Performative::Inform).content(content).send());
             match sent {
                 Ok(_) => Ok(()),
-                Err(error) => outcome(message, Err(error)),
+                Err(error) => outcome::<String>(message, Err(error)),
             }
         }
         Command::SendOdd(oddity) => outcome(message, odd(oddity).send()),
@@ -189,14 +189,14 @@ fn relay(message: &Message, answer: Result<Message, Error>) -> Result<(), String
                 .send()?;
             Ok(())
         }
-        Err(error) => outcome(message, Err(error)),
+        Err(error) => outcome::<String>(message, Err(error)),
     }
 }
 
 /// Informs of a success, or of the failure with the server's code first.
-fn outcome(message: &Message, outcome: Result<String, Error>) -> Result<(), String> {
+fn outcome<T: ToString>(message: &Message, outcome: Result<T, Error>) -> Result<(), String> {
     match outcome {
-        Ok(text) => inform(message, &text),
+        Ok(result) => inform(message, &result.to_string()),
         Err(error) => {
             message
                 .reply(Performative::Failure)

@@ -26,7 +26,8 @@ impl Agent for Probe {
     }
 }
 
-caxton_agent::export!(Probe);
+// Field by field, unlike the other examples: so that both ways across the boundary are in use.
+caxton_agent::export_typed!(Probe);
 
 /// What a command came to: a content to inform of, or why there is none.
 type Outcome = Result<Vec<u8>, String>;

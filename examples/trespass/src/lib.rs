@@ -10,14 +10,16 @@ mod bindings {
 }
 
 use bindings::wasi::cli::{environment, exit, stderr, stdout};
+use bindings::wasi::clocks::{monotonic_clock, wall_clock};
 use bindings::wasi::filesystem::preopens;
 use bindings::wasi::io::streams::OutputStream;
+use bindings::wasi::random::{insecure_seed, random};
 use bindings::wasi::sockets::network::{
     ErrorCode, IpAddressFamily, IpSocketAddress, Ipv4SocketAddress,
 };
 use bindings::wasi::sockets::tcp::TcpSocket;
 use bindings::wasi::sockets::{instance_network, ip_name_lookup, tcp_create_socket};
-use caxton_agent::{Agent, Message, Performative};
+use caxton_agent::{Agent, Message, Performative, clock};
 
 struct Trespass;
 
@@ -70,6 +72,8 @@ fn attempt(text: &str) -> Option<Result<String, String>> {
                 .map(|_| "a look-up began".to_owned())
                 .map_err(said)
         }
+        "clock" => Ok(clocks()),
+        "random" => Ok(randoms()),
         "stdout" => write(&stdout::get_stdout(), rest),
         "stderr" => write(&stderr::get_stderr(), rest),
         "exit" => {
@@ -78,6 +82,20 @@ fn attempt(text: &str) -> Option<Result<String, String>> {
         }
         _ => return None,
     })
+}
+
+/// The server's time and WASI's, in microseconds since 1970, and WASI's monotonic time in nanoseconds.
+fn clocks() -> String {
+    let wall = wall_clock::now();
+    let wall_us = wall.seconds * 1_000_000 + u64::from(wall.nanoseconds / 1_000);
+    format!("{} {wall_us} {}", clock::now_us(), monotonic_clock::now())
+}
+
+/// What WASI gives of randomness.
+fn randoms() -> String {
+    let bytes = random::get_random_bytes(8);
+    let (one, other) = insecure_seed::insecure_seed();
+    format!("{bytes:?} {} {one} {other}", random::get_random_u64())
 }
 
 fn connect(port: u16) -> Result<String, String> {

@@ -9,6 +9,7 @@ mod identity;
 mod logging;
 mod messaging;
 mod metrics;
+mod packed;
 mod random;
 mod state;
 mod timers;
@@ -28,11 +29,14 @@ pub(crate) use interface;
 
 /// The interface an agent exports.
 pub(crate) const BEHAVIOR: &str = interface!("behavior");
+/// The one it may export instead.
+pub(crate) const PACKED_BEHAVIOR: &str = interface!("packed-behavior");
 
 /// The interfaces of `caxton:agent` a guest may import.
-pub(crate) const INTERFACES: [&str; 9] = [
+pub(crate) const INTERFACES: [&str; 10] = [
     interface!("types"),
     interface!("messaging"),
+    interface!("packed"),
     interface!("logging"),
     interface!("clock"),
     interface!("random"),
@@ -45,6 +49,7 @@ pub(crate) const INTERFACES: [&str; 9] = [
 pub(crate) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     linker.instance(interface!("types"))?;
     messaging::add(linker)?;
+    packed::add(linker)?;
     logging::add(linker)?;
     clock::add(linker)?;
     random::add(linker)?;

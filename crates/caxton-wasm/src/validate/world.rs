@@ -1,7 +1,7 @@
 //! What a component imports and exports by name. That the types fit is checked when it is linked.
 
 use super::unreadable;
-use crate::host::{BEHAVIOR, INTERFACES};
+use crate::host::{BEHAVIOR, INTERFACES, PACKED_BEHAVIOR};
 use caxton_core::error::{Code, Error, shown};
 use wasmparser::{Parser, Payload};
 
@@ -54,7 +54,7 @@ pub(super) fn check(component: &[u8]) -> Result<(), Error> {
             Payload::ComponentExportSection(exports) if depth == 1 => {
                 for export in exports {
                     let export = export.map_err(|error| unreadable(&error))?;
-                    exports_behavior |= export.name.name == BEHAVIOR;
+                    exports_behavior |= [BEHAVIOR, PACKED_BEHAVIOR].contains(&export.name.name);
                 }
             }
             _ => {}

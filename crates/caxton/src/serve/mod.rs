@@ -69,7 +69,7 @@ impl Server {
             store: build_store(config, &folder, &clock)?,
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
-            runtime: build_runtime(config, &folder)?,
+            runtime: build_runtime(config, &folder, &clock, &entropy)?,
         };
         let app = App::start(ports, config.engine.options()).await?;
         let issuers = issuers::build(config, &clock)?;
@@ -183,7 +183,12 @@ fn build_store(
     Ok(Arc::new(store))
 }
 
-fn build_runtime(config: &Config, folder: &Folder) -> Outcome<Arc<dyn Runtime>> {
+fn build_runtime(
+    config: &Config,
+    folder: &Folder,
+    clock: &Arc<dyn Clock>,
+    entropy: &Arc<dyn Entropy>,
+) -> Outcome<Arc<dyn Runtime>> {
     let path = folder.join(CODE_KEY);
     let cache_key = caxton_wasm::load_or_create_cache_key(&path).map_err(|error| {
         Failure::plain(format!("cannot keep {}", path.display())).because(error.to_string())
@@ -191,6 +196,8 @@ fn build_runtime(config: &Config, folder: &Folder) -> Outcome<Arc<dyn Runtime>> 
     let options = caxton_wasm::Options {
         cache_dir: Some(folder.join(CODE)),
         cache_key,
+        clock: Arc::clone(clock),
+        entropy: Arc::clone(entropy),
         compiler: Compiler::Child {
             program: this_binary()?,
             args: vec![COMPILE_WORKER.into()],

@@ -49,6 +49,11 @@ impl Performative {
             .map(|(act, _)| *act)
     }
 
+    /// The act at this place in the ABI's list.
+    pub(crate) fn at(place: usize) -> Option<Self> {
+        NAMES.get(place).map(|(act, _)| *act)
+    }
+
     /// Whether the sender of this act waits for something: a request of any kind, a question, an
     /// offer to answer. The rest states a fact or ends an exchange, and answering it unasked is how
     /// two polite agents talk for ever.

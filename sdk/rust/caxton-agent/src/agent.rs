@@ -3,8 +3,10 @@
 //! It stands apart from the generated trait so that `init` has a default and a panic tells the log
 //! where it happened before it becomes a trap that says only `unreachable`.
 
-use crate::Message;
 use crate::bindings::exports::caxton::agent::behavior::Guest;
+use crate::bindings::packed::caxton::agent::packed;
+use crate::bindings::packed::exports::caxton::agent::packed_behavior::Guest as PackedGuest;
+use crate::{Message, packed as form};
 
 /// What an agent does. There is no `self`: an instance's memory may vanish between two messages, so
 /// what must last belongs into [`state`](crate::state).
@@ -34,6 +36,21 @@ impl<A: Agent> Guest for A {
 
     fn handle(message: Message) -> Result<(), String> {
         <A as Agent>::handle(message)
+    }
+}
+
+impl<A: Agent> PackedGuest for A {
+    fn init() -> Result<(), ()> {
+        log_panics();
+        <A as Agent>::init().map_err(|reason| packed::fail(&reason))
+    }
+
+    fn handle(message: Vec<u8>, content_bytes: u32) -> Result<(), ()> {
+        let Some(message) = form::read(message, content_bytes as usize) else {
+            packed::fail("the server packed a message that this SDK cannot read");
+            return Err(());
+        };
+        <A as Agent>::handle(message).map_err(|reason| packed::fail(&reason))
     }
 }
 

@@ -4,7 +4,9 @@
 //! (`reply-to` is a set of agents, not an id); it stands here once.
 
 use crate::bindings::caxton::agent::messaging;
-use crate::{AgentId, Delivery, Error, Message, Performative, UserParameter};
+use crate::bindings::packed::caxton::agent::packed;
+use crate::{AgentId, Delivery, Error, Message, Performative, UserParameter, packed as form};
+use std::fmt;
 
 impl Message {
     /// A message of this act with nothing else set.
@@ -150,6 +152,28 @@ impl Message {
         reply
     }
 
+    /// As [`reply`](Self::reply), made of this message itself: nothing is copied. Content, language,
+    /// encoding and ontology stay as they are.
+    #[must_use]
+    pub fn into_reply(self, performative: Performative) -> Self {
+        let receivers = match (self.reply_to.is_empty(), self.sender) {
+            (false, _) => self.reply_to,
+            (true, Some(sender)) => vec![sender],
+            (true, None) => Vec::new(),
+        };
+        Self {
+            performative,
+            sender: None,
+            receivers,
+            reply_to: Vec::new(),
+            reply_with: None,
+            in_reply_to: self.reply_with,
+            reply_by_us: None,
+            user_parameters: Vec::new(),
+            ..self
+        }
+    }
+
     /// Answers that this message was not understood, and why. Sends nothing where an answer would
     /// be wrong: to an act that expects none, `not-understood` above all, or to nobody.
     ///
@@ -167,7 +191,7 @@ impl Message {
     ///
     /// # Errors
     /// As [`send`].
-    pub fn send(&self) -> Result<String, Error> {
+    pub fn send(&self) -> Result<MessageId, Error> {
         send(self)
     }
 
@@ -185,8 +209,29 @@ impl Message {
 ///
 /// # Errors
 /// What the server refused, with its code: a faulty message, a limit, a missing grant.
-pub fn send(message: &Message) -> Result<String, Error> {
-    messaging::send(message)
+pub fn send(message: &Message) -> Result<MessageId, Error> {
+    let (high, low) = packed::send(&message.content, &form::head(message))?;
+    Ok(MessageId { high, low })
+}
+
+/// The id a message will have: shown as the UUID that the server, its API and
+/// [`Delivery::message_id`] show. Text is made only when it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageId {
+    high: u64,
+    low: u64,
+}
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { high, low } = *self;
+        let (time, middle, version) = (high >> 32, (high >> 16) & 0xffff, high & 0xffff);
+        let (variant, node) = (low >> 48, low & 0xffff_ffff_ffff);
+        write!(
+            f,
+            "{time:08x}-{middle:04x}-{version:04x}-{variant:04x}-{node:012x}"
+        )
+    }
 }
 
 /// Sends a message to one receiver at once and waits for its answer, `timeout_ms` at most (0: as
@@ -246,11 +291,39 @@ mod tests {
     }
 
     #[test]
+    fn a_message_made_into_its_reply_is_the_reply_with_the_content_kept() {
+        for request in [
+            request().language("sl").ontology("o"),
+            request().reply_to("clerk").encoding("raw").reply_by_us(7),
+            request().user_parameter("X-a", "1"),
+        ] {
+            let expected = Message {
+                content: request.content.clone(),
+                language: request.language.clone(),
+                encoding: request.encoding.clone(),
+                ontology: request.ontology.clone(),
+                ..request.reply(Performative::Agree)
+            };
+            let reply = request.into_reply(Performative::Agree);
+            assert_eq!(format!("{reply:?}"), format!("{expected:?}"));
+        }
+    }
+
+    #[test]
     fn a_reply_to_a_message_without_reply_with_has_no_in_reply_to() {
         let mut request = request();
         request.reply_with = None;
         request.in_reply_to = Some("earlier".into());
         assert_eq!(request.reply(Performative::Inform).in_reply_to, None);
+    }
+
+    #[test]
+    fn an_id_is_shown_as_a_uuid() {
+        let id = MessageId {
+            high: 0x0189_abcd_ef01_7203,
+            low: 0x8405_0607_0809_0a0b,
+        };
+        assert_eq!(id.to_string(), "0189abcd-ef01-7203-8405-060708090a0b");
     }
 
     #[test]
