@@ -29,6 +29,9 @@ pub const LAST_EVENT_ID: &str = "last-event-id";
 /// Longest header value that is read into a context, in bytes.
 pub const HEADER_BYTES_MAX: usize = 512;
 
+/// Longest header with a credential, in bytes: tokens are longer than keys.
+pub const CREDENTIAL_BYTES_MAX: usize = 17 << 10;
+
 /// What comes with a call besides its request.
 #[derive(Debug, Clone)]
 pub struct CallContext {
@@ -128,6 +131,14 @@ impl CallContext {
 }
 
 fn text(headers: &HeaderMap, name: &str) -> Result<Option<String>, ApiError> {
+    text_within(headers, name, HEADER_BYTES_MAX)
+}
+
+fn text_within(
+    headers: &HeaderMap,
+    name: &str,
+    bytes_max: usize,
+) -> Result<Option<String>, ApiError> {
     let malformed = |what: &str| {
         ApiError::new(Code::ParameterMalformed, format!("header `{name}` {what}"))
             .with_field(name, what)
@@ -145,15 +156,16 @@ fn text(headers: &HeaderMap, name: &str) -> Result<Option<String>, ApiError> {
         .trim();
     match value.len() {
         0 => Ok(None),
-        1..=HEADER_BYTES_MAX => Ok(Some(value.to_owned())),
-        _ => Err(malformed("is longer than 512 bytes")),
+        bytes if bytes <= bytes_max => Ok(Some(value.to_owned())),
+        _ => Err(malformed(&format!("is longer than {bytes_max} bytes"))),
     }
 }
 
 /// `Authorization: Bearer` first, then `x-api-key`.
 fn credential(headers: &HeaderMap) -> Result<Option<Credential>, ApiError> {
-    let Some(authorization) = text(headers, header::AUTHORIZATION.as_str())? else {
-        return Ok(text(headers, API_KEY)?.map(Credential));
+    let read = |name: &str| text_within(headers, name, CREDENTIAL_BYTES_MAX);
+    let Some(authorization) = read(header::AUTHORIZATION.as_str())? else {
+        return Ok(read(API_KEY)?.map(Credential));
     };
     let (scheme, key) = authorization
         .split_once(' ')

@@ -18,12 +18,30 @@ pub use scan::{DEPTH_MAX, Fault, FaultKind, check};
 /// Reads a message strictly.
 ///
 /// # Errors
-/// `JsonMalformed` with the place; `FieldUnknown` names the field and the nearest known one;
+/// `JsonMalformed` with the place, or where the text is no object; `FieldUnknown` names the field and the nearest known one;
 /// `ParameterMalformed` for a value of the wrong type.
 pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, ApiError> {
     check(text)
         .map_err(|fault| ApiError::new(Code::JsonMalformed, format!("the body has {fault}")))?;
+    // Every message is an object; what else there may be fits no message, and no field of it is wrong.
+    if let Some(kind) = no_object(text) {
+        let detail = format!("the body is {kind}, not an object");
+        return Err(ApiError::new(Code::JsonMalformed, detail));
+    }
     serde_json::from_slice(text).map_err(|error| misfit(&error.to_string()))
+}
+
+/// What a text that was checked is, where it is no object.
+fn no_object(text: &[u8]) -> Option<&'static str> {
+    let first = text.iter().find(|byte| !byte.is_ascii_whitespace())?;
+    match first {
+        b'{' => None,
+        b'[' => Some("a list"),
+        b'"' => Some("a string"),
+        b't' | b'f' => Some("a boolean"),
+        b'n' => Some("null"),
+        _ => Some("a number"),
+    }
 }
 
 /// An error for a name that is not known, with the nearest that is.

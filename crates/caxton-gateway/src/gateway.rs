@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use caxton_api::{OPENAPI, management, server};
 use caxton_core::error::Error;
@@ -16,6 +16,7 @@ use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use crate::api::Api;
 use crate::backups::Backups;
+use crate::door::cors::{self, Cors};
 use crate::door::{auth, envelope, failures, fallback, tokens};
 use crate::health::Health;
 use crate::jwt::JwtAuthenticator;
@@ -23,7 +24,7 @@ use crate::keys::Keys;
 use crate::metrics::DoorMetrics;
 use crate::options::Options;
 use crate::tls::Tls;
-use crate::{error_page, metrics, multipart, probes};
+use crate::{error_page, metrics, multipart, probes, swagger, ws};
 
 /// What the gateway stands on.
 pub struct Ports {
@@ -104,25 +105,40 @@ impl Gateway {
             .merge(server::router(Arc::clone(&server), limits))
             .merge(management::grpc_router(management, limits))
             .merge(server::grpc_router(server, limits))
+            .merge(self.sockets())
             .layer(from_fn_with_state(self.keys.clone(), auth::authenticate))
             .layer(from_fn_with_state(self.jwt.clone(), tokens::verify))
-            .layer(from_fn_with_state(failures, failures::count));
+            .layer(from_fn_with_state(failures, failures::count))
+            .layer(from_fn(ws::lift_credential));
         let health = Health::new(self.api.clone());
         let metrics = metrics::router(self.api.clone(), self.keys.clone());
-        Router::new()
+        let router = Router::new()
             .merge(guarded)
             .merge(probes::router(self.api.clone()))
             .merge(metrics)
             .merge(error_page::router())
+            .merge(swagger::router())
             .route("/openapi.json", get(document))
             .merge(health.routes())
             .layer(RequestBodyTimeoutLayer::new(options.body_timeout))
             .fallback(fallback::route_unknown)
-            .method_not_allowed_fallback(fallback::method_unknown)
-            .layer(from_fn_with_state(
-                envelope::Envelope::new(&self.api, &self.metrics),
-                envelope::wrap,
-            ))
+            .method_not_allowed_fallback(fallback::method_unknown);
+        let router = match Cors::new(&options.cors_origins).layer() {
+            Some(cors) => router.layer(cors),
+            None => router,
+        };
+        router.layer(from_fn_with_state(
+            envelope::Envelope::new(&self.api, &self.metrics),
+            envelope::wrap,
+        ))
+    }
+
+    fn sockets(&self) -> Router {
+        let cors = Cors::new(&self.api.options().cors_origins);
+        Router::new()
+            .route("/v1/ws", get(ws::upgrade))
+            .layer(from_fn_with_state(cors, cors::guard_sockets))
+            .with_state(self.api.clone())
     }
 }
 

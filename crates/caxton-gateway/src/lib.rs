@@ -23,9 +23,12 @@ mod probes;
 mod serve;
 mod socket;
 mod stream;
+mod swagger;
 pub mod tls;
+mod ws;
 
 pub use backups::{Backups, NoBackups, Verified};
+pub use door::cors_origin;
 pub use error_page::render as error_page;
 pub use gateway::{Gateway, Ports};
 pub use keys::{KeyEmpty, Keys};

@@ -24,6 +24,10 @@ pub struct Options {
     pub operations_max: usize,
     /// Open streams (SSE and gRPC together); a further one is refused with `CX-6005`.
     pub streams_max: usize,
+    /// Open WebSockets; a further one is refused with `CX-6005`.
+    pub websockets_max: usize,
+    /// Origins whose pages may call this server from a browser; `*` is all.
+    pub cors_origins: Vec<String>,
     /// Requests and streams of one HTTP/2 connection at one time.
     pub http2_streams_max: u32,
     /// All headers of one request, in bytes.
@@ -62,6 +66,8 @@ impl Options {
             requests_max: 4096,
             operations_max: 8192,
             streams_max: 1024,
+            websockets_max: 1024,
+            cors_origins: Vec::new(),
             http2_streams_max: 256,
             headers_bytes_max: 64 << 10,
             header_timeout: Duration::from_secs(10),

@@ -11,7 +11,7 @@ use caxton_core::Code;
 use futures::{Stream, StreamExt};
 use prometheus::IntGauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// The places for streams.
 #[derive(Debug, Clone)]
@@ -60,6 +60,11 @@ impl Streams {
     /// Ends every stream, and those that come.
     pub(crate) fn stop(&self) {
         self.stop.cancel();
+    }
+
+    /// Completes when [`Streams::stop`] was called.
+    pub(crate) fn stopped(&self) -> WaitForCancellationFutureOwned {
+        self.stop.clone().cancelled_owned()
     }
 
     /// Whether [`Streams::stop`] was called: the gateway is shutting down.

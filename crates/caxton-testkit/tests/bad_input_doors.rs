@@ -423,7 +423,7 @@ async fn json_that_is_none_is_refused_with_its_place() {
             "CX-1013",
         ),
         ("two", "{}{}".to_owned(), 400, "CX-1013"),
-        ("a list", "[]".to_owned(), 400, "CX-1022"),
+        ("a list", "[]".to_owned(), 400, "CX-1013"),
         ("too deep", deep, 400, "CX-1013"),
         ("a key twice", twice(), 400, "CX-1013"),
         ("half a surrogate pair", surrogate(), 400, "CX-1013"),

@@ -157,7 +157,6 @@ fn misfits_name_the_field() {
         Code::ParameterMalformed,
         "RFC 3339",
     );
-    check("[]", Code::ParameterMalformed, "does not fit");
     check("{", Code::JsonMalformed, "at byte 1");
 }
 
@@ -219,5 +218,22 @@ proptest! {
     #[test]
     fn no_bytes_panic(text in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = check(&text);
+    }
+}
+
+#[test]
+fn what_is_no_object_is_malformed_and_named() {
+    for (text, kind) in [
+        ("[]", "a list"),
+        (" [{\"performative\":\"inform\"}]", "a list"),
+        ("\"x\"", "a string"),
+        ("7", "a number"),
+        ("-7", "a number"),
+        ("true", "a boolean"),
+        ("null", "null"),
+    ] {
+        let error = read::<crate::v1::Message>(text.as_bytes()).unwrap_err();
+        assert_eq!(error.code, Code::JsonMalformed, "{text}");
+        assert!(error.detail.contains(kind), "{text}: {error}");
     }
 }

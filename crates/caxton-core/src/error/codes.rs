@@ -24,7 +24,7 @@ codes! {
         "the text is not a message in FIPA's string representation (SC00070)";
         "mend the text at the byte the answer names".
     JsonMalformed "CX-1013" Invalid "malformed JSON";
-        "the body is not JSON as RFC 8259 has it, is nested too deeply, has a key twice or a lone surrogate";
+        "the body is not JSON as RFC 8259 has it, is no object, is nested too deeply, has a key twice or a lone surrogate";
         "mend the body at the place the answer names".
     FieldUnknown "CX-1014" Invalid "unknown field";
         "the request has a field or parameter that this operation does not know";
@@ -158,6 +158,9 @@ codes! {
     IssuerUnavailable "CX-4004" Unavailable "token issuer unavailable";
         "the token's issuer did not give the keys that would verify it";
         "send again in a moment; where it lasts, see whether the server reaches the issuer".
+    OriginRefused "CX-4005" Forbidden "origin not allowed";
+        "a page of this origin asked for a WebSocket, and the origin is not among cors.origins";
+        "add the origin to cors.origins, or open the socket from the server's own site".
     TenantNotFound "CX-4010" NotFound "no such tenant";
         "there is no tenant with this id that the key may see";
         "check the tenant's id".

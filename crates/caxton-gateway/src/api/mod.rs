@@ -55,6 +55,8 @@ struct Inner {
     operations: Arc<Semaphore>,
     idempotency: Idempotency,
     streams: Streams,
+    /// Places for WebSockets.
+    sockets: Arc<Semaphore>,
     /// One backup at a time.
     backing_up: Arc<Semaphore>,
     listen: OnceLock<SocketAddr>,
@@ -74,6 +76,7 @@ impl Api {
                 options.idempotency_keys_max,
                 options.idempotency_bytes_max,
             ),
+            sockets: Arc::new(Semaphore::new(options.websockets_max)),
             streams: Streams::new(options.streams_max, metrics.streams),
             backing_up: Arc::new(Semaphore::new(1)),
             listen: OnceLock::new(),
@@ -103,6 +106,10 @@ impl Api {
 
     pub(crate) fn streams(&self) -> &Streams {
         &self.0.streams
+    }
+
+    pub(crate) fn sockets(&self) -> &Arc<Semaphore> {
+        &self.0.sockets
     }
 
     /// The address the gateway listens on, once it does.

@@ -2,6 +2,7 @@
 //! trace, limits, counting, panics), the key, and the answers to what no operation took.
 
 pub(crate) mod auth;
+pub(crate) mod cors;
 pub(crate) mod envelope;
 pub(crate) mod failures;
 pub(crate) mod fallback;
@@ -19,6 +20,14 @@ pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     headers
         .get(header::CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// Whether text is an origin that may be configured.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn cors_origin(origin: &str) -> Result<(), String> {
+    cors::check(origin)
 }
 
 /// What an answer needs of a request that may be gone by then. Cheap to make: every request has one.

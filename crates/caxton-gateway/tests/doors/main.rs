@@ -8,6 +8,7 @@
 )]
 
 mod agents;
+mod cors;
 mod envelope;
 mod failures;
 mod grpc;
@@ -23,5 +24,7 @@ mod server;
 mod shutdown;
 mod streams;
 mod support;
+mod swagger;
 mod tls;
 mod uploads;
+mod websocket;

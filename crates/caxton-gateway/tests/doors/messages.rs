@@ -120,8 +120,8 @@ async fn a_body_that_is_no_message_is_refused_with_the_place() {
     };
     check("{", Code::JsonMalformed, "body").await;
     check("", Code::JsonMalformed, "no body").await;
-    check("[]", Code::ParameterMalformed, "body").await;
-    check("null", Code::ParameterMalformed, "body").await;
+    check("[]", Code::JsonMalformed, "a list").await;
+    check("null", Code::JsonMalformed, "null").await;
     check(&deep, Code::JsonMalformed, "nest").await;
     check(
         r#"{"performative":"x","performative":"y"}"#,

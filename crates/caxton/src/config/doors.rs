@@ -1,4 +1,5 @@
-//! The options of the doors beyond the address: TLS, and whose tokens are believed.
+//! The options of the doors beyond the address: TLS, whose tokens are believed, and
+//! which other sites' pages may call.
 
 use caxton_core::TenantId;
 use caxton_gateway::{jwt, tls};
@@ -94,6 +95,26 @@ impl Tls {
             },
             reload_interval: Duration::from_millis(self.reload_interval_ms),
         }
+    }
+}
+
+/// `[cors]`: pages of other sites.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cors {
+    pub origins: Vec<String>,
+}
+
+impl Cors {
+    /// Refuses what is no origin.
+    pub fn check(&self) -> Result<(), String> {
+        let checked = self
+            .origins
+            .iter()
+            .map(|it| caxton_gateway::cors_origin(it));
+        checked
+            .collect::<Result<(), _>>()
+            .map_err(|what| format!("cors.origins: {what}"))
     }
 }
 

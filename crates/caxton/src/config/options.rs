@@ -3,7 +3,7 @@
 //! Names, units and defaults are the owners'; this file only maps. `docs/configuration.md` has a row
 //! for each key, and a test compares the two.
 
-use super::doors::{Auth, Tls};
+use super::doors::{Auth, Cors, Tls};
 use crate::folder;
 use caxton_engine::port::{Clock, SystemClock};
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,7 @@ pub struct Config {
     pub server: Server,
     pub tls: Tls,
     pub auth: Auth,
+    pub cors: Cors,
     pub data: Data,
     pub log: Log,
     pub store: Store,
@@ -277,6 +278,7 @@ impl Config {
         }
         self.tls.check()?;
         self.auth.issuers()?;
+        self.cors.check()?;
         for (key, value, min, max) in self.bounds() {
             if !(min..=max).contains(&value) {
                 return Err(format!("{key} = {value} is out of bounds: {min} to {max}"));

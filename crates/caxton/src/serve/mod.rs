@@ -227,6 +227,7 @@ fn build_gateway(
 ) -> Outcome<Gateway> {
     let backups = folder.join(BACKUPS);
     let mut options = caxton_gateway::Options::new(backups.clone());
+    options.cors_origins.clone_from(&config.cors.origins);
     options.auth_failures_max = config.auth.failures_per_minute_max;
     options.shutdown_grace = Duration::from_millis(config.server.drain_timeout_ms_max);
     let keys = Keys::new(key.text()).map_err(|error| {
