@@ -2,17 +2,15 @@
 //! they are needed and the one unused the longest is closed for another, so that neither files nor
 //! threads grow with tenants.
 
-use crate::file::{Counts, Database, Prepared, Reply};
+use crate::file::answer::answer;
+use crate::file::{Answer, Counts, Database, Map, Prepared, Reply};
 use crate::options::Options;
 use caxton_core::TenantId;
 use caxton_engine::port::StoreError;
-use caxton_engine::port::store::Committed;
 use parking_lot::{Mutex, RwLock};
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use tokio::sync::oneshot;
 
 /// The shared file's name in the data folder.
 pub const SHARED_FILE: &str = "caxton.db";
@@ -26,7 +24,7 @@ pub(crate) struct Files {
     /// Tenants whose data is on the move, with the units that wait for its end. Whoever finds a
     /// tenant's file holds this until his work is in the file's queue: so whoever changes the way
     /// knows that all former work is in the former queue.
-    held: RwLock<HashMap<TenantId, Mutex<Held>>>,
+    held: RwLock<Map<TenantId, Mutex<Held>>>,
     /// A unit was refused because its tenant's place is undecided: somebody should decide it.
     pub(crate) undecided: AtomicBool,
     /// The store is being closed: long work ends at its next step.
@@ -39,7 +37,7 @@ pub(crate) struct Files {
 /// Units that wait, within the bounds of a file's queue.
 #[derive(Debug, Default)]
 struct Held {
-    units: Vec<(Prepared, Reply<Committed>)>,
+    units: Vec<(Prepared, Reply)>,
     bytes: usize,
     /// Where it is unknown which place counts: then nothing is accepted.
     undecided: Option<StoreError>,
@@ -47,7 +45,7 @@ struct Held {
 
 #[derive(Debug, Default)]
 struct Dedicated {
-    open: HashMap<TenantId, (u64, Arc<Database>)>,
+    open: Map<TenantId, (u64, Arc<Database>)>,
     uses: u64,
 }
 
@@ -75,10 +73,7 @@ impl Files {
     }
 
     /// Puts the unit into its file's queue, or to those that wait for their tenant.
-    pub(crate) fn commit(
-        &self,
-        prepared: Prepared,
-    ) -> Result<oneshot::Receiver<Result<Committed, StoreError>>, StoreError> {
+    pub(crate) fn commit(&self, prepared: Prepared) -> Result<Answer, StoreError> {
         let held = self.held.read();
         let tenant = prepared.unit.scope.tenant();
         let Some(waiting) = held.get(tenant) else {
@@ -94,7 +89,7 @@ impl Files {
         if full || (bytes > self.options.queue_bytes_max && !waiting.units.is_empty()) {
             return Err(StoreError::Busy);
         }
-        let (reply, answer) = oneshot::channel();
+        let (reply, answer) = answer();
         waiting.bytes = bytes;
         waiting.units.push((prepared, reply));
         Ok(answer)
@@ -128,7 +123,7 @@ impl Files {
             Ok(database) => database.commit_waiting(units),
             Err(error) => {
                 for (_, reply) in units {
-                    reply.send(Err(error.clone())).ok();
+                    reply.send(Err(error.clone()));
                 }
             }
         }
@@ -143,7 +138,7 @@ impl Files {
         let mut waiting = waiting.lock();
         waiting.undecided = Some(error.clone());
         for (_, reply) in waiting.units.drain(..) {
-            reply.send(Err(error.clone())).ok();
+            reply.send(Err(error.clone()));
         }
     }
 

@@ -182,7 +182,7 @@ impl Store for SqliteStore {
         if self.files.undecided.load(Ordering::Acquire) {
             self.decide();
         }
-        async move { queued?.await.unwrap_or_else(|_| Err(stopped())) }.boxed()
+        async move { queued?.await }.boxed()
     }
 
     fn tenants(&self) -> Read<'_, Vec<TenantId>> {

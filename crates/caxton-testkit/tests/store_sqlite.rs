@@ -488,6 +488,42 @@ async fn damage_is_seen_without_the_check_at_open() {
     assert!(named > 30, "only {named} of 40 damages were seen");
 }
 
+/// A server that was killed leaves a log; what changes in it before the next start is not passed over.
+#[tokio::test]
+async fn damage_to_a_log_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let live = dir.path().join("live");
+    let store = open(&live);
+    let b = mailbox("t", "b");
+    for n in 0..20 {
+        let ops = vec![deliver(said("t", n, "talk"), std::slice::from_ref(&b))];
+        commit(&store, "t", ops).await;
+    }
+    let log = format!("{SHARED_FILE}-wal");
+    let killed = |name: &str| {
+        let killed = dir.path().join(name);
+        std::fs::create_dir(&killed).unwrap();
+        for file in [SHARED_FILE, &log] {
+            std::fs::copy(live.join(file), killed.join(file)).unwrap();
+        }
+        killed
+    };
+    let whole = open(&killed("whole"));
+    assert_eq!(pending(&whole, "t", &b).await.len(), 20);
+    let bytes = std::fs::read(live.join(&log)).unwrap().len();
+    for (index, place) in [20, 5_000, bytes / 2].into_iter().enumerate() {
+        let killed = killed(&format!("damaged-{index}"));
+        let mut changed = std::fs::read(killed.join(&log)).unwrap();
+        changed[place] ^= 1;
+        std::fs::write(killed.join(&log), &changed).unwrap();
+        let error = SqliteStore::open(options(&killed)).unwrap_err();
+        let named = matches!(&error, StoreError::Damaged(text) if text.contains(&log));
+        assert!(named, "byte {place}: {error}");
+        let left = std::fs::read(killed.join(&log)).unwrap();
+        assert_eq!(left, changed, "and left as it is");
+    }
+}
+
 #[tokio::test]
 async fn what_is_no_database_is_refused_and_left_alone() {
     for content in [

@@ -3,96 +3,18 @@
 
 use crate::codec;
 use crate::error::Error;
+use crate::file::Map;
 use crate::file::inbox::{Change, Inbox};
-use crate::file::tail::Terms;
+use crate::file::known::{Known, Staged, Summary};
 use crate::file::unit::{Encoded, Prepared};
 use crate::rows;
 use crate::sql;
 use bytes::Bytes;
 use caxton_core::conversation::Conversation;
-use caxton_core::{AgentName, ConversationId, MailboxId, Message, MessageId, TenantId};
+use caxton_core::{AgentName, MailboxId, Message, MessageId, TenantId};
 use caxton_engine::port::StoreError;
 use caxton_engine::port::store::{AgentRecord, Committed, DeadLetter, LogName, Op, Timer};
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, params};
-use std::collections::{HashMap, HashSet};
-
-/// Summaries the writer keeps between groups; past it, it begins anew.
-const CONVERSATIONS_KEPT_MAX: usize = 8_192;
-/// Sequences of unhandled messages that the writer knows by id; past it, it begins anew and asks the
-/// index.
-const SEQUENCES_KEPT_MAX: usize = 65_536;
-
-/// What the writer knows of the committed database.
-#[derive(Debug, Default)]
-pub(super) struct Known {
-    /// Of the last message.
-    pub(super) seq: i64,
-    pub(super) tenants: HashMap<TenantId, i64>,
-    /// The last number given to a tenant, removed ones included.
-    pub(super) tenant_last: i64,
-    /// Numbers whose rows are to be deleted.
-    pub(super) leftover: HashSet<i64>,
-    pub(super) conversations: HashMap<(i64, ConversationId), Summary>,
-    /// Of messages that were delivered not long ago.
-    sequences: HashMap<(i64, MessageId), i64>,
-    /// Where forgetting a tenant's conversations goes on.
-    pub(super) walks: HashMap<i64, rows::Place>,
-}
-
-/// A conversation's row.
-#[derive(Clone, Debug)]
-pub(crate) struct Summary {
-    pub(crate) conversation: Conversation,
-    pub(crate) seq_first: i64,
-    pub(crate) seq_last: i64,
-}
-
-/// What a transaction has changed so far; thrown away where it is rolled back.
-#[derive(Clone, Debug)]
-pub(super) struct Staged {
-    pub(super) seq: i64,
-    pub(super) tenants: HashMap<TenantId, i64>,
-    pub(super) conversations: HashMap<(i64, ConversationId), Summary>,
-    /// (tenant, sequence, terms) of new messages.
-    pub(super) messages: Vec<(i64, i64, Terms)>,
-    pub(super) inbox: Vec<Change>,
-    sequences: HashMap<(i64, MessageId), i64>,
-}
-
-impl Known {
-    pub(super) fn stage(&self) -> Staged {
-        Staged {
-            seq: self.seq,
-            tenants: HashMap::new(),
-            conversations: HashMap::new(),
-            messages: Vec::new(),
-            inbox: Vec::new(),
-            sequences: HashMap::new(),
-        }
-    }
-
-    /// Takes over what was committed.
-    pub(super) fn keep(&mut self, staged: Staged) {
-        self.seq = staged.seq;
-        self.tenant_last += i64::try_from(staged.tenants.len()).unwrap_or(0);
-        self.tenants.extend(staged.tenants);
-        if self.conversations.len() > CONVERSATIONS_KEPT_MAX {
-            self.conversations.clear();
-        }
-        self.conversations.extend(staged.conversations);
-        if self.sequences.len() > SEQUENCES_KEPT_MAX {
-            self.sequences.clear();
-        }
-        self.sequences.extend(staged.sequences);
-    }
-
-    /// Drops what was kept for speed under a number that is nobody's any more.
-    pub(super) fn forget(&mut self, number: i64) {
-        self.conversations.retain(|(of, _), _| *of != number);
-        self.sequences.retain(|(of, _), _| *of != number);
-        self.walks.remove(&number);
-    }
-}
 
 /// One transaction at work.
 pub(super) struct Group<'a> {
@@ -302,7 +224,7 @@ impl<'a> Group<'a> {
             });
         }
         if !mailboxes.is_empty() {
-            self.staged.sequences.insert((tenant, message.id), seq);
+            self.staged.sequences.push(((tenant, message.id), seq));
         }
         self.converse(tenant, message, seq)?;
         let terms = encoded.terms.clone();
@@ -315,33 +237,38 @@ impl<'a> Group<'a> {
         let Some(id) = &message.acl.conversation_id else {
             return Ok(());
         };
-        let place = (tenant, id.clone());
-        if !self.staged.conversations.contains_key(&place) {
-            let found = match self.known.conversations.get(&place) {
-                Some(summary) => Some(summary.clone()),
-                None => rows::conversation(self.conn, tenant, &message.tenant, id)?,
-            };
-            if let Some(summary) = found {
-                self.staged.conversations.insert(place.clone(), summary);
-            }
-        }
-        if let Some(summary) = self.staged.conversations.get_mut(&place) {
+        let staged = self.staged.conversations.entry(tenant).or_default();
+        if let Some(summary) = staged.get_mut(id) {
             summary.conversation.add(message);
             summary.seq_last = seq;
-        } else if let Some(conversation) = Conversation::begin(message) {
-            let summary = Summary {
-                conversation,
-                seq_first: seq,
-                seq_last: seq,
-            };
-            self.staged.conversations.insert(place, summary);
+            return Ok(());
         }
+        let summary = match self.known.conversation(tenant, id) {
+            Some(summary) => Some(summary.clone()),
+            None => rows::conversation(self.conn, tenant, &message.tenant, id)?,
+        };
+        let summary = match summary {
+            Some(mut summary) => {
+                summary.conversation.add(message);
+                summary.seq_last = seq;
+                summary
+            }
+            None => match Conversation::begin(message) {
+                Some(conversation) => Summary {
+                    conversation,
+                    seq_first: seq,
+                    seq_last: seq,
+                },
+                None => return Ok(()),
+            },
+        };
+        staged.insert(id.clone(), summary);
         Ok(())
     }
 
     /// Writes the summaries of all conversations that the group touched.
     pub(super) fn write_conversations(&self) -> Result<(), Error> {
-        let names: HashMap<i64, &TenantId> = self
+        let names: Map<i64, &TenantId> = self
             .known
             .tenants
             .iter()
@@ -349,14 +276,16 @@ impl<'a> Group<'a> {
             .map(|(name, number)| (*number, name))
             .collect();
         let mut put = self.conn.prepare_cached(sql::CONVERSATION_PUT)?;
-        for ((tenant, id), summary) in &self.staged.conversations {
+        for (tenant, talks) in &self.staged.conversations {
             let Some(home) = names.get(tenant) else {
                 continue;
             };
-            let last = summary.conversation.last.as_us();
-            let bytes = codec::write_conversation(&summary.conversation, home);
-            let (first, newest) = (summary.seq_first, summary.seq_last);
-            put.execute(params![tenant, id.as_str(), last, first, newest, bytes])?;
+            for (id, summary) in talks {
+                let last = summary.conversation.last.as_us();
+                let bytes = codec::write_conversation(&summary.conversation, home);
+                let (first, newest) = (summary.seq_first, summary.seq_last);
+                put.execute(params![tenant, id.as_str(), last, first, newest, bytes])?;
+            }
         }
         Ok(())
     }
@@ -364,8 +293,12 @@ impl<'a> Group<'a> {
     /// The sequence of a recorded message.
     fn sequence(&self, tenant: i64, message: MessageId) -> Result<Option<i64>, Error> {
         let place = (tenant, message);
-        let staged = self.staged.sequences.get(&place);
-        if let Some(seq) = staged.or_else(|| self.known.sequences.get(&place)) {
+        if let Some(seq) = self.known.sequence(place) {
+            return Ok(Some(seq));
+        }
+        // Rare: what a group both delivers and takes out.
+        let mut staged = self.staged.sequences.iter().rev();
+        if let Some((_, seq)) = staged.find(|(of, _)| *of == place) {
             return Ok(Some(*seq));
         }
         let mut get = self.conn.prepare_cached(sql::MESSAGE_SEQ)?;
@@ -377,6 +310,7 @@ impl<'a> Group<'a> {
         let Some(seq) = self.sequence(tenant, message)? else {
             return Ok(());
         };
+        self.staged.left.push((tenant, message));
         self.take_out(tenant, mailbox, seq)
     }
 

@@ -3,16 +3,17 @@
 //! kept here, in memory, and read back when the file is opened. It costs some tens of bytes for each
 //! unhandled delivery, and their number is bounded.
 
+use super::Map;
 use caxton_core::{AgentName, MailboxId};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// Unhandled deliveries of one tenant, by mailbox: message sequence -> tries that failed.
-type Mailboxes = HashMap<MailboxId, BTreeMap<i64, u32>>;
+type Mailboxes = Map<MailboxId, BTreeMap<i64, u32>>;
 
 /// The committed state of all mailboxes of a file.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
-    tenants: HashMap<i64, Mailboxes>,
+    tenants: Map<i64, Mailboxes>,
     deliveries: usize,
 }
 

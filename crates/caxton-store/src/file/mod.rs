@@ -1,7 +1,10 @@
 //! One database file: its writer thread, what is known of it in memory, and how jobs get to it.
 
+pub(crate) mod answer;
 mod group;
 pub(crate) mod inbox;
+mod known;
+mod log;
 pub(crate) mod open;
 pub(crate) mod queue;
 pub(crate) mod tail;
@@ -9,14 +12,16 @@ pub(crate) mod tenants;
 mod unit;
 mod writer;
 
-pub(crate) use group::Summary;
+pub(crate) use known::Summary;
 pub(crate) use unit::Prepared;
 pub(crate) use writer::Writer;
 
 use crate::options::Options;
+use crate::rows::Segments;
+use answer::answer;
+pub(crate) use answer::{Answer, Reply};
 use caxton_core::TenantId;
 use caxton_engine::port::StoreError;
-use caxton_engine::port::store::Committed;
 use inbox::Inbox;
 use parking_lot::{Mutex, RwLock};
 use queue::Queue;
@@ -28,7 +33,10 @@ use std::thread::JoinHandle;
 use tail::Tail;
 use tokio::sync::oneshot;
 
-pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+/// Maps and sets of this crate. Seeded anew in each process, so that nobody can choose keys that
+/// collide; several times faster than the standard library's on keys this short.
+pub(crate) type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+pub(crate) type Set<K> = HashSet<K, foldhash::fast::RandomState>;
 
 /// Work on the writer's thread that is not a unit. Answers whether the connection must be given up.
 pub(crate) type Task =
@@ -36,7 +44,7 @@ pub(crate) type Task =
 
 /// What the writer does, in order.
 pub(crate) enum Job {
-    Commit(Box<Prepared>, Reply<Committed>),
+    Commit(Box<Prepared>, Reply),
     Task(Task),
 }
 
@@ -46,10 +54,12 @@ pub(crate) struct Shared {
     pub(crate) path: PathBuf,
     pub(crate) tail: RwLock<Tail>,
     pub(crate) inbox: RwLock<Inbox>,
+    /// Lists of segments that were read.
+    pub(crate) segments: Segments,
     /// Committed tenants and the numbers that stand for them.
-    pub(crate) tenants: RwLock<HashMap<TenantId, i64>>,
+    pub(crate) tenants: RwLock<Map<TenantId, i64>>,
     /// Tenants of the shared file whose data is in a file of their own.
-    pub(crate) dedicated: RwLock<HashSet<TenantId>>,
+    pub(crate) dedicated: RwLock<Set<TenantId>>,
     /// The epoch this process has begun: no file accepts an older one.
     pub(crate) epoch_floor: Arc<AtomicU64>,
     /// Whether the file was opened and set up once.
@@ -85,9 +95,7 @@ impl Shared {
 
     /// The write-ahead log beside the file.
     pub(crate) fn log_path(&self) -> PathBuf {
-        let mut name = self.path.as_os_str().to_owned();
-        name.push("-wal");
-        PathBuf::from(name)
+        open::log_path(&self.path)
     }
 }
 
@@ -121,6 +129,7 @@ impl Database {
             path: path.to_owned(),
             tail: RwLock::default(),
             inbox: RwLock::default(),
+            segments: Segments::default(),
             tenants: RwLock::default(),
             dedicated: RwLock::default(),
             epoch_floor: epoch_floor.clone(),
@@ -144,11 +153,8 @@ impl Database {
     }
 
     /// Puts the unit into the writer's queue, at once.
-    pub(crate) fn commit(
-        &self,
-        prepared: Prepared,
-    ) -> Result<oneshot::Receiver<Result<Committed, StoreError>>, StoreError> {
-        let (reply, answer) = oneshot::channel();
+    pub(crate) fn commit(&self, prepared: Prepared) -> Result<Answer, StoreError> {
+        let (reply, answer) = answer();
         let bytes = prepared.bytes;
         let job = Job::Commit(Box::new(prepared), reply);
         self.queue.push(bytes, job).map_err(|_| StoreError::Busy)?;
@@ -156,7 +162,7 @@ impl Database {
     }
 
     /// The same for units that waited elsewhere and were counted there.
-    pub(crate) fn commit_waiting(&self, units: Vec<(Prepared, Reply<Committed>)>) {
+    pub(crate) fn commit_waiting(&self, units: Vec<(Prepared, Reply)>) {
         let jobs = units.into_iter().map(|(prepared, reply)| {
             let bytes = prepared.bytes;
             (bytes, Job::Commit(Box::new(prepared), reply))

@@ -1,6 +1,7 @@
 //! Opens one database file: checks that it is ours and whole, sets it up, migrates it.
 
 use crate::error::{Error, io};
+use crate::files::SHARED_FILE;
 use crate::migrate;
 use crate::options::{Options, SyncMode};
 use crate::vfs;
@@ -8,9 +9,10 @@ use crate::vfs::checksum::{PAGE_BYTES, SUM_BYTES};
 use caxton_engine::port::StoreError;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Pages in the write-ahead log that make a commit carry them over into the database: 16 MiB. Each
@@ -19,8 +21,10 @@ const CHECKPOINT_PAGES: u32 = 4096;
 /// Bytes the log keeps on disk once it was carried over.
 const LOG_BYTES_KEPT: u32 = 64 << 20;
 /// Page cache of a writer and of a reader, in KiB.
-const WRITER_CACHE_KIB: i32 = 64 << 10;
-const READER_CACHE_KIB: i32 = 8 << 10;
+const WRITER_CACHE_KIB: i32 = 16 << 10;
+const READER_CACHE_KIB: i32 = 32 << 10;
+/// The same of a dedicated file, of which many may be open.
+const READER_CACHE_DEDICATED_KIB: i32 = 2 << 10;
 /// How long a connection waits for another one's lock: only a second process can hold it for long.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
 /// Prepared statements one connection keeps: more than there are.
@@ -35,6 +39,10 @@ pub(crate) fn writer(path: &Path, options: &Options) -> Result<Connection, Store
         std::fs::create_dir_all(dir).map_err(|error| io("make", dir, &error))?;
     }
     check_header(path)?;
+    // Without a sync each, a crash of the machine may spoil any number of transactions.
+    if options.sync == SyncMode::Always {
+        super::log::check(&log_path(path))?;
+    }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     let set_up = || -> Result<Connection, Error> {
         let conn = connect(path, flags, options)?;
@@ -63,10 +71,22 @@ pub(crate) fn writer(path: &Path, options: &Options) -> Result<Connection, Store
     set_up().map_err(|error| error.of(path))
 }
 
+/// The write-ahead log beside a database.
+pub(crate) fn log_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    PathBuf::from(name)
+}
+
 /// Opens for reading a file that a writer has set up.
 pub(crate) fn reader(path: &Path, options: &Options) -> Result<Connection, Error> {
     let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, options)?;
-    conn.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
+    let shared = path.file_name() == Some(OsStr::new(SHARED_FILE));
+    let cache_kib = match shared {
+        true => READER_CACHE_KIB,
+        false => READER_CACHE_DEDICATED_KIB,
+    };
+    conn.pragma_update(None, "cache_size", -cache_kib)?;
     Ok(conn)
 }
 

@@ -6,18 +6,22 @@
 //!
 //! A hash can be of two names: whoever asks compares the message itself.
 
+use super::Map;
 use caxton_core::Message;
-use std::collections::HashMap;
+use smallvec::SmallVec;
 
 /// Messages the tail lists before it is sealed: about 2 MB of memory, and some ten milliseconds to read back.
 pub(crate) const TAIL_MESSAGES_MAX: usize = 32_768;
+
+/// Agents of a message that are listed without an allocation: a sender and some receivers.
+const AGENTS_INLINE: usize = 4;
 
 /// What one message is found by.
 #[derive(Clone, Debug)]
 pub(crate) struct Terms {
     trace: u32,
     conversation: Option<u32>,
-    agents: Vec<u32>,
+    agents: SmallVec<[u32; AGENTS_INLINE]>,
 }
 
 /// By what to look.
@@ -47,16 +51,18 @@ pub(crate) fn hash(bytes: &[u8]) -> u32 {
 
 impl Terms {
     /// Of a message that nobody looks for: only that it is there is listed.
-    pub(crate) const NONE: Self = Self {
-        trace: 0,
-        conversation: None,
-        agents: Vec::new(),
-    };
+    pub(crate) fn none() -> Self {
+        Self {
+            trace: 0,
+            conversation: None,
+            agents: SmallVec::new(),
+        }
+    }
 
     pub(crate) fn of(message: &Message) -> Self {
         let receivers = message.acl.receivers.iter().map(|receiver| &receiver.id);
         let named = message.sender().into_iter().chain(receivers);
-        let mut agents: Vec<u32> = named
+        let mut agents: SmallVec<[u32; AGENTS_INLINE]> = named
             .filter(|agent| agent.tenant == message.tenant)
             .map(|agent| hash(agent.name.as_str().as_bytes()))
             .collect();
@@ -101,7 +107,7 @@ pub(crate) struct Tail {
     /// No message before this sequence is in the tail.
     first: i64,
     messages: usize,
-    tenants: HashMap<i64, Lists>,
+    tenants: Map<i64, Lists>,
 }
 
 /// A row of the `segment` table.
@@ -192,8 +198,12 @@ fn pack(pairs: &[(u32, i64)], first: i64) -> Vec<u8> {
         .filter_map(|(hash, seq)| Some((*hash, u32::try_from(seq.checked_sub(first)?).ok()?)))
         .collect();
     sorted.sort_unstable();
-    let bytes = |(hash, seq): (u32, u32)| [hash.to_be_bytes(), seq.to_be_bytes()].concat();
-    sorted.into_iter().flat_map(bytes).collect()
+    let mut packed = Vec::with_capacity(sorted.len() * PAIR_BYTES);
+    for (hash, seq) in sorted {
+        packed.extend_from_slice(&hash.to_be_bytes());
+        packed.extend_from_slice(&seq.to_be_bytes());
+    }
+    packed
 }
 
 /// Sequences in a sealed list that may match, in order.
@@ -232,7 +242,7 @@ mod tests {
         Terms {
             trace,
             conversation,
-            agents: agents.to_vec(),
+            agents: agents.into(),
         }
     }
 

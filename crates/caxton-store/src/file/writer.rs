@@ -6,8 +6,10 @@
 //! it is done again, unit by unit, with savepoints.
 
 use crate::error::Error;
-use crate::file::group::{Group, Known, Staged, meta, put_meta};
+use crate::file::answer::answer_all;
+use crate::file::group::{Group, meta, put_meta};
 use crate::file::inbox::{Change, Inbox};
+use crate::file::known::{Known, Staged};
 use crate::file::queue::{Queue, Taken};
 use crate::file::tail::{Tail, Terms};
 use crate::file::tenants::{SEQUENCE_LAST, TENANT_LAST, leftovers};
@@ -32,6 +34,8 @@ pub(crate) struct Writer<'a> {
     pub(crate) options: &'a Options,
     /// Commits that the disk may not have yet.
     unsynced: bool,
+    /// A commit failed, and its frames may stand in the log behind those of the next.
+    remains: bool,
 }
 
 /// A group this large says that many wait for each commit, and that they will be back.
@@ -42,7 +46,7 @@ const GATHER_TRIES: u32 = 3;
 const GATHER_WAIT: Duration = Duration::from_micros(100);
 
 /// One group's units with those who wait for them.
-type Units = Vec<(Prepared, Reply<Committed>)>;
+type Units = Vec<(Prepared, Reply)>;
 type Results = Vec<Result<Committed, StoreError>>;
 
 /// Runs until the queue is closed and empty.
@@ -156,9 +160,9 @@ fn commit<'a>(
     };
     match outcome {
         Ok(results) => {
-            for ((_, reply), result) in units.into_iter().zip(results) {
-                reply.send(result).ok();
-            }
+            let (done, replies): (Vec<Prepared>, Vec<Reply>) = units.into_iter().unzip();
+            answer_all(replies.into_iter().zip(results));
+            drop(done);
         }
         Err(error) => {
             // The transaction is rolled back and the connection is kept, for the next commit writes
@@ -170,10 +174,12 @@ fn commit<'a>(
             if lost || matches!(error, StoreError::Damaged(_)) {
                 *writer = None;
             }
-            shared.failed(&error);
-            for (_, reply) in units {
-                reply.send(Err(error.clone())).ok();
+            if let Some(writer) = writer {
+                writer.remains = true;
             }
+            shared.failed(&error);
+            let replies = units.into_iter().map(|(_, reply)| reply);
+            answer_all(replies.map(|reply| (reply, Err(error.clone()))));
         }
     }
 }
@@ -187,6 +193,7 @@ impl<'a> Writer<'a> {
             shared,
             options,
             unsynced: false,
+            remains: false,
         };
         writer.load().map_err(|error| error.of(&shared.path))?;
         shared.ready.store(true, Ordering::Release);
@@ -240,7 +247,7 @@ impl<'a> Writer<'a> {
         while let Some(row) = found.next()? {
             let (tenant, seq): (i64, i64) = (row.get(0)?, row.get(1)?);
             if self.known.leftover.contains(&tenant) {
-                tail.add(tenant, seq, &Terms::NONE);
+                tail.add(tenant, seq, &Terms::none());
                 continue;
             }
             let name = names
@@ -324,7 +331,19 @@ impl<'a> Writer<'a> {
         drop(tail);
         tx.commit()?;
         self.committed(staged, seals, units.len());
+        if self.remains {
+            self.begin_log_anew();
+        }
         Ok(results)
+    }
+
+    /// Has the next commit begin the log from its start, under another salt: whoever opens the file
+    /// after a crash could take what failed commits have left behind for damage.
+    #[cold]
+    fn begin_log_anew(&mut self) {
+        let pragma = "PRAGMA wal_checkpoint(TRUNCATE)";
+        let busy: Result<i64, _> = self.conn.query_row(pragma, [], |row| row.get(0));
+        self.remains = !matches!(busy, Ok(0));
     }
 
     /// Makes known what is durable, before anybody is answered: who was answered reads it.
@@ -397,7 +416,7 @@ impl<'a> Writer<'a> {
         }
         let count = u32::try_from(walked.forgotten.len()).unwrap_or(u32::MAX);
         for id in walked.forgotten {
-            self.known.conversations.remove(&(tenant, id));
+            self.known.forget_conversation(tenant, &id);
         }
         Ok(count)
     }

@@ -36,13 +36,16 @@ pub(crate) fn forget(ask: &Forget<'_>) -> Result<u32, Error> {
         young: 0,
     };
     let sealed = {
-        let mut list = ask.conn.prepare_cached(sql::SEGMENT_TRACES_UP)?;
+        let mut list = ask.conn.prepare_cached(sql::SEGMENT_UP)?;
         let mut rows = list.query(params![ask.tenant, i64::MAX, 0])?;
         let mut ended = false;
         while let Some(row) = rows.next()?
             && !ended
         {
-            ended = work.forget_all(ask, search(blob(row, 2)?, row.get(0)?, Term::Any))?;
+            let first: i64 = row.get(0)?;
+            let mut get = ask.conn.prepare_cached(sql::SEGMENT_TRACES)?;
+            let packed: Vec<u8> = get.query_row(params![ask.tenant, first], |row| row.get(0))?;
+            ended = work.forget_all(ask, search(&packed, first, Term::Any))?;
         }
         ended
     };

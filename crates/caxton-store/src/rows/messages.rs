@@ -1,10 +1,10 @@
 //! Messages: by id, and found through segments and tail.
 
 use super::letters::of_message;
-use super::{Ask, blob};
+use super::{Ask, blob, exists};
 use crate::codec::{self, Body};
 use crate::error::Error;
-use crate::file::tail::{Term, hash, search};
+use crate::file::tail::{Term, hash};
 use crate::sql;
 use caxton_core::MessageId;
 use caxton_engine::port::store::{DeliveryState, DeliveryStatus, MessageFilter, Recorded};
@@ -17,11 +17,12 @@ pub(crate) fn message(ask: &Ask<'_>, id: MessageId) -> Result<Option<Recorded>, 
         return Ok(None);
     };
     let body = codec::read_body(blob(row, 1)?, ask.home)?;
-    recorded(ask, row.get(0)?, body).map(Some)
+    recorded(ask, row.get(0)?, body, true).map(Some)
 }
 
 /// The message and where it stands with each receiver that has not handled it.
-fn recorded(ask: &Ask<'_>, seq: i64, body: Body) -> Result<Recorded, Error> {
+/// `dead` says whether the tenant has dead letters at all: most have none to look for.
+fn recorded(ask: &Ask<'_>, seq: i64, body: Body, dead: bool) -> Result<Recorded, Error> {
     let mut open = Vec::new();
     let inbox = ask.shared.inbox.read();
     for mailbox in body.mailboxes {
@@ -35,8 +36,10 @@ fn recorded(ask: &Ask<'_>, seq: i64, body: Body) -> Result<Recorded, Error> {
         }
     }
     drop(inbox);
-    let dead = of_message(ask, body.message.id)?;
-    open.extend(dead.iter().map(|letter| letter.status()));
+    if dead {
+        let letters = of_message(ask, body.message.id)?;
+        open.extend(letters.iter().map(|letter| letter.status()));
+    }
     Ok(Recorded {
         message: body.message,
         open,
@@ -55,6 +58,7 @@ pub(crate) fn messages(
         ask,
         filter,
         rows_max,
+        dead: exists(ask.conn, sql::DEAD_LETTER_ANY, [ask.tenant])?,
         rows: Vec::new(),
     };
     let conversation = match &filter.conversation {
@@ -92,6 +96,8 @@ struct Found<'a> {
     ask: &'a Ask<'a>,
     filter: &'a MessageFilter,
     rows_max: usize,
+    /// Whether the tenant has dead letters.
+    dead: bool,
     rows: Vec<(i64, Recorded)>,
 }
 
@@ -105,15 +111,12 @@ impl Found<'_> {
         tail_first: i64,
         tail: &[i64],
     ) -> Result<(), Error> {
-        let statement = match term {
-            Term::Conversation(_) => sql::SEGMENT_CONVERSATIONS_UP,
-            _ => sql::SEGMENT_TRACES_UP,
-        };
         let sealed_until = until.min(tail_first.saturating_sub(1));
-        let mut list = self.ask.conn.prepare_cached(statement)?;
+        let mut list = self.ask.conn.prepare_cached(sql::SEGMENT_UP)?;
         let mut rows = list.query(params![self.ask.tenant, sealed_until, from])?;
         while let Some(row) = rows.next()? {
-            let sequences = search(blob(row, 2)?, row.get(0)?, term);
+            let segments = &self.ask.shared.segments;
+            let sequences = segments.find(self.ask, row.get(0)?, term)?;
             self.take(sequences.into_iter().filter(|seq| *seq >= from))?;
             if self.is_full() {
                 return Ok(());
@@ -136,15 +139,12 @@ impl Found<'_> {
         if self.is_full() {
             return Ok(());
         }
-        let statement = match term {
-            Term::Agent(_) => sql::SEGMENT_AGENTS_DOWN,
-            _ => sql::SEGMENT_TRACES_DOWN,
-        };
         let before = before.min(tail_first);
-        let mut list = self.ask.conn.prepare_cached(statement)?;
+        let mut list = self.ask.conn.prepare_cached(sql::SEGMENT_DOWN)?;
         let mut rows = list.query(params![self.ask.tenant, before])?;
         while let Some(row) = rows.next()? {
-            let sequences = search(blob(row, 2)?, row.get(0)?, term);
+            let segments = &self.ask.shared.segments;
+            let sequences = segments.find(self.ask, row.get(0)?, term)?;
             self.take(sequences.into_iter().rev().filter(|seq| *seq < before))?;
             if self.is_full() {
                 break;
@@ -172,7 +172,8 @@ impl Found<'_> {
             let body = codec::read_body(blob(row, 0)?, self.ask.home)?;
             drop(rows);
             if self.filter.matches(&body.message) {
-                self.rows.push((seq, recorded(self.ask, seq, body)?));
+                let row = recorded(self.ask, seq, body, self.dead)?;
+                self.rows.push((seq, row));
             }
         }
         Ok(())

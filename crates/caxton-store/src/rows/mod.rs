@@ -6,6 +6,7 @@ mod forget_talks;
 mod letters;
 mod messages;
 mod plain;
+mod segments;
 mod verify;
 
 pub(crate) use forget::{Forget, forget};
@@ -16,6 +17,7 @@ pub(crate) use plain::{
     agents, artifact, call, calls_open, conversations, log, pending, position, record, records,
     state, state_keys, timers,
 };
+pub(crate) use segments::Segments;
 pub(crate) use verify::verify;
 
 use crate::codec::{self, Malformed};

@@ -45,6 +45,9 @@ pub(crate) fn register(options: &Options) -> Result<(), StoreError> {
         if !ffi::sqlite3_vfs_find(own.as_ptr()).is_null() {
             return Ok(());
         }
+        // Counting every allocation takes a lock that all connections share. Refused, and left as it
+        // is, where this process has used SQLite before.
+        ffi::sqlite3_config(ffi::SQLITE_CONFIG_MEMSTATUS, 0 as c_int);
         let below = ffi::sqlite3_vfs_find(below);
         let Some(found) = below.as_ref() else {
             return Err(fail("no such VFS"));

@@ -1,3 +1,3 @@
-SELECT seq_first, seq_last, agents FROM segment
+SELECT seq_first FROM segment
 WHERE tenant = :tenant AND seq_first < :before
 ORDER BY seq_first DESC;

@@ -1,4 +1,4 @@
-SELECT seq_first, seq_last, traces FROM segment
+SELECT seq_first FROM segment
 WHERE tenant = :tenant AND seq_first <= :until
   AND seq_first >= coalesce((SELECT max(seq_first) FROM segment
                              WHERE tenant = :tenant AND seq_first <= :after), 0)

@@ -1,0 +1,2 @@
+SELECT 1 FROM dead_letter
+WHERE tenant = :tenant LIMIT 1;

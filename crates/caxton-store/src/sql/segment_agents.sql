@@ -1,0 +1,2 @@
+SELECT agents FROM segment
+WHERE tenant = :tenant AND seq_first = :seq_first;

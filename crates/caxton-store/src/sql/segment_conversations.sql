@@ -1,0 +1,2 @@
+SELECT conversations FROM segment
+WHERE tenant = :tenant AND seq_first = :seq_first;

@@ -1,3 +1,0 @@
-SELECT seq_first, seq_last, traces FROM segment
-WHERE tenant = :tenant AND seq_first < :before
-ORDER BY seq_first DESC;
