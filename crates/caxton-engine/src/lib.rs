@@ -14,6 +14,7 @@ pub mod options;
 pub mod port;
 pub mod router;
 mod supervise;
+mod sync;
 pub mod task;
 
 pub use app::App;

@@ -4,7 +4,9 @@
 mod support;
 
 use caxton_core::{Code, Message, Performative};
+use caxton_engine::Options;
 use caxton_engine::host::Host;
+use caxton_engine::port::Clock as _;
 use std::sync::Arc;
 use std::time::Duration;
 use support::*;
@@ -30,11 +32,15 @@ async fn relay(mut host: Host, message: Arc<Message>) -> Handled {
 }
 
 async fn world() -> World {
+    world_with(Options::default()).await
+}
+
+async fn world_with(options: Options) -> World {
     let cast = Cast::default()
         .with("echo", echo)
         .with("relay", relay)
         .with("deaf", |host, _| async move { (host, Ok(())) });
-    let world = World::new(cast).await;
+    let world = World::with_options(cast, options).await;
     world.deploy("echo", "echo").await;
     world.deploy("deaf", "deaf").await;
     for relay in ["r1", "r2", "r3"] {
@@ -92,4 +98,50 @@ async fn a_reply_without_in_reply_to_is_found_by_its_conversation() {
     let mut question = request("sloppy", "x");
     question.conversation_id = caxton_core::ConversationId::parse("c1").ok();
     assert_eq!(world.ask(question).await.unwrap().acl.text(), Some("here"));
+}
+
+/// Asks through a chain of calls where there may be only so many instances.
+async fn ask_with(instances_max: usize, content: &str) -> (World, String) {
+    let world = world_with(Options {
+        mailboxes_live_max: instances_max,
+        ..Options::default()
+    })
+    .await;
+    let began = world.clock.now();
+    let reply = world.ask(request("r1", content)).await.unwrap();
+    let took = world.clock.now().since(began);
+    assert!(took < Duration::from_secs(1), "{content}: {took:?}");
+    (world, reply.acl.text().unwrap().to_owned())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_would_leave_no_instance_to_answer_it_is_refused_at_once() {
+    let refused = Code::CallersTooMany.as_str();
+    assert_eq!(ask_with(1, "echo hi").await.1, refused);
+    assert_eq!(ask_with(2, "echo hi").await.1, "inform: hi");
+    // The one in the middle finds that nobody would be left, and says so to the one that waits.
+    let (world, answer) = ask_with(2, "r2 echo hi").await;
+    assert_eq!(answer, format!("inform: {refused}"));
+    assert_eq!(ask_with(3, "r2 echo hi").await.1, "inform: inform: hi");
+    // Whoever has its answer makes room for the next.
+    let reply = world.ask(request("r3", "echo hi")).await.unwrap();
+    assert_eq!(reply.acl.text(), Some("inform: hi"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_callers_at_once_all_come_to_an_end() {
+    let (world, _) = ask_with(3, "echo hi").await;
+    let ask = |to| world.ask(request(to, "r2 echo hi"));
+    let (one, two, three) = tokio::join!(ask("r1"), ask("r2"), ask("r3"));
+    for reply in [one, two, three] {
+        let text = reply.unwrap().acl.text().unwrap().to_owned();
+        let known = [
+            "inform: inform: hi".to_owned(),
+            Code::CallersTooMany.to_string(),
+            format!("inform: {}", Code::CallersTooMany),
+            Code::CallCircle.to_string(),
+            format!("inform: {}", Code::CallCircle),
+        ];
+        assert!(known.contains(&text), "{text}");
+    }
 }

@@ -117,6 +117,7 @@ async fn a_panic_in_the_tenth_message_costs_that_message_only() {
     assert!(said[1..].iter().all(|it| *it == inform("ok")), "{said:?}");
     let stats = server.agent("misbehave").await.stats.unwrap();
     assert_eq!((stats.messages_handled, stats.messages_failed), (19, 3));
+    assert_eq!((stats.restarts, stats.instances), (3, 1));
     assert_eq!(stats.last_error_code.as_deref(), Some("CX-3021"));
     unharmed(&server).await;
 }
@@ -125,49 +126,27 @@ async fn a_panic_in_the_tenth_message_costs_that_message_only() {
 async fn an_agent_that_always_fails_pauses_between_its_tries_and_stops() {
     const MESSAGES: u64 = 4;
     let server = server().await;
-    // Its init traps, so it can be deployed but not started; started later, it fails at every message.
-    let doomed = Example::load("misbehave").named("bad-init-trap");
-    let request = CreateAgentRequest {
-        manifest: doomed.manifest.to_toml(),
-        component: Some(doomed.component.clone()),
-        start: Some(false),
-    };
-    assert_eq!(
-        server.client().create_agent(&request).await.unwrap().state,
-        "loaded"
-    );
-    let agent = || "bad-init-trap".to_owned();
-    server
-        .client()
-        .start_agent(&StartAgentRequest { agent: agent() })
-        .await
-        .unwrap();
+    let doomed = Example::load("misbehave").named("doomed");
+    server.deploy(&doomed).await;
     for _ in 0..MESSAGES {
-        server.tell("bad-init-trap", "ok").await.unwrap();
+        server.tell("doomed", "trap").await.unwrap();
     }
     let all_kept = async |server: &TestServer| {
-        (server.dead_letters("bad-init-trap").await.len() as u64 == MESSAGES).then_some(())
+        (server.dead_letters("doomed").await.len() as u64 == MESSAGES).then_some(())
     };
     server
         .eventually("every message is given up", all_kept)
         .await;
-    for letter in server.dead_letters("bad-init-trap").await {
+    for letter in server.dead_letters("doomed").await {
         assert_eq!(
             (letter.code.as_str(), letter.attempts),
-            ("CX-2010", 3),
+            ("CX-3021", 3),
             "{letter:?}"
         );
     }
     unharmed(&server).await;
     // Three tries each and not one more: it does not restart for ever.
-    let request = GetAgentRequest { agent: agent() };
-    let stats = server
-        .client()
-        .get_agent(&request)
-        .await
-        .unwrap()
-        .stats
-        .unwrap();
+    let stats = server.agent("doomed").await.stats.unwrap();
     assert_eq!(
         (stats.messages_handled, stats.messages_failed),
         (0, 3 * MESSAGES)
@@ -175,19 +154,19 @@ async fn an_agent_that_always_fails_pauses_between_its_tries_and_stops() {
     assert_eq!(stats.mailbox_messages, 0);
 
     // A dead letter may be sent again, and fails again; or be removed for good.
-    let letters = server.dead_letters("bad-init-trap").await;
+    let letters = server.dead_letters("doomed").await;
     let resend = ResendDeadLetterRequest {
         dead_letter: letters[0].id.clone(),
     };
     server.client().resend_dead_letter(&resend).await.unwrap();
     server.eventually("it is given up again", all_kept).await;
-    for letter in server.dead_letters("bad-init-trap").await {
+    for letter in server.dead_letters("doomed").await {
         let gone = DeleteDeadLetterRequest {
             dead_letter: letter.id,
         };
         server.client().delete_dead_letter(&gone).await.unwrap();
     }
-    assert_eq!(server.dead_letters("bad-init-trap").await, []);
+    assert_eq!(server.dead_letters("doomed").await, []);
 }
 
 #[tokio::test]
@@ -232,6 +211,31 @@ async fn an_agent_whose_init_goes_wrong_is_not_deployed() {
         .unwrap();
     let names: Vec<_> = agents.agents.iter().map(|it| it.name.as_str()).collect();
     assert_eq!(names, ["bad-init-memory", "echo", "misbehave"]);
+}
+
+#[tokio::test]
+async fn an_agent_that_cannot_begin_is_kept_but_not_started() {
+    let server = server().await;
+    let broken = Example::load("misbehave").named("bad-init-fail");
+    let request = CreateAgentRequest {
+        manifest: broken.manifest.to_toml(),
+        component: Some(broken.component.clone()),
+        start: Some(false),
+    };
+    let created = server.client().create_agent(&request).await.unwrap();
+    assert_eq!(created.state, "loaded");
+    let agent = "bad-init-fail".to_owned();
+    let start = StartAgentRequest { agent };
+    let error = server.client().start_agent(&start).await.unwrap_err();
+    assert_eq!((error.status(), error.code()), (Some(422), Some("CX-2010")));
+    let detail = &error.problem().unwrap().detail;
+    assert!(detail.contains("asked to fail in init"), "{detail}");
+    // It stands as before: it takes no message, and so loses none.
+    assert_eq!(server.agent("bad-init-fail").await.state, "loaded");
+    let refused = server.tell("bad-init-fail", "ok").await.unwrap_err();
+    assert_eq!(refused.code(), Some("CX-3002"));
+    assert_eq!(server.dead_letters("bad-init-fail").await, []);
+    unharmed(&server).await;
 }
 
 #[tokio::test]

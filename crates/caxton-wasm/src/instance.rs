@@ -158,6 +158,8 @@ impl WasmBehavior {
 
     /// Takes the host out and says what happened.
     fn end(&mut self, ended: Ended) -> (Host, Result<(), Fault>) {
+        // Out of fuel, it has none left.
+        let left = self.store.get_fuel().unwrap_or(0);
         let guest = self.store.data_mut();
         wasi::flush_all(guest);
         let result = match ended {
@@ -167,9 +169,10 @@ impl WasmBehavior {
             Err(late) => Err(fault::of_late(late, guest)),
         };
         let fatal = result.as_ref().is_err_and(Fault::is_fatal);
-        let Some(host) = guest.host.take() else {
+        let Some(mut host) = guest.host.take() else {
             unreachable!("begin put the host in, and host calls only borrow it");
         };
+        host.burned(self.limits.fuel_per_message_max.saturating_sub(left));
         self.lost = fatal;
         (host, result)
     }

@@ -110,6 +110,9 @@ codes! {
     CallNotAllowed "CX-3007" Conflict "a call is not possible here";
         "calls need exactly one receiver and are not possible inside init";
         "name one receiver; call from handle".
+    CallersTooMany "CX-3008" Limited "too many handlers wait for calls";
+        "all other live instances wait for an answer, and this call would leave none to give one";
+        "try again later; raise engine.mailboxes_live_max, or send instead of calling".
     NotUnderstood "CX-3010" Unusable "not understood";
         "the receiver could not make sense of the message";
         "see the reason in the reply; the agent's documentation tells what it understands".

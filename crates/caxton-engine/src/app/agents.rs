@@ -30,6 +30,12 @@ pub struct AgentView {
     pub failed: u64,
     pub refused: u64,
     pub activations: u64,
+    /// Of these, the ones made in place of an instance that was lost to a fault.
+    pub restarts: u64,
+    /// Live instances now.
+    pub instances: u32,
+    /// Fuel its handlers used since the server's start.
+    pub fuel_used: u64,
     /// Messages that wait.
     pub queued: u64,
     /// The last failed try: when, and what.
@@ -52,6 +58,9 @@ impl From<&Arc<AgentEntry>> for AgentView {
             failed: counted.failed.load(Ordering::Relaxed),
             refused: counted.refused.load(Ordering::Relaxed),
             activations: counted.activations.load(Ordering::Relaxed),
+            restarts: counted.restarts.load(Ordering::Relaxed),
+            instances: entry.instances(),
+            fuel_used: counted.fuel(),
             queued: entry.queued() as u64,
             last_fault: fault.map(|(at, fault)| {
                 (

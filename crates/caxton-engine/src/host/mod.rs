@@ -64,6 +64,7 @@ struct Used {
     log_dropped: u64,
     state_bytes: u64,
     waited: Duration,
+    fuel: u64,
 }
 
 /// The world, as one live mailbox may touch it.
@@ -216,6 +217,16 @@ impl Host {
             current.has_span = true;
         }
         Some(current.trace)
+    }
+
+    /// For the sandbox: the handler used so much fuel.
+    pub fn burned(&mut self, fuel: u64) {
+        self.inner.used.fuel = self.inner.used.fuel.saturating_add(fuel);
+    }
+
+    /// Fuel that the last handler used.
+    pub(crate) fn fuel(&self) -> u64 {
+        self.inner.used.fuel
     }
 
     /// Who the agent is.

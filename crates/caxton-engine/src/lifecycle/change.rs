@@ -9,7 +9,7 @@ use caxton_core::lifecycle::{Phase, Refused, Step};
 use std::sync::Arc;
 
 impl Shared {
-    /// Loaded or Stopped -> Running. A running agent stays as it is.
+    /// Loaded or Stopped -> Running, where its `init` succeeds. A running agent stays as it is.
     pub(crate) async fn start(self: &Arc<Self>, entry: &Arc<AgentEntry>) -> Result<(), Error> {
         let _changing = self.changing(entry).await?;
         match entry.phase() {
@@ -24,7 +24,10 @@ impl Shared {
             Phase::Loaded | Phase::Stopped => {}
         }
         let deployed = entry.deployed();
-        self.program(entry, &deployed).await?;
+        let program = self.program(entry, &deployed).await?;
+        // As a deployment does: whoever starts it is told, not whoever writes to it later.
+        self.try_init(&*program, entry.id(), &deployed.manifest)
+            .await?;
         self.record(entry, Phase::Running, None).await?;
         entry.step(Step::Start)?;
         self.claim_all(entry);

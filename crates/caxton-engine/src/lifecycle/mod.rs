@@ -137,17 +137,27 @@ impl Shared {
         }
         let program = self.runtime.prepare(artifact.clone()).await?;
         if init {
-            let mut behavior = program.instantiate().await.map_err(init_failed)?;
-            let mailbox = MailboxId {
-                agent: artifact.agent.clone(),
-                key: MailboxKey::Agent,
-            };
-            let manifest = Arc::clone(&artifact.manifest);
-            let host = Host::new(Arc::clone(&self.services), mailbox, manifest);
-            let (_, result) = behavior.init(host).await;
-            result.map_err(init_failed)?;
+            self.try_init(&*program, &artifact.agent, &artifact.manifest)
+                .await?;
         }
         Ok(program)
+    }
+
+    /// Makes an instance and lets it `init`, with a host whose effects are dropped.
+    async fn try_init(
+        &self,
+        program: &dyn Program,
+        agent: &AgentId,
+        manifest: &Arc<Manifest>,
+    ) -> Result<(), Error> {
+        let mut behavior = program.instantiate().await.map_err(init_failed)?;
+        let mailbox = MailboxId {
+            agent: agent.clone(),
+            key: MailboxKey::Agent,
+        };
+        let host = Host::new(Arc::clone(&self.services), mailbox, Arc::clone(manifest));
+        let (_, result) = behavior.init(host).await;
+        result.map_err(init_failed)
     }
 
     /// Leave to change an agent, one change at a time. Whoever waited while it was removed, or while

@@ -6,10 +6,10 @@
 
 mod tally;
 
-pub use tally::{BATCH_BUCKETS, LATENCY_BUCKETS, Spread, Tally};
+pub use tally::{Spread, Tally};
 
+use crate::sync::Mutex;
 use caxton_core::{MailboxId, Message};
-use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -295,6 +295,3 @@ impl Lane {
         self.queue.len() + self.reserved as usize
     }
 }
-
-#[cfg(test)]
-mod tests;

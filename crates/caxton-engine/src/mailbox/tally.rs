@@ -7,14 +7,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Buckets of the time from acceptance to the end of handling: 10 us, times four each, and more.
-pub const LATENCY_BUCKETS: usize = 12;
+const LATENCY_BUCKETS: usize = 12;
 /// Buckets of the messages in one batch: 1, doubling each, and more.
-pub const BATCH_BUCKETS: usize = 9;
+const BATCH_BUCKETS: usize = 9;
 
 /// Counters of one mailbox. Adding is for its worker alone.
 #[derive(Debug, Default)]
 pub struct Tally {
     handled: Lone,
+    fuel: Lone,
     latency: Spread<LATENCY_BUCKETS>,
     batches: Spread<BATCH_BUCKETS>,
 }
@@ -85,6 +86,11 @@ impl Tally {
         self.latency.observe(bits.div_ceil(2) as usize, us);
     }
 
+    /// A handler used so much fuel, whether it ended well or not.
+    pub fn burned(&self, fuel: u64) {
+        self.fuel.add(fuel);
+    }
+
     pub fn batch_taken(&self, messages: usize) {
         let bits = usize::BITS - messages.saturating_sub(1).leading_zeros();
         self.batches.observe(bits as usize, messages as u64);
@@ -93,6 +99,7 @@ impl Tally {
     /// Adds another's: to a tally that no worker writes to.
     pub fn add(&self, other: &Self) {
         self.handled.add(other.handled());
+        self.fuel.add(other.fuel());
         self.latency.add(&other.latency);
         self.batches.add(&other.batches);
     }
@@ -100,6 +107,11 @@ impl Tally {
     /// Messages handled without a fault.
     pub fn handled(&self) -> u64 {
         self.handled.get()
+    }
+
+    /// Fuel used.
+    pub fn fuel(&self) -> u64 {
+        self.fuel.get()
     }
 
     /// Microseconds from acceptance to the end of handling.

@@ -10,7 +10,7 @@ use caxton_core::{AgentId, ConversationId, Digest, MailboxId, MailboxKey, Manife
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, OnceCell};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
@@ -50,6 +50,8 @@ pub struct AgentEntry {
     main: Arc<Mailbox>,
     conversations: Mutex<BTreeMap<ConversationId, Arc<Mailbox>>>,
     pub stats: Stats,
+    /// Live instances now.
+    instances: AtomicU32,
     last_fault: Mutex<Option<(Timestamp, Fault)>>,
     /// Told whenever a worker parks or leaves, while somebody asked to be told.
     settled: Notify,
@@ -59,6 +61,16 @@ pub struct AgentEntry {
     /// Held by whoever deploys, starts, stops or removes this agent.
     pub(crate) changing: tokio::sync::Mutex<()>,
     cut: Mutex<CancellationToken>,
+}
+
+/// A live instance, as its agent counts it.
+#[derive(Debug)]
+pub(super) struct Living(Arc<AgentEntry>);
+
+impl Drop for Living {
+    fn drop(&mut self) {
+        self.0.instances.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl AgentEntry {
@@ -75,6 +87,7 @@ impl AgentEntry {
             main: Arc::new(Mailbox::new(main)),
             conversations: Mutex::new(BTreeMap::new()),
             stats: Stats::default(),
+            instances: AtomicU32::new(0),
             last_fault: Mutex::new(None),
             settled: Notify::new(),
             settling: AtomicBool::new(false),
@@ -210,6 +223,17 @@ impl AgentEntry {
             .chain(conversations.values())
             .cloned()
             .collect()
+    }
+
+    /// Live instances now, all mailboxes together.
+    pub fn instances(&self) -> u32 {
+        self.instances.load(Ordering::Relaxed)
+    }
+
+    /// One more instance, until the answer is dropped.
+    pub(super) fn one_more(self: &Arc<Self>) -> Living {
+        self.instances.fetch_add(1, Ordering::Relaxed);
+        Living(Arc::clone(self))
     }
 
     /// What it counted, all mailboxes together.

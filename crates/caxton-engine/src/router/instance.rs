@@ -2,7 +2,7 @@
 //! host that belongs to its mailbox.
 
 use super::Shared;
-use super::entry::{AgentEntry, Deployed};
+use super::entry::{AgentEntry, Deployed, Living};
 use crate::host::Host;
 use crate::opctx::TenantScope;
 use crate::port::behavior::{Artifact, Behavior, Fault, FaultKind, Program};
@@ -23,6 +23,7 @@ pub(super) struct Live {
     /// The version it was made of, by the entry's count.
     pub(super) generation: u64,
     pub(super) durable: bool,
+    _living: Living,
     /// Its place among the live instances.
     _permit: Option<OwnedSemaphorePermit>,
 }
@@ -31,7 +32,7 @@ impl Shared {
     /// A new instance of the present version, `init` done.
     pub(super) async fn activate(
         &self,
-        entry: &AgentEntry,
+        entry: &Arc<AgentEntry>,
         mailbox: &MailboxId,
         generation: u64,
     ) -> Result<Live, Fault> {
@@ -57,6 +58,7 @@ impl Shared {
             host: Some(host),
             generation,
             durable,
+            _living: entry.one_more(),
             _permit: permit,
         })
     }

@@ -34,7 +34,7 @@ use caxton_core::{AgentId, Epoch, MailboxId, Message, MessageId, TenantId, Times
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -78,6 +78,8 @@ pub(crate) struct Shared {
     pub(crate) sweeps: AtomicU64,
     /// What removed agents counted.
     gone: Stats,
+    /// Handlers that wait for an answer.
+    callers: AtomicUsize,
     /// One permit a live instance.
     instances: Arc<Semaphore>,
     agents: papaya::HashMap<AgentId, Arc<AgentEntry>, foldhash::fast::RandomState>,
@@ -132,6 +134,7 @@ impl Shared {
                 draining: AtomicBool::new(false),
                 sweeps: AtomicU64::new(0),
                 gone: Stats::default(),
+                callers: AtomicUsize::new(0),
                 instances: Arc::new(Semaphore::new(instances_max)),
                 agents: papaya::HashMap::default(),
                 live: Mutex::new(BTreeMap::new()),

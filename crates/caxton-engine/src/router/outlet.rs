@@ -8,6 +8,7 @@ use crate::port::store::{CallId, Op};
 use caxton_core::error::{Code, Error};
 use caxton_core::{AgentId, Message, Timestamp};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::oneshot;
 
 impl Outlet for Way {
@@ -40,11 +41,29 @@ impl Drop for Waiting<'_> {
     }
 }
 
+/// A handler that waits, and keeps its instance meanwhile.
+struct Caller<'a>(&'a AtomicUsize);
+
+impl<'a> Caller<'a> {
+    /// Counts one more; gives how many there are now.
+    fn count(callers: &'a AtomicUsize) -> (Self, usize) {
+        let now = callers.fetch_add(1, Ordering::SeqCst) + 1;
+        (Self(callers), now)
+    }
+}
+
+impl Drop for Caller<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 impl Shared {
     async fn call(self: &Arc<Self>, call: WaitingCall) -> Result<Arc<Message>, Error> {
         self.metrics.calls.inc();
         let who = &call.id.mailbox.agent;
         let store = &self.services.store;
+        let (_caller, callers) = Caller::count(&self.callers);
         if call.durable
             && call.replay
             && let Some(record) = store.call(&call.scope, &call.id).await?
@@ -62,6 +81,18 @@ impl Shared {
                 return Ok(answer);
             }
             return waiting.outcome(answer, call.deadline).await;
+        }
+        // One instance at least must be left to those who do not wait, or nobody is ever answered.
+        if callers >= self.options.mailboxes_live_max {
+            return Err(Error::new(
+                Code::CallersTooMany,
+                format!(
+                    "{} other handlers wait, and there may be {} instances",
+                    callers - 1,
+                    self.options.mailboxes_live_max
+                ),
+            )
+            .retry_after(super::RETRY_AFTER));
         }
         let journal = call.durable.then(|| call.id.clone());
         self.ask(who, Arc::new(call.request), journal, call.deadline)

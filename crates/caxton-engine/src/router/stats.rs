@@ -21,6 +21,8 @@ pub struct Stats {
     pub refused: AtomicU64,
     /// Instances made.
     pub activations: AtomicU64,
+    /// Instances made in place of one that was lost to a fault.
+    pub restarts: AtomicU64,
     /// Of mailboxes that are gone, likewise. Behind a lock, because a tally has one writer.
     tally: Mutex<Tally>,
 }
@@ -32,6 +34,7 @@ impl Stats {
             (&self.failed, &other.failed),
             (&self.refused, &other.refused),
             (&self.activations, &other.activations),
+            (&self.restarts, &other.restarts),
         ];
         for (mine, theirs) in pairs {
             mine.fetch_add(theirs.load(Ordering::Relaxed), Ordering::Relaxed);
@@ -44,6 +47,11 @@ impl Stats {
         self.accepted
             .fetch_add(mailbox.accepted(), Ordering::Relaxed);
         self.tally.lock().add(mailbox.tally());
+    }
+
+    /// Fuel that handlers used.
+    pub fn fuel(&self) -> u64 {
+        self.tally.lock().fuel()
     }
 
     /// Messages handled without a fault.

@@ -40,6 +40,8 @@ struct Worker {
     plan: Plan,
     /// The agent it sent to last.
     route: Option<Route>,
+    /// The last instance was lost to a fault.
+    fell: bool,
     backoff: Backoff,
 }
 
@@ -96,6 +98,7 @@ pub(super) async fn work(shared: Arc<Shared>, entry: Arc<AgentEntry>, mailbox: A
         effects: Effects::default(),
         plan: Plan::default(),
         route: None,
+        fell: false,
         backoff,
     };
     worker.run().await;
@@ -204,7 +207,14 @@ impl Worker {
             }
         };
         match activated {
-            Ok(live) => self.live = Some(live),
+            Ok(live) => {
+                let restarts = u64::from(std::mem::take(&mut self.fell));
+                self.entry
+                    .stats
+                    .restarts
+                    .fetch_add(restarts, Ordering::Relaxed);
+                self.live = Some(live);
+            }
             Err(fault) => {
                 if let Some(item) = self.batch.pop_front() {
                     self.failed(item, fault).await;
@@ -231,6 +241,7 @@ impl Worker {
         host.abandon();
         if fault.is_fatal() {
             self.live = None;
+            self.fell = true;
         }
         Some(Handled::Failed(fault))
     }
@@ -264,8 +275,10 @@ impl Worker {
             }
         };
         let Ok((mut host, result)) = outcome else {
+            self.fell = true;
             return Handled::Failed(panicked());
         };
+        self.mailbox.tally().burned(host.fuel());
         match result {
             Ok(()) => {
                 host.finish(&mut self.effects);
@@ -275,6 +288,7 @@ impl Worker {
             }
             Err(fault) => {
                 host.abandon();
+                self.fell = fault.is_fatal();
                 if !fault.is_fatal() {
                     live.host = Some(host);
                     self.live = Some(live);

@@ -83,7 +83,8 @@ fn stats(view: &AgentView) -> v1::AgentStats {
         last_error: fault.map(|(_, text)| text.clone()),
         last_error_code: code.map(str::to_owned),
         last_error_time: fault.map(|(at, _)| wire(*at)),
-        // The engine does not tell these of one agent yet.
-        ..v1::AgentStats::default()
+        instances: view.instances,
+        restarts: view.restarts,
+        fuel_used: view.fuel_used,
     }
 }

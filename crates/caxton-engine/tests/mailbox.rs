@@ -1,10 +1,11 @@
 //! The queue's rules, without a worker.
 #![allow(clippy::unwrap_used)]
 
-use super::{Full, Item, Mailbox, MailboxId, Message, Taken, Wake};
 use caxton_core::{
-    Acl, AgentId, MailboxKey, MessageId, Performative, TenantId, Timestamp, TraceContext,
+    Acl, AgentId, MailboxId, MailboxKey, Message, MessageId, Performative, TenantId, Timestamp,
+    TraceContext,
 };
+use caxton_engine::mailbox::{Full, Item, Mailbox, Taken, Wake};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
