@@ -1,5 +1,5 @@
 //! Compiles `proto/` into everything that must agree with it: message types, gRPC, JSON, the REST
-//! router, the client's methods and the OpenAPI document.
+//! router, the client's methods, the OpenAPI document and the reference.
 //!
 //! No protoc: protox compiles the files. REST is read from the encoded descriptor set with
 //! prost-reflect, because prost's own descriptor types drop extensions such as `google.api.http`.
@@ -19,6 +19,8 @@ mod client;
 mod model;
 #[path = "build/openapi.rs"]
 mod openapi;
+#[path = "build/reference.rs"]
+mod reference;
 #[path = "build/rest.rs"]
 mod rest;
 
@@ -66,6 +68,7 @@ fn main() {
         .unwrap();
     }
     fs::write(out.join("client.rs"), client::methods(&contract)).unwrap();
+    fs::write(out.join("reference.md"), reference::text(&contract)).unwrap();
     let version = env::var("CARGO_PKG_VERSION").unwrap();
     let document = openapi::document(&contract, &version);
     let mut text = serde_json::to_string_pretty(&document).unwrap();

@@ -5,6 +5,8 @@
 //! reason; `cargo xtask test` provides the tool and runs the test, or lists it as skipped. What goes
 //! into the project goes into `.caxton-tools/`; system packages only as root or with `--yes`.
 
+mod packages;
+
 use crate::repo;
 use anyhow::{Context as _, bail};
 use std::collections::BTreeMap;
@@ -49,6 +51,42 @@ const TOOLS: &[Tool] = &[
     Tool {
         name: "python",
         provide: python,
+    },
+    Tool {
+        name: "buf",
+        provide: packages::buf,
+    },
+    Tool {
+        name: "curl",
+        provide: packages::curl,
+    },
+    Tool {
+        name: "grpc-python",
+        provide: packages::grpc_python,
+    },
+    Tool {
+        name: "kubelet-prober",
+        provide: packages::kubelet_prober,
+    },
+    Tool {
+        name: "oidc-provider",
+        provide: packages::oidc_provider,
+    },
+    Tool {
+        name: "openapi-validator",
+        provide: packages::openapi_validator,
+    },
+    Tool {
+        name: "promtool",
+        provide: packages::promtool,
+    },
+    Tool {
+        name: "schemathesis",
+        provide: packages::schemathesis,
+    },
+    Tool {
+        name: "sslyze",
+        provide: packages::sslyze,
     },
     Tool {
         name: "ts-echo",

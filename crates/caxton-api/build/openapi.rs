@@ -297,7 +297,7 @@ fn object(message: &MessageDescriptor, fields: &[FieldDescriptor], asked: bool) 
     object
 }
 
-fn field_type(field: &FieldDescriptor) -> Value {
+pub fn field_type(field: &FieldDescriptor) -> Value {
     if field.is_map() {
         return json!({"type": "object", "additionalProperties": {"type": "string"}});
     }
@@ -374,7 +374,7 @@ fn problem() -> Value {
 }
 
 /// The path with the JSON names of its variables.
-fn path(operation: &Operation) -> String {
+pub fn path(operation: &Operation) -> String {
     let http = &operation.http;
     http.path_fields
         .iter()
@@ -387,7 +387,7 @@ fn path(operation: &Operation) -> String {
 }
 
 /// The resource: what follows `/v1/`.
-fn tag(operation: &Operation) -> String {
+pub fn tag(operation: &Operation) -> String {
     operation
         .http
         .path
@@ -412,15 +412,15 @@ fn schema_ref(name: &str) -> Value {
     json!({"$ref": format!("#/components/schemas/{name}")})
 }
 
-fn message_comment(message: &MessageDescriptor) -> String {
+pub fn message_comment(message: &MessageDescriptor) -> String {
     comment(&message.parent_file(), message.path())
 }
 
-fn field_comment(field: &FieldDescriptor) -> String {
+pub fn field_comment(field: &FieldDescriptor) -> String {
     comment(&field.parent_message().parent_file(), field.path())
 }
 
-fn is_required(field: &FieldDescriptor) -> bool {
+pub fn is_required(field: &FieldDescriptor) -> bool {
     let extension = field
         .parent_file()
         .parent_pool()

@@ -111,7 +111,11 @@ impl Gateway {
             .layer(from_fn_with_state(failures, failures::count))
             .layer(from_fn(ws::lift_credential));
         let health = Health::new(self.api.clone());
-        let metrics = metrics::router(self.api.clone(), self.keys.clone());
+        let metrics = metrics::router(
+            self.api.clone(),
+            self.keys.clone(),
+            self.metrics.ready.clone(),
+        );
         let router = Router::new()
             .merge(guarded)
             .merge(probes::router(self.api.clone()))

@@ -51,6 +51,9 @@ pub struct Options {
     pub idempotency_bytes_max: usize,
     /// How long a probe waits for what it asks about. Below a second, since probers give up then.
     pub probe_timeout: Duration,
+    /// How long a server that stops still takes work, after it has said on `/readyz` that it stops: so
+    /// that whoever balances load sees it before a connection is refused.
+    pub shutdown_delay: Duration,
     /// How long a shutdown waits for requests being answered.
     pub shutdown_grace: Duration,
 }
@@ -79,6 +82,7 @@ impl Options {
             idempotency_keys_max: 10_000,
             idempotency_bytes_max: 64 << 20,
             probe_timeout: Duration::from_millis(800),
+            shutdown_delay: Duration::ZERO,
             shutdown_grace: Duration::from_secs(10),
         }
     }

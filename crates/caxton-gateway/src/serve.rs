@@ -49,8 +49,8 @@ const PREFACE_BYTES: usize = 24;
 const SHORT_BODY_BYTES: u64 = 4 << 10;
 
 impl Gateway {
-    /// Serves until `shutdown` completes. Then nothing new is accepted, streams end, and requests
-    /// being answered have `shutdown_grace` to finish; after that they are dropped. Returns when the
+    /// Serves until `shutdown` completes. Then readiness falls; after `shutdown_delay` nothing new is
+    /// accepted, streams end, and requests being answered have `shutdown_grace` to finish; after that they are dropped. Returns when the
     /// last has ended.
     ///
     /// # Errors
@@ -77,7 +77,13 @@ impl Gateway {
             tasks.spawn_until_stop("TLS files", async move { tls.keep_fresh().await });
         }
         let places = Arc::new(Semaphore::new(options.connections_max));
-        let mut shutdown = pin!(shutdown);
+        let mut shutdown = pin!(async {
+            shutdown.await;
+            self.api.make_unready();
+            let clock = self.api.clock();
+            let later = clock.now().plus(options.shutdown_delay);
+            clock.sleep_until(later).await;
+        });
         tracing::info!(%address, "listening");
         loop {
             let accepted = tokio::select! {
@@ -273,7 +279,7 @@ impl Drop for Open {
 
 /// hyper's tasks, in the family of the connections.
 #[derive(Clone)]
-struct Spawn(Tasks);
+pub(crate) struct Spawn(pub(crate) Tasks);
 
 impl<F> hyper::rt::Executor<F> for Spawn
 where

@@ -150,6 +150,7 @@ impl Input {
     }
 
     async fn bytes(&mut self) -> Result<Bytes, ApiError> {
+        self.is_plain()?;
         let body = std::mem::take(&mut self.body);
         let too_large = || {
             let detail = format!("the body is larger than {} bytes", self.bytes_max);
@@ -171,6 +172,21 @@ impl Input {
             self.is_json()?;
         }
         Ok(bytes)
+    }
+
+    /// The body must be sent as it is: what a few bytes unpack to would be found out by unpacking them.
+    fn is_plain(&self) -> Result<(), ApiError> {
+        match self.headers.get(header::CONTENT_ENCODING) {
+            None => Ok(()),
+            Some(coding) if coding == "identity" => Ok(()),
+            Some(coding) => {
+                let coding = shown(&String::from_utf8_lossy(coding.as_bytes()));
+                let detail = format!("the body is packed (`{coding}`); send it as it is");
+                let error = ApiError::new(Code::ParameterMalformed, detail)
+                    .with_field("content-encoding", "packed bodies are not taken");
+                Err(error.with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE))
+            }
+        }
     }
 
     /// The body must say that it is JSON: a form a browser sends across sites cannot.

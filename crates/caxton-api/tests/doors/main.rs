@@ -10,6 +10,7 @@
     clippy::indexing_slicing
 )]
 
+mod breaking;
 mod client;
 mod fake;
 mod openapi;

@@ -218,6 +218,9 @@ codes! {
     ResumeLost "CX-6007" NotFound "nothing to resume from";
         "the event named by Last-Event-ID is not known, or lies too far back for the server to send all that came since";
         "read the list for what was missed, then open the stream without Last-Event-ID".
+    Starting "CX-6008" Unavailable "server is starting";
+        "the server has begun to listen and still brings its agents back";
+        "send again in a moment; /startupz tells when it is done".
     ConfigInvalid "CX-6010" Invalid "invalid configuration";
         "a configuration key is unknown or its value out of bounds";
         "mend the named key; `caxton config show --origin` tells where each value comes from".

@@ -17,6 +17,7 @@ mod service;
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -60,6 +61,7 @@ struct Inner {
     /// One backup at a time.
     backing_up: Arc<Semaphore>,
     listen: OnceLock<SocketAddr>,
+    unready: AtomicBool,
 }
 
 impl Api {
@@ -80,6 +82,7 @@ impl Api {
             streams: Streams::new(options.streams_max, metrics.streams),
             backing_up: Arc::new(Semaphore::new(1)),
             listen: OnceLock::new(),
+            unready: AtomicBool::new(false),
             options,
         }))
     }
@@ -120,6 +123,16 @@ impl Api {
     /// Says where the gateway listens; the first word counts.
     pub(crate) fn listens_on(&self, address: SocketAddr) {
         let _ = self.0.listen.set(address);
+    }
+
+    /// Says that nobody should send work here any more; what comes is still taken.
+    pub(crate) fn make_unready(&self) {
+        self.0.unready.store(true, Ordering::Release);
+    }
+
+    /// Whether the server stops, or is about to.
+    pub(crate) fn unready(&self) -> bool {
+        self.0.unready.load(Ordering::Acquire) || self.draining()
     }
 
     /// Whether the server takes no new work because it stops.

@@ -32,9 +32,11 @@ const REQUEST_ID_BYTES_MAX: usize = 128;
 /// What a refused client is told to wait where the server has too much to do.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Routes that are answered however much there is to do: who watches the server must see it then.
-const ALWAYS: [&str; 6] = [
+const ALWAYS: [&str; 8] = [
     "/livez",
+    "/livez/{check}",
     "/readyz",
+    "/readyz/{check}",
     "/startupz",
     "/health",
     "/ready",

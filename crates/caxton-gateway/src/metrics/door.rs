@@ -34,6 +34,7 @@ pub(crate) struct DoorMetrics {
     pub(crate) handshakes_failed: IntCounter,
     pub(crate) certificate_expires: IntGauge,
     pub(crate) authentications_failed: IntCounter,
+    pub(crate) ready: IntGauge,
     rpcs: Arc<BTreeSet<String>>,
 }
 
@@ -81,9 +82,11 @@ impl DoorMetrics {
                 "caxton_auth_failures_total",
                 "Requests without a valid key, token or certificate",
             )?,
+            ready: gauge("caxton_ready", "1 where /readyz passes, else 0")?,
             rpcs: Arc::new(rpcs()),
         };
-        let all: [Box<dyn Collector>; 8] = [
+        let all: [Box<dyn Collector>; 9] = [
+            Box::new(metrics.ready.clone()),
             Box::new(metrics.authentications_failed.clone()),
             Box::new(metrics.handshakes_failed.clone()),
             Box::new(metrics.certificate_expires.clone()),

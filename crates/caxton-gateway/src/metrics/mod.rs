@@ -16,23 +16,26 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use http::{HeaderMap, header};
+use prometheus::IntGauge;
 
 use crate::api::Api;
 use crate::door::{auth, refuse};
 use crate::keys::Keys;
+use crate::probes;
 use text::Format;
 
 #[derive(Debug)]
 struct Shown {
     api: Api,
     keys: Keys,
+    ready: IntGauge,
 }
 
 /// The route of the metrics.
-pub(crate) fn router(api: Api, keys: Keys) -> Router {
+pub(crate) fn router(api: Api, keys: Keys, ready: IntGauge) -> Router {
     Router::new()
         .route("/metrics", get(show))
-        .with_state(Arc::new(Shown { api, keys }))
+        .with_state(Arc::new(Shown { api, keys, ready }))
 }
 
 async fn show(State(shown): State<Arc<Shown>>, request: Request) -> Response {
@@ -43,6 +46,7 @@ async fn show(State(shown): State<Arc<Shown>>, request: Request) -> Response {
     if !near && let Err(error) = auth::caller(&shown.keys, request.headers()) {
         return refuse(&request, error);
     }
+    shown.ready.set(probes::is_ready(&shown.api).await.into());
     let app = shown.api.app();
     let mut families = app.metrics().registry.gather();
     families.extend(guest::families(app.guest_metrics()));

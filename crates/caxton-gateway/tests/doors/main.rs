@@ -8,9 +8,12 @@
 )]
 
 mod agents;
+mod alerts;
+mod clients;
 mod cors;
 mod envelope;
 mod failures;
+mod frames;
 mod grpc;
 mod hanging;
 mod keys;
@@ -22,6 +25,7 @@ mod probes;
 mod records;
 mod server;
 mod shutdown;
+mod smuggling;
 mod streams;
 mod support;
 mod swagger;

@@ -3,7 +3,9 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::support::{World, request};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::support::{World, guard, request};
 
 #[tokio::test]
 async fn a_server_that_works_says_so_without_a_key() {
@@ -18,7 +20,7 @@ async fn a_server_that_works_says_so_without_a_key() {
         world.call_with("HEAD", path, "", &headers).await.is(200);
     }
     let told = world.get("/readyz?verbose").await.is(200).text;
-    let expected = "[+]ping ok\n[+]store ok\n[+]accepting ok\nreadyz check passed\n";
+    let expected = "[+]ping ok\n[+]store ok\n[+]agents ok\n[+]accepting ok\nreadyz check passed\n";
     assert_eq!(told, expected);
     let told = world.get("/livez?verbose=1").await.is(200).text;
     assert_eq!(told, "[+]ping ok\nlivez check passed\n");
@@ -80,4 +82,99 @@ async fn a_store_that_hangs_does_not_make_probes_hang() {
     world.get("/readyz").await.is(200);
     let shipped = caxton_gateway::Options::new(std::path::PathBuf::new());
     assert!(shipped.probe_timeout < Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn a_check_is_asked_alone_or_left_out() {
+    let world = World::new().await;
+    world.deploy("a", "deaf", "").await;
+    world.store_broken.store(true, Ordering::SeqCst);
+    world.post("/v1/messages", request("a", "x")).await.is(503);
+    world.get("/readyz").await.is(503);
+    world.get("/readyz?exclude=store").await.is(200);
+    let told = world
+        .get("/readyz?verbose&exclude=store")
+        .await
+        .is(200)
+        .text;
+    assert_eq!(
+        told,
+        "[+]ping ok\n[+]agents ok\n[+]accepting ok\nreadyz check passed\n"
+    );
+    let told = world.get("/readyz/store").await.is(503).text;
+    assert!(told.starts_with("[-]store failed: "), "{told}");
+    world.get("/readyz/accepting").await.is(200);
+    world.get("/livez/ping").await.is(200);
+    world.get("/readyz/none").await.is(404);
+}
+
+#[tokio::test]
+async fn readiness_falls_before_anything_is_refused() {
+    let delay = Duration::from_secs(3600);
+    let mut world = World::with(|options| options.shutdown_delay = delay).await;
+    world.deploy("a", "echo", "").await;
+    let mut events = world.events("/v1/messages/stream", None).await;
+    world.stop();
+    let told = guard(async {
+        loop {
+            let asked = world.get("/readyz").await;
+            if asked.status == 503 {
+                break asked.text;
+            }
+        }
+    });
+    let told = told.await;
+    assert!(
+        told.contains("[-]accepting failed: the server is shutting down"),
+        "{told}"
+    );
+    world.get("/livez").await.is(200);
+    // New connections, messages and streams go on all the while.
+    assert_eq!(world.ask("a", "still?").await["content"], "still?");
+    assert_eq!(events.next().await.unwrap().data["content"], "still?");
+}
+
+/// What is there before the engine is.
+#[tokio::test]
+async fn while_agents_load_the_server_lives_and_is_not_ready() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let ask = async |path: &str| {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let head = format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut told = String::new();
+        stream.read_to_string(&mut told).await.unwrap();
+        let status: u16 = told.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, told)
+    };
+    let asking = async {
+        assert_eq!(ask("/livez").await.0, 200);
+        for path in ["/readyz", "/ready", "/startupz?verbose"] {
+            let (status, told) = ask(path).await;
+            assert_eq!(status, 503, "{told}");
+            assert!(
+                told.contains("[-]agents failed: are still loading"),
+                "{told}"
+            );
+        }
+        let (status, told) = ask("/v1/agents").await;
+        assert_eq!(status, 503);
+        assert!(
+            told.contains("CX-6008") && told.contains("retry-after: 1"),
+            "{told}"
+        );
+        // Silent connections keep nobody out.
+        let _silent: Vec<_> =
+            futures::future::join_all((0..16).map(|_| tokio::net::TcpStream::connect(address)))
+                .await;
+        assert_eq!(ask("/livez").await.0, 200);
+    };
+    tokio::select! {
+        never = caxton_gateway::starting(&listener, None) => match never {},
+        () = guard(asking) => {}
+    }
+    // Nothing of it is left: whoever has the listener now is asked next.
+    let accepted = tokio::join!(listener.accept(), tokio::net::TcpStream::connect(address));
+    assert!(accepted.0.is_ok() && accepted.1.is_ok());
 }

@@ -18,13 +18,14 @@ use tonic::transport::Endpoint;
 
 use crate::support::{KEY, World, guard};
 
-struct Secured {
+/// A gateway that speaks TLS, and its authority's folder.
+pub struct Secured {
     world: World,
     dir: tempfile::TempDir,
 }
 
 impl Secured {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let now = SystemTime::now();
         let here = IpAddr::from(Ipv4Addr::LOCALHOST);
@@ -49,7 +50,12 @@ impl Secured {
         Self { world, dir }
     }
 
-    fn url(&self) -> String {
+    /// A file in the folder.
+    pub fn path(&self, name: &str) -> String {
+        self.dir.path().join(name).display().to_string()
+    }
+
+    pub fn url(&self) -> String {
         self.world.base.replace("http://", "https://")
     }
 

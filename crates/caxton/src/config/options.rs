@@ -34,6 +34,8 @@ pub struct Server {
     pub listen: String,
     /// Listen beyond loopback without TLS.
     pub insecure: bool,
+    /// How long work is still taken after readiness has fallen.
+    pub shutdown_delay_ms: u64,
     /// What is left after this long is not waited for when the server stops.
     pub drain_timeout_ms_max: u64,
 }
@@ -131,6 +133,7 @@ impl Default for Server {
         Self {
             listen: "127.0.0.1:7070".to_owned(),
             insecure: false,
+            shutdown_delay_ms: 0,
             drain_timeout_ms_max: 30_000,
         }
     }
@@ -293,6 +296,12 @@ impl Config {
         const GIB: u64 = 1 << 30;
         let (store, engine, sandbox) = (&self.store, &self.engine, &self.sandbox);
         vec![
+            (
+                "server.shutdown_delay_ms",
+                self.server.shutdown_delay_ms,
+                0,
+                HOUR_MS,
+            ),
             (
                 "server.drain_timeout_ms_max",
                 self.server.drain_timeout_ms_max,

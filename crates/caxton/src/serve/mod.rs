@@ -21,7 +21,7 @@ use crate::folder::{Folder, Running};
 use caxton_core::error::Code;
 use caxton_engine::port::{Clock, Entropy, Runtime, Store, SystemClock, SystemEntropy};
 use caxton_engine::{App, Ports};
-use caxton_gateway::{Gateway, Keys};
+use caxton_gateway::{Gateway, Keys, starting};
 use caxton_store::{DataLock, LockError, SqliteStore};
 use caxton_wasm::{Compiler, WasmRuntime};
 use std::future::Future;
@@ -71,17 +71,20 @@ impl Server {
             entropy: Arc::clone(&entropy),
             runtime: build_runtime(config, &folder, &clock, &entropy)?,
         };
-        let app = App::start(ports, config.engine.options()).await?;
+        let bound = listener.local_addr().map_err(|error| {
+            Failure::plain("cannot read the bound address").because(error.to_string())
+        })?;
+        let secured = tls::build(config, &folder, bound.ip())?;
+        let app = tokio::select! {
+            app = App::start(ports, config.engine.options()) => app?,
+            never = starting(&listener, secured.as_ref().map(|it| &it.tls)) => match never {},
+        };
         let issuers = issuers::build(config, &clock)?;
         let gateway = build_gateway(&app, &folder, &key, clock, entropy, config)?;
         let gateway = match issuers {
             Some(issuers) => gateway.with_jwt(issuers),
             None => gateway,
         };
-        let bound = listener.local_addr().map_err(|error| {
-            Failure::plain("cannot read the bound address").because(error.to_string())
-        })?;
-        let secured = tls::build(config, &folder, bound.ip())?;
         let (gateway, scheme) = match &secured {
             Some(secured) => (gateway.with_tls(secured.tls.clone()), "https"),
             None => (gateway, "http"),
@@ -229,6 +232,7 @@ fn build_gateway(
     let mut options = caxton_gateway::Options::new(backups.clone());
     options.cors_origins.clone_from(&config.cors.origins);
     options.auth_failures_max = config.auth.failures_per_minute_max;
+    options.shutdown_delay = Duration::from_millis(config.server.shutdown_delay_ms);
     options.shutdown_grace = Duration::from_millis(config.server.drain_timeout_ms_max);
     let keys = Keys::new(key.text()).map_err(|error| {
         Failure::plain("the admin key's file is empty").because(error.to_string())

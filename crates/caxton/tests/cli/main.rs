@@ -15,6 +15,7 @@ mod agents;
 mod backups;
 mod configuration;
 mod exits;
+mod fuzzed;
 mod help;
 mod support;
 mod survival;

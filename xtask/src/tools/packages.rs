@@ -1,0 +1,176 @@
+//! Tools that come from the registries of Python, JavaScript and Go: each in a folder of its own in
+//! `.caxton-tools/`, with its version pinned, fetched by the registry's ordinary client.
+
+use super::{Variables, Workshop, given, node, python, run_quietly};
+use crate::repo;
+use anyhow::Context as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A program or library of PyPI in a virtual environment, found under `CAXTON_TEST_*` by tests.
+struct Pip {
+    variable: &'static str,
+    requirements: &'static [&'static str],
+    /// What the test runs, in the environment's `bin`.
+    program: &'static str,
+}
+
+/// TLS scanner.
+pub fn sslyze(workshop: &Workshop) -> anyhow::Result<Variables> {
+    pip(
+        workshop,
+        &Pip {
+            variable: "CAXTON_TEST_SSLYZE",
+            requirements: &["sslyze==6.3.1"],
+            program: "sslyze",
+        },
+    )
+}
+
+/// Generates requests from an OpenAPI document.
+pub fn schemathesis(workshop: &Workshop) -> anyhow::Result<Variables> {
+    pip(
+        workshop,
+        &Pip {
+            variable: "CAXTON_TEST_SCHEMATHESIS",
+            requirements: &["schemathesis==4.32.5"],
+            program: "schemathesis",
+        },
+    )
+}
+
+/// Judges an OpenAPI document by the specification's own schema.
+pub fn openapi_validator(workshop: &Workshop) -> anyhow::Result<Variables> {
+    pip(
+        workshop,
+        &Pip {
+            variable: "CAXTON_TEST_OPENAPI_VALIDATOR",
+            requirements: &["openapi-spec-validator==0.9.0"],
+            program: "openapi-spec-validator",
+        },
+    )
+}
+
+/// Python with gRPC and its code generator.
+pub fn grpc_python(workshop: &Workshop) -> anyhow::Result<Variables> {
+    pip(
+        workshop,
+        &Pip {
+            variable: "CAXTON_TEST_GRPC_PYTHON",
+            requirements: &[
+                "grpcio==1.85.1",
+                "grpcio-tools==1.85.1",
+                "googleapis-common-protos==1.76.0",
+            ],
+            program: "python",
+        },
+    )
+}
+
+fn pip(workshop: &Workshop, what: &Pip) -> anyhow::Result<Variables> {
+    if let Some(path) = given(what.variable) {
+        return Ok(vec![(what.variable, path)]);
+    }
+    let (_, python) = python(workshop)?
+        .into_iter()
+        .next()
+        .context("no python was found")?;
+    let folder = workshop.folder.join("python").join(what.program);
+    let bin = folder.join("bin");
+    // Written last, so that what was interrupted is done again; another version too.
+    let mark = folder.join("installed");
+    let wanted = what.requirements.join("\n");
+    if std::fs::read_to_string(&mark).unwrap_or_default() != wanted {
+        println!("fetching {}", what.requirements.join(", "));
+        run_quietly(
+            Command::new(python)
+                .args(["-m", "venv", "--clear"])
+                .arg(&folder),
+        )?;
+        let mut install = Command::new(bin.join("python"));
+        install.args(["-m", "pip", "install", "--quiet"]);
+        run_quietly(install.args(what.requirements))?;
+        std::fs::write(&mark, &wanted)?;
+    }
+    Ok(vec![(what.variable, bin.join(what.program))])
+}
+
+/// A real OpenID Connect provider; the variable names the folder to run node in.
+pub fn oidc_provider(workshop: &Workshop) -> anyhow::Result<Variables> {
+    let mut variables = node(workshop)?;
+    let folder = npm(
+        workshop,
+        "CAXTON_TEST_OIDC_PROVIDER",
+        "oidc-provider@9.13.3",
+    )?;
+    variables.push(("CAXTON_TEST_OIDC_PROVIDER", folder));
+    Ok(variables)
+}
+
+/// The protobuf tool: looks for breaking changes, and calls gRPC by reflection.
+pub fn buf(workshop: &Workshop) -> anyhow::Result<Variables> {
+    const VARIABLE: &str = "CAXTON_TEST_BUF";
+    if let Some(path) = given(VARIABLE) {
+        return Ok(vec![(VARIABLE, path)]);
+    }
+    let folder = npm(workshop, VARIABLE, "@bufbuild/buf@1.75.0")?;
+    Ok(vec![(VARIABLE, folder.join("node_modules/.bin/buf"))])
+}
+
+/// The folder a package of npm was installed in.
+fn npm(workshop: &Workshop, variable: &str, package: &str) -> anyhow::Result<PathBuf> {
+    if let Some(folder) = given(variable) {
+        return Ok(folder);
+    }
+    let name = package.trim_start_matches('@').replace(['/', '@'], "-");
+    let folder = workshop.folder.join("npm").join(name);
+    if !folder.join("node_modules").is_dir() {
+        println!("fetching {package}");
+        std::fs::create_dir_all(&folder)?;
+        std::fs::write(folder.join("package.json"), "{\"private\": true}\n")?;
+        let npm = workshop.program(&["npm"], "npm")?;
+        let mut install = Command::new(npm);
+        install.args(["install", "--no-audit", "--no-fund", "--no-package-lock"]);
+        run_quietly(install.arg(package).current_dir(&folder))?;
+    }
+    Ok(folder)
+}
+
+/// The kubelet's own prober, built from the sources beside the gateway's tests.
+pub fn kubelet_prober(workshop: &Workshop) -> anyhow::Result<Variables> {
+    const VARIABLE: &str = "CAXTON_TEST_KUBELET_PROBER";
+    if let Some(path) = given(VARIABLE) {
+        return Ok(vec![(VARIABLE, path)]);
+    }
+    let go = workshop.program(&["go"], "golang-go")?;
+    let sources = repo::root()?.join("crates/caxton-gateway/tests/kubelet");
+    let program = workshop.folder.join("kubelet").join("prober");
+    // Go's own cache makes a second build instant.
+    build(&go, &sources, &program)?;
+    Ok(vec![(VARIABLE, program)])
+}
+
+fn build(go: &Path, sources: &Path, program: &Path) -> anyhow::Result<()> {
+    let mut command = Command::new(go);
+    command.args(["build", "-o"]).arg(program).arg(".");
+    run_quietly(command.current_dir(sources))
+}
+
+/// Prometheus' own check of alert rules.
+pub fn promtool(workshop: &Workshop) -> anyhow::Result<Variables> {
+    const VARIABLE: &str = "CAXTON_TEST_PROMTOOL";
+    let promtool = match given(VARIABLE) {
+        Some(path) => path,
+        None => workshop.program(&["promtool"], "prometheus")?,
+    };
+    Ok(vec![(VARIABLE, promtool)])
+}
+
+pub fn curl(workshop: &Workshop) -> anyhow::Result<Variables> {
+    const VARIABLE: &str = "CAXTON_TEST_CURL";
+    let curl = match given(VARIABLE) {
+        Some(path) => path,
+        None => workshop.program(&["curl"], "curl")?,
+    };
+    Ok(vec![(VARIABLE, curl)])
+}
