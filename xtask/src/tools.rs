@@ -61,6 +61,14 @@ const TOOLS: &[Tool] = &[
         provide: packages::curl,
     },
     Tool {
+        name: "grpc-go",
+        provide: packages::grpc_go,
+    },
+    Tool {
+        name: "grpc-js",
+        provide: packages::grpc_js,
+    },
+    Tool {
         name: "grpc-python",
         provide: packages::grpc_python,
     },

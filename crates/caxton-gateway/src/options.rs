@@ -26,6 +26,8 @@ pub struct Options {
     pub streams_max: usize,
     /// Open WebSockets; a further one is refused with `CX-6005`.
     pub websockets_max: usize,
+    /// How long the client of a WebSocket may leave unread what is sent.
+    pub websocket_write_timeout: Duration,
     /// Origins whose pages may call this server from a browser; `*` is all.
     pub cors_origins: Vec<String>,
     /// Requests and streams of one HTTP/2 connection at one time.
@@ -70,6 +72,7 @@ impl Options {
             operations_max: 8192,
             streams_max: 1024,
             websockets_max: 1024,
+            websocket_write_timeout: Duration::from_secs(10),
             cors_origins: Vec::new(),
             http2_streams_max: 256,
             headers_bytes_max: 64 << 10,

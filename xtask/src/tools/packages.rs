@@ -117,12 +117,47 @@ pub fn buf(workshop: &Workshop) -> anyhow::Result<Variables> {
     Ok(vec![(VARIABLE, folder.join("node_modules/.bin/buf"))])
 }
 
-/// The folder a package of npm was installed in.
+/// gRPC for JavaScript and its code generator; the variable names the folder of their packages.
+pub fn grpc_js(workshop: &Workshop) -> anyhow::Result<Variables> {
+    const PACKAGES: &str = "@bufbuild/protobuf@2.17.0 @bufbuild/protoc-gen-es@2.13.0 \
+        @connectrpc/connect@2.1.2 @connectrpc/connect-node@2.1.2";
+    let mut variables = node(workshop)?;
+    variables.extend(buf(workshop)?);
+    let folder = npm(workshop, "CAXTON_TEST_GRPC_JS", PACKAGES)?;
+    variables.push(("CAXTON_TEST_GRPC_JS", folder));
+    Ok(variables)
+}
+
+/// Go, and its code generators for protobuf and gRPC in one folder.
+pub fn grpc_go(workshop: &Workshop) -> anyhow::Result<Variables> {
+    const PLUGINS: &[&str] = &[
+        "google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12",
+        "google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2",
+    ];
+    let mut variables = buf(workshop)?;
+    let go = workshop.program(&["go"], "golang-go")?;
+    let plugins = match given("CAXTON_TEST_GRPC_GO") {
+        Some(folder) => folder,
+        None => {
+            let folder = workshop.folder.join("go");
+            for plugin in PLUGINS {
+                let mut install = Command::new(&go);
+                run_quietly(install.args(["install", plugin]).env("GOBIN", &folder))?;
+            }
+            folder
+        }
+    };
+    variables.extend([("CAXTON_TEST_GO", go), ("CAXTON_TEST_GRPC_GO", plugins)]);
+    Ok(variables)
+}
+
+/// The folder that packages of npm, parted by spaces, were installed in.
 fn npm(workshop: &Workshop, variable: &str, package: &str) -> anyhow::Result<PathBuf> {
     if let Some(folder) = given(variable) {
         return Ok(folder);
     }
-    let name = package.trim_start_matches('@').replace(['/', '@'], "-");
+    let first = package.split(' ').next().unwrap_or_default();
+    let name = first.trim_start_matches('@').replace(['/', '@'], "-");
     let folder = workshop.folder.join("npm").join(name);
     if !folder.join("node_modules").is_dir() {
         println!("fetching {package}");
@@ -131,7 +166,7 @@ fn npm(workshop: &Workshop, variable: &str, package: &str) -> anyhow::Result<Pat
         let npm = workshop.program(&["npm"], "npm")?;
         let mut install = Command::new(npm);
         install.args(["install", "--no-audit", "--no-fund", "--no-package-lock"]);
-        run_quietly(install.arg(package).current_dir(&folder))?;
+        run_quietly(install.args(package.split(' ')).current_dir(&folder))?;
     }
     Ok(folder)
 }

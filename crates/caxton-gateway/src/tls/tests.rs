@@ -268,7 +268,7 @@ async fn a_verified_client_is_known_by_its_names() {
     );
     let tls = files.mutual(&clients, ClientAuth::Required);
     let (server, _) = shake(&tls, client(&files.ca, &ALL, Some(&plain))).await;
-    assert_eq!(server.unwrap().unwrap().name(), Some("batch"));
+    assert_eq!(server.unwrap().unwrap().name(), Some("CN=batch"));
 }
 
 #[tokio::test]

@@ -17,8 +17,6 @@ pub(crate) use upgrade::{lift_credential, upgrade};
 const FRAME_BYTES_MAX: usize = 64 << 10;
 /// Subscriptions of one socket.
 const SUBSCRIPTIONS_MAX: usize = 32;
-/// How long a client may leave unread what is sent.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a closing socket is waited for.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Heartbeats a client may leave unanswered.

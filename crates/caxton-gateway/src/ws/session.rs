@@ -17,7 +17,7 @@ use tokio_stream::StreamMap;
 use tokio_tungstenite::tungstenite;
 
 use super::frame::{self, Asked, malformed};
-use super::{CLOSE_TIMEOUT, PONGS_MISSED_MAX, SUBSCRIPTIONS_MAX, WRITE_TIMEOUT, close};
+use super::{CLOSE_TIMEOUT, PONGS_MISSED_MAX, SUBSCRIPTIONS_MAX, close};
 use crate::api::Api;
 
 /// The streams there are, by the name they have here, and the contract's operation behind each.
@@ -78,6 +78,7 @@ impl Session {
     /// `None` where the client has closed or gone.
     async fn serve(&mut self, socket: &mut WebSocket) -> Option<End> {
         let mut heartbeat = heartbeat(self.api.options().rest.heartbeat);
+        let write_timeout = self.api.options().websocket_write_timeout;
         let stopped = self.api.streams().stopped();
         tokio::pin!(stopped);
         loop {
@@ -98,7 +99,7 @@ impl Session {
                 }
                 Some((_, frame)) = self.subscriptions.next() => Message::text(frame),
             };
-            match timeout(WRITE_TIMEOUT, socket.send(message)).await {
+            match timeout(write_timeout, socket.send(message)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) => return None,
                 Err(_) => return Some(end(close::POLICY, "what is sent is not read")),

@@ -113,6 +113,125 @@ async fn a_client_generated_for_python_works() {
     assert_eq!(told.trim(), "ok");
 }
 
+/// Generates a client with buf into a folder: by which template, and where its plugins are.
+async fn generate(template: &str, into: &Path, plugins: &Path) {
+    let clients = repository().join("crates/caxton-gateway/tests/doors/clients");
+    let mut generate = command(&tool("CAXTON_TEST_BUF"), &["generate"]);
+    generate.arg(repository().join("proto")).arg("--template");
+    generate.arg(clients.join(template)).current_dir(into);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let paths = [plugins.to_owned()]
+        .into_iter()
+        .chain(std::env::split_paths(&path));
+    let path = std::env::join_paths(paths).unwrap();
+    run(generate.env("PATH", path).env("HOME", into)).await;
+}
+
+#[tokio::test]
+#[ignore = "needs grpc-js"]
+async fn a_client_generated_for_javascript_works() {
+    let packages = tool("CAXTON_TEST_GRPC_JS");
+    let world = World::new().await;
+    world.deploy("a", "echo", "").await;
+    let folder = tempfile::tempdir().unwrap();
+    let modules = packages.join("node_modules");
+    std::os::unix::fs::symlink(&modules, folder.path().join("node_modules")).unwrap();
+    std::fs::write(folder.path().join("package.json"), r#"{"type": "module"}"#).unwrap();
+    generate("client.buf.gen.yaml", folder.path(), &modules.join(".bin")).await;
+    let script = repository().join("crates/caxton-gateway/tests/doors/clients/client.mjs");
+    let mut client = command(&tool("CAXTON_TEST_NODE"), &[]);
+    client
+        .arg(script)
+        .args([&world.base, KEY])
+        .arg(folder.path());
+    assert_eq!(run(&mut client).await.trim(), "ok");
+}
+
+#[tokio::test]
+#[ignore = "needs grpc-go"]
+async fn a_client_generated_for_go_works() {
+    let world = World::new().await;
+    world.deploy("a", "echo", "").await;
+    let folder = tempfile::tempdir().unwrap();
+    let sources = repository().join("crates/caxton-gateway/tests/doors/clients/go");
+    for name in ["main.go", "go.mod", "go.sum"] {
+        std::fs::copy(sources.join(name), folder.path().join(name)).unwrap();
+    }
+    generate(
+        "go/buf.gen.yaml",
+        folder.path(),
+        &tool("CAXTON_TEST_GRPC_GO"),
+    )
+    .await;
+    let address = world.base.strip_prefix("http://").unwrap();
+    let mut client = command(&tool("CAXTON_TEST_GO"), &["run", ".", address, KEY]);
+    assert_eq!(run(client.current_dir(folder.path())).await.trim(), "ok");
+}
+
+#[tokio::test]
+#[ignore = "needs chromium"]
+async fn a_browser_lets_pages_of_the_configured_origin_in_and_no_others() {
+    let (allowed, origin) = page().await;
+    let (refused, _) = page().await;
+    let world = World::with(|options| options.cors_origins = vec![origin]).await;
+    world.deploy("a", "echo", "").await;
+    let look = async |page: &str| {
+        let home = tempfile::tempdir().unwrap();
+        let profile = format!("--user-data-dir={}", home.path().display());
+        let url = format!("{page}#{} {KEY}", world.base);
+        let args = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--virtual-time-budget=20000",
+            &profile,
+            "--dump-dom",
+            &url,
+        ];
+        run(&mut command(&tool("CAXTON_TEST_CHROMIUM"), &args)).await
+    };
+    // A preflight, the request itself, and what its answer says; then a socket.
+    let seen = look(&allowed).await;
+    assert!(seen.contains("fetched 202 36 hears subscribed"), "{seen}");
+    let seen = look(&refused).await;
+    assert!(seen.contains("fetch failed closed"), "{seen}");
+}
+
+/// A page on a site of its own, which calls the server its address names; and its origin.
+async fn page() -> (String, String) {
+    const PAGE: &str = include_str!("clients/page.html");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    let page = axum::routing::get(|| async { axum::response::Html(PAGE) });
+    let router = axum::Router::new().route("/", page);
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    (format!("{origin}/"), origin)
+}
+
+#[tokio::test]
+#[ignore = "needs chromium"]
+async fn a_browser_shows_the_contract_under_the_pages_own_policy() {
+    let world = World::new().await;
+    let home = tempfile::tempdir().unwrap();
+    let profile = format!("--user-data-dir={}", home.path().display());
+    let url = format!("{}/docs/", world.base);
+    let args = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--virtual-time-budget=20000",
+        &profile,
+        "--dump-dom",
+        &url,
+    ];
+    let seen = run(&mut command(&tool("CAXTON_TEST_CHROMIUM"), &args)).await;
+    for part in ["Caxton", "/v1/agents", "opblock-get", "Authorize"] {
+        assert!(seen.contains(part), "no {part}: {seen}");
+    }
+}
+
 #[tokio::test]
 #[ignore = "needs buf"]
 async fn buf_calls_by_reflection() {

@@ -179,3 +179,24 @@ async fn cursors_that_nobody_gave_are_refused() {
     }
     assert!(lists >= 5, "{lists}");
 }
+
+#[tokio::test]
+async fn a_body_that_comes_too_slowly_is_given_up() {
+    let short = std::time::Duration::from_millis(50);
+    let world = World::with(|options| options.body_timeout = short).await;
+    let address = world.base.strip_prefix("http://").unwrap();
+    for length in ["content-length: 100", "transfer-encoding: chunked"] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let head = format!(
+            "POST /v1/messages HTTP/1.1\r\nhost: a\r\nx-api-key: {KEY}\r\n\
+             content-type: application/json\r\n{length}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // Nothing of the body follows, and the connection is kept open.
+        let mut told = Vec::new();
+        let _ = guard(stream.read_to_end(&mut told)).await;
+        let told = String::from_utf8_lossy(&told);
+        assert!(told.starts_with("HTTP/1.1 400 "), "{length}: {told}");
+    }
+    world.get("/livez").await.is(200);
+}

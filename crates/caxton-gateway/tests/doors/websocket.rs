@@ -378,6 +378,29 @@ async fn a_reader_that_falls_behind_is_told() {
 }
 
 #[tokio::test]
+async fn a_client_that_does_not_read_is_closed() {
+    let limit = Duration::from_millis(50);
+    let world = World::with(|options| options.websocket_write_timeout = limit).await;
+    world.deploy("a", "deaf", "").await;
+    let mut socket = Socket::open(&world).await;
+    socket.subscribe("s", "messages", json!({})).await;
+    let large = "x".repeat(512 << 10);
+    // More than the sockets' buffers hold, and nobody reads: the subscription is given up.
+    let given_up = guard(async {
+        loop {
+            world.say("a", &large).await;
+            let text = world.get("/metrics").await.text;
+            if text.lines().any(|line| line == "caxton_streams 0") {
+                break;
+            }
+        }
+    });
+    given_up.await;
+    // Whoever reads again in time is told why.
+    assert_eq!(socket.closed().await, 1008);
+}
+
+#[tokio::test]
 async fn a_server_that_stops_says_so() {
     let mut world = World::new().await;
     let mut socket = Socket::open(&world).await;
