@@ -37,7 +37,8 @@ pub fn config(metering: Metering, instances_max: Option<u32>) -> Config {
         .memory_reservation(4 << 30)
         .memory_may_move(false)
         .memory_init_cow(true)
-        .generate_address_map(false);
+        .generate_address_map(false)
+        .native_unwind_info(false);
     for feature in [
         WasmFeatures::SIMD,
         WasmFeatures::RELAXED_SIMD,

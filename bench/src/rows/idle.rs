@@ -9,7 +9,7 @@ use anyhow::{Context as _, ensure};
 use caxton_core::manifest::Durability;
 use caxton_core::{AgentId, TenantId};
 use caxton_engine::app::Package;
-use caxton_engine::port::{Clock, SystemClock};
+use caxton_engine::port::{Clock, Runtime, SystemClock};
 use caxton_engine::{App, OpCtx, Options};
 use caxton_store::SqliteStore;
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,8 @@ const KIB: &str = "KiB each";
 /// What the other process prints.
 #[derive(Debug, Serialize, Deserialize)]
 struct Found {
+    /// How many could be resident: the machine gives mappings for so many.
+    residents: usize,
     /// Deployed and running, never asked.
     deployed_kib: f64,
     /// Asked once and sent home.
@@ -68,10 +70,11 @@ pub async fn run(run: &Run, report: &mut Report) -> anyhow::Result<()> {
             .goal(Goal::AtMost(64.0))
             .beside(side("deployed, never asked", found.deployed_kib)),
     );
+    let stay = found.residents;
     report.add(
         Row::new("idle", "10,000 idle agents, resident", KIB)
             .work(format!(
-                "{work} Each has handled a message and its instance stays. Without the pages of linear \
+                "{work} {stay} of them, for which the machine has mappings (vm.max_map_count), stay: each has handled a message and its instance stays. Without the pages of linear \
                  memory that the guest has touched, its data and stack among them, as smaps tells them."
             ))
             .ours(side("caxton", beyond))
@@ -86,9 +89,10 @@ pub async fn run(run: &Run, report: &mut Report) -> anyhow::Result<()> {
 pub async fn probe(agents: usize, folder: &Path) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let store = SqliteStore::open(caxton_store::Options::new(folder, clock))?;
-    // No more places than are needed at a time: each that was ever used keeps its mappings, and Linux
-    // gives a process 65,530.
     let runtime = wasm_runtime(None, agents + BEFORE)?;
+    // Fewer than asked for where the machine's limit on mappings does not give them.
+    let places = runtime.instances_max().unwrap_or(usize::MAX);
+    let resident_max = agents.min(places.saturating_sub(BEFORE));
     let options = Options {
         idle_linger: Duration::from_millis(100),
         sweep_interval: Duration::from_millis(50),
@@ -106,18 +110,19 @@ pub async fn probe(agents: usize, folder: &Path) -> anyhow::Result<()> {
     server.ask(&sleepers).await?;
     server.gone_home().await;
     let zero = resident()?.0;
-    let residents = server.deploy("resident", agents, true).await?;
+    let residents = server.deploy("resident", resident_max, true).await?;
     let (before_live, touched_before) = resident()?;
     server.ask(&residents).await?;
     let (live, touched) = resident()?;
-    let each = |from: u64, to: u64| to.saturating_sub(from) as f64 / agents as f64;
+    let each = |from: u64, to: u64, count: usize| to.saturating_sub(from) as f64 / count as f64;
     // A resident agent costs what its registration costs, and what its instance does.
-    let registered = each(start, deployed);
+    let registered = each(start, deployed, agents);
     let found = Found {
+        residents: resident_max,
         deployed_kib: registered,
-        zero_kib: each(start, zero),
-        live_kib: registered + each(before_live, live),
-        touched_kib: each(touched_before, touched),
+        zero_kib: each(start, zero, agents),
+        live_kib: registered + each(before_live, live, resident_max),
+        touched_kib: each(touched_before, touched, resident_max),
     };
     println!("{}", serde_json::to_string(&found)?);
     server.app.stop(Duration::ZERO).await;

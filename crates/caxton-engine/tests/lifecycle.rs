@@ -201,6 +201,53 @@ async fn past_the_limit_of_live_instances_the_idle_make_room() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn where_no_place_gets_free_it_is_said_and_nothing_waits_for_ever() {
+    let options = Options {
+        mailboxes_live_max: 1,
+        ..Options::default()
+    };
+    let world = World::with_options(Cast::default().with("count", count), options).await;
+    world
+        .deploy_with("resident", "count", |m| m.instance.resident = true)
+        .await;
+    world.ask(request("resident", "x")).await.unwrap();
+    world.deploy("durable", "count").await;
+    world
+        .deploy_with("transient", "count", |m| {
+            m.delivery.durability = caxton_core::manifest::Durability::Transient;
+        })
+        .await;
+    let lost = world.send(request("durable", "x")).await.unwrap();
+    let asker = ctx();
+    let answer = world.app.message_send(
+        &asker,
+        request("transient", "x"),
+        Some(Duration::from_secs(3600)),
+    );
+    let answer = answer.await.unwrap();
+    let reply = answer.reply.expect("an answer");
+    assert_eq!(reply.acl.performative, Performative::Failure);
+    assert!(reply.acl.text().unwrap().contains("CX-6009"), "{reply:?}");
+    world.pass(Duration::from_secs(3600)).await;
+    let page = caxton_engine::port::store::PageRequest::first(10);
+    let letters = world.app.dead_letter_list(&ctx(), &page).await.unwrap();
+    assert_eq!(letters.rows.len(), 1);
+    let (letter, message) = &letters.rows[0];
+    assert_eq!(message.id, lost);
+    assert_eq!(letter.attempts, 0, "it costs the message no try");
+    let faults = world.app.metrics().faults.with_label_values(&["overload"]);
+    assert!(faults.get() >= 2, "{}", faults.get());
+    // The place is free again: all is as before.
+    world
+        .app
+        .agent_stop(&ctx(), &name("resident"))
+        .await
+        .unwrap();
+    let reply = world.ask(request("durable", "x")).await.unwrap();
+    assert_eq!(reply.acl.text(), Some("1"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn conversations_have_lanes_of_their_own() {
     use caxton_core::manifest::MailboxMode;
     let cast = Cast::default().with("count", |host, message| async move {

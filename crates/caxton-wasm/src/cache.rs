@@ -30,6 +30,21 @@ const SHAPE_BYTES: usize = 17;
 const HEADER_BYTES: usize = MAGIC.len() + MAC_BYTES + SHAPE_BYTES;
 const EXTENSION: &str = "cwasm";
 
+/// Compiled code: of the compiler, or in a file read whole, whose header stays before it.
+pub(crate) enum MachineCode {
+    Fresh(Vec<u8>),
+    InFile(Vec<u8>),
+}
+
+impl MachineCode {
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Fresh(code) => code,
+            Self::InFile(bytes) => bytes.get(HEADER_BYTES..).unwrap_or_default(),
+        }
+    }
+}
+
 /// The folder of compiled code.
 #[derive(Debug)]
 pub(crate) struct Cache {
@@ -71,7 +86,11 @@ impl Cache {
     }
 
     /// The code, if it is there and is ours. Whatever is wrong with a file, the answer is to compile.
-    pub(crate) fn load(&self, digest: Digest, profile: SandboxProfile) -> Option<(Shape, Vec<u8>)> {
+    pub(crate) fn load(
+        &self,
+        digest: Digest,
+        profile: SandboxProfile,
+    ) -> Option<(Shape, MachineCode)> {
         let name = self.name(digest, profile);
         let path = self.dir.join(&name);
         let file = match File::open(&path) {
@@ -82,9 +101,8 @@ impl Cache {
                 return None;
             }
         };
-        let mut bytes = Vec::new();
-        let read = (&file).take(self.bytes_max).read_to_end(&mut bytes).ok();
-        let verified = read.and_then(|_| self.verify(&name, &bytes));
+        let bytes = self.read(&file);
+        let verified = bytes.as_ref().and_then(|bytes| self.verify(&name, bytes));
         if verified.is_none() {
             tracing::warn!(
                 file = %name,
@@ -95,9 +113,19 @@ impl Cache {
         }
         // Recently used: eviction goes by this.
         let _ = file.set_modified(SystemTime::now());
-        let shape = verified?;
-        bytes.drain(..HEADER_BYTES);
-        Some((shape, bytes))
+        Some((verified?, MachineCode::InFile(bytes?)))
+    }
+
+    /// The whole file, into memory that is asked for once: growing would copy it and touch fresh pages
+    /// for every copy.
+    fn read(&self, file: &File) -> Option<Vec<u8>> {
+        let length = file.metadata().ok()?.len().min(self.bytes_max);
+        let mut bytes = Vec::new();
+        bytes
+            .try_reserve_exact(usize::try_from(length).ok()?)
+            .ok()?;
+        file.take(length).read_to_end(&mut bytes).ok()?;
+        Some(bytes)
     }
 
     /// Keeps code. A disk that is full costs the next start a compilation, nothing more.

@@ -2,8 +2,8 @@
 //! loads here. The two sandbox profiles differ in what [`crate::validate`] admits, not in code, so
 //! they share one engine and one pool of instances.
 
-use crate::meter;
 use crate::options::Options;
+use crate::{mappings, meter};
 use caxton_core::error::{Code, Error};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, WasmFeatures};
 
@@ -38,7 +38,9 @@ pub(crate) fn config() -> Config {
         .memory_reservation(MEMORY_RESERVATION)
         .memory_may_move(false)
         .memory_init_cow(true)
-        .generate_address_map(false);
+        .generate_address_map(false)
+        // Only for debuggers; it makes code larger and its loading slower.
+        .native_unwind_info(false);
     // Whatever the validator let through by mistake, the compiler refuses.
     for feature in FORBIDDEN {
         config.wasm_features(feature, false);
@@ -63,15 +65,28 @@ pub(crate) fn compiler() -> Result<Engine, Error> {
     Engine::new(&config()).map_err(|error| failed(&error))
 }
 
-/// The engine that runs guests. Where the machine does not give the address space for as many
-/// instances as asked for (about 4 GiB each, not memory), it takes fewer and says so.
-pub(crate) fn running(options: &Options) -> Result<Engine, Error> {
-    let mut instances = options.instances_live_max.max(1);
+/// The engine that runs guests, and how many instances it can have live at a time. Where the machine
+/// does not give the mappings, or the address space (about 4 GiB each, not memory), for as many as
+/// asked for, it takes fewer and says so.
+pub(crate) fn running(options: &Options) -> Result<(Engine, u32), Error> {
+    let wanted = options.instances_live_max.max(1);
+    let limit = mappings::limit();
+    let mut instances = mappings::instances_max(wanted, limit);
+    if instances < wanted {
+        tracing::warn!(
+            wanted,
+            instances,
+            max_map_count = limit,
+            "fewer live instances than instances_live_max: the machine's vm.max_map_count is too low; \
+             {} would do",
+            mappings::limit_for(wanted)
+        );
+    }
     loop {
         let mut config = config();
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(instances)));
         match Engine::new(&config) {
-            Ok(engine) => return Ok(engine),
+            Ok(engine) => return Ok((engine, instances)),
             Err(error) if instances > INSTANCES_MIN => {
                 let fewer = (instances / 2).max(INSTANCES_MIN);
                 tracing::warn!(

@@ -18,11 +18,8 @@ pub(crate) fn of_error(error: &wasmtime::Error, guest: &Guest) -> Fault {
     if let Some(exit) = error.downcast_ref::<I32Exit>() {
         return Fault::new(FaultKind::Trap, format!("called exit({}){place}", exit.0));
     }
-    if error.is::<PoolConcurrencyLimitError>() {
-        return Fault::new(
-            FaultKind::Internal,
-            format!("the server has as many live instances as it may: {error}"),
-        );
+    if let Some(fault) = of_crowd(error) {
+        return fault;
     }
     let trap = error.downcast_ref::<Trap>();
     if trap == Some(&Trap::OutOfFuel) {
@@ -51,6 +48,32 @@ pub(crate) fn of_error(error: &wasmtime::Error, guest: &Guest) -> Fault {
     }
 }
 
+/// No place for an instance: the pool is full, or the machine gives no more mappings.
+fn of_crowd(error: &wasmtime::Error) -> Option<Fault> {
+    let overload = |detail| Some(Fault::new(FaultKind::Overload, detail));
+    if error.is::<PoolConcurrencyLimitError>() {
+        return overload(format!(
+            "the server has as many live instances as it may: {error}"
+        ));
+    }
+    if is_out_of_memory(error) {
+        return overload(format!(
+            "the machine gives no memory or no mappings (vm.max_map_count) for an instance: {error:#}"
+        ));
+    }
+    None
+}
+
+/// What the system answered to a call of the server's own; a guest's memory has limits before that.
+fn is_out_of_memory(error: &wasmtime::Error) -> bool {
+    error.chain().any(|cause| {
+        let system = cause.downcast_ref::<std::io::Error>();
+        let errno = cause.downcast_ref::<rustix::io::Errno>();
+        system.is_some_and(|error| error.kind() == std::io::ErrorKind::OutOfMemory)
+            || errno.is_some_and(|errno| *errno == rustix::io::Errno::NOMEM)
+    })
+}
+
 /// Why a guest's call was given up on.
 pub(crate) fn of_late(late: Late, guest: &Guest) -> Fault {
     let limits = &guest.limits;
@@ -70,7 +93,7 @@ pub(crate) fn of_late(late: Late, guest: &Guest) -> Fault {
 /// The same fault, met while starting.
 pub(crate) fn while_starting(fault: Fault) -> Fault {
     match fault.kind {
-        FaultKind::Internal | FaultKind::Init => fault,
+        FaultKind::Overload | FaultKind::Internal | FaultKind::Init => fault,
         FaultKind::Handler => {
             Fault::new(FaultKind::Init, format!("init answered: {}", fault.detail))
         }

@@ -15,6 +15,7 @@ mod fault;
 mod guest;
 mod host;
 mod instance;
+mod mappings;
 mod message;
 mod meter;
 mod options;

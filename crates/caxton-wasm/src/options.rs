@@ -39,8 +39,9 @@ pub struct Options {
     pub component_bytes_max: usize,
     /// Functions of one component, its modules together.
     pub functions_max: u32,
-    /// Instances that may live at one time. An instance has about 3.2 memory mappings, of which
-    /// Linux gives a process 65,530 (`vm.max_map_count`): 20,000 are the most without raising it.
+    /// Instances that may live at one time. An instance has six memory mappings, of which Linux gives
+    /// a process 65,530 (`vm.max_map_count`): about 8,900 are the most without raising that, and the
+    /// server says at its start where it takes fewer than asked for.
     pub instances_live_max: u32,
     /// A guest yields its thread after this much fuel.
     pub fuel_yield: u64,
@@ -62,13 +63,16 @@ impl Default for Options {
             compile_memory_bytes_max: 4 << 30,
             component_bytes_max: 64 << 20,
             functions_max: 50_000,
-            instances_live_max: 15_000,
+            instances_live_max: INSTANCES_LIVE_MAX,
             fuel_yield: FUEL_YIELD,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
         }
     }
 }
+
+/// Default of [`Options::instances_live_max`]: what fits without raising the machine's limit.
+const INSTANCES_LIVE_MAX: u32 = 8_900;
 
 /// Default of [`Options::fuel_yield`]: about 0.1 ms of computing. A yield costs about a microsecond
 /// (leaving the fiber, the scheduler's queue, coming back), so 1 % of the guest's time; and a

@@ -1,7 +1,7 @@
 //! [`WasmRuntime`]: the engine's `Runtime` for components. Bytes become a program in this order: in
 //! memory already, on disk already, or validated, compiled and kept; then linked.
 
-use crate::cache::Cache;
+use crate::cache::{Cache, MachineCode};
 use crate::compile::Compilations;
 use crate::engine;
 use crate::guest::Guest;
@@ -27,6 +27,7 @@ use wasmtime::component::{Component, Linker};
 pub struct WasmRuntime {
     options: Options,
     engine: Engine,
+    instances_max: u32,
     linker: Arc<Linker<Guest>>,
     cache: Option<Arc<Cache>>,
     compilations: Compilations,
@@ -47,7 +48,7 @@ impl fmt::Debug for WasmRuntime {
 impl WasmRuntime {
     /// Reserves the address space of all instances; fails where the machine has none.
     pub fn new(options: Options) -> Result<Self, Error> {
-        let engine = engine::running(&options)?;
+        let (engine, instances_max) = engine::running(&options)?;
         let mut linker = Linker::new(&engine);
         host::add_to_linker(&mut linker)
             .and_then(|()| wasi::add_to_linker(&mut linker))
@@ -61,6 +62,7 @@ impl WasmRuntime {
             }),
             options,
             engine,
+            instances_max,
             linker: Arc::new(linker),
             known: Mutex::default(),
         })
@@ -73,12 +75,14 @@ impl WasmRuntime {
         if let Some(code) = slot.upgrade() {
             return Ok(code);
         }
-        let (shape, machine_code) = match self.cached(artifact.digest, profile).await {
-            Some(found) => found,
-            None => self.make(artifact, profile).await?,
+        let code = match self.cached(artifact.digest, profile).await? {
+            Some(code) => code,
+            None => {
+                let (shape, machine_code) = self.make(artifact, profile).await?;
+                let linker = Arc::clone(&self.linker);
+                blocking(move || link(&linker, shape, &machine_code)).await??
+            }
         };
-        let linker = Arc::clone(&self.linker);
-        let code = blocking(move || link(&linker, shape, &machine_code)).await??;
         let code = Arc::new(code);
         *slot = Arc::downgrade(&code);
         Ok(code)
@@ -93,16 +97,27 @@ impl WasmRuntime {
         Arc::clone(known.entry(key).or_default())
     }
 
-    async fn cached(&self, digest: Digest, profile: SandboxProfile) -> Option<(Shape, Vec<u8>)> {
-        let cache = Arc::clone(self.cache.as_ref()?);
-        blocking(move || cache.load(digest, profile)).await.ok()?
+    /// Read, authenticated and linked in one go: each hand-over to another thread costs as much as a
+    /// third of the work.
+    async fn cached(&self, digest: Digest, profile: SandboxProfile) -> Result<Option<Code>, Error> {
+        let Some(cache) = self.cache.clone() else {
+            return Ok(None);
+        };
+        let linker = Arc::clone(&self.linker);
+        blocking(move || {
+            let Some((shape, code)) = cache.load(digest, profile) else {
+                return Ok(None);
+            };
+            link(&linker, shape, &code).map(Some)
+        })
+        .await?
     }
 
     async fn make(
         &self,
         artifact: &Artifact,
         profile: SandboxProfile,
-    ) -> Result<(Shape, Vec<u8>), Error> {
+    ) -> Result<(Shape, MachineCode), Error> {
         let bounds = Bounds {
             component_bytes_max: self.options.component_bytes_max,
             functions_max: self.options.functions_max,
@@ -122,17 +137,21 @@ impl WasmRuntime {
         let component = artifact.component.clone();
         let machine_code = self.compilations.compile(&self.engine, component).await?;
         let Some(cache) = self.cache.clone() else {
-            return Ok((shape, machine_code));
+            return Ok((shape, MachineCode::Fresh(machine_code)));
         };
         blocking(move || {
             cache.store(digest, profile, shape, &machine_code);
-            (shape, machine_code)
+            (shape, MachineCode::Fresh(machine_code))
         })
         .await
     }
 }
 
 impl Runtime for WasmRuntime {
+    fn instances_max(&self) -> Option<usize> {
+        usize::try_from(self.instances_max).ok()
+    }
+
     fn prepare(&self, artifact: Artifact) -> Answer<'_, Result<Arc<dyn Program>, Error>> {
         Box::pin(async move {
             let code = self.code(&artifact).await?;
@@ -166,12 +185,12 @@ async fn blocking<T: Send + 'static>(
     })
 }
 
-fn link(linker: &Linker<Guest>, shape: Shape, machine_code: &[u8]) -> Result<Code, Error> {
+fn link(linker: &Linker<Guest>, shape: Shape, machine_code: &MachineCode) -> Result<Code, Error> {
     // SAFETY: the code was compiled by this very binary, in this process or in a child it started and
     // whose output pipe it alone held, or was read from a file whose HMAC under this server's own key
     // was verified a moment ago, over these same bytes.
     #[allow(unsafe_code)]
-    let component = unsafe { Component::deserialize(linker.engine(), machine_code) };
+    let component = unsafe { Component::deserialize(linker.engine(), machine_code.as_slice()) };
     let component = component.map_err(|error| {
         Error::new(
             ErrorCode::CompileFailed,

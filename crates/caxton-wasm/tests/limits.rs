@@ -382,7 +382,7 @@ async fn a_full_pool_is_the_servers_fault_and_not_the_guests() {
     let first = agent.start().await.unwrap();
     let _second = agent.start().await.unwrap();
     let fault = agent.program.instantiate().await.err().unwrap();
-    assert_eq!(fault.kind, FaultKind::Internal, "{fault:?}");
+    assert_eq!(fault.kind, FaultKind::Overload, "{fault:?}");
     drop(first);
     assert!(
         agent.start().await.is_ok(),

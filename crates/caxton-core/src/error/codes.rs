@@ -221,6 +221,9 @@ codes! {
     Starting "CX-6008" Unavailable "server is starting";
         "the server has begun to listen and still brings its agents back";
         "send again in a moment; /startupz tells when it is done".
+    InstancesTooMany "CX-6009" Unavailable "no place for an instance";
+        "as many agents are live as the server allows or the machine can have (vm.max_map_count), and none of them went idle in time";
+        "send again later; raise sandbox.instances_live_max, engine.mailboxes_live_max and the machine's vm.max_map_count, or let fewer agents be resident".
     ConfigInvalid "CX-6010" Invalid "invalid configuration";
         "a configuration key is unknown or its value out of bounds";
         "mend the named key; `caxton config show --origin` tells where each value comes from".

@@ -35,6 +35,10 @@ impl fmt::Debug for Artifact {
 pub trait Runtime: Send + Sync + fmt::Debug {
     /// Validates and compiles. May take seconds; never blocks the calling thread.
     fn prepare(&self, artifact: Artifact) -> Answer<'_, Result<Arc<dyn Program>, Error>>;
+    /// Instances that it can have live at a time; `None`: as many as the engine wants.
+    fn instances_max(&self) -> Option<usize> {
+        None
+    }
 }
 
 /// Compiled code, ready to be instantiated any number of times.
@@ -86,7 +90,10 @@ pub enum FaultKind {
     Memory,
     /// Past a limit on host calls, sends or writes that the guest did not respect.
     HostLimit,
-    /// The server's own fault, a full instance pool for example.
+    /// No place for an instance: as many live as the server, or the machine, can have. It costs the
+    /// message no try, and is not waited for for ever.
+    Overload,
+    /// The server's own fault.
     Internal,
 }
 
@@ -101,11 +108,12 @@ impl FaultKind {
             Self::Timeout => "timeout",
             Self::Memory => "memory",
             Self::HostLimit => "host_limit",
+            Self::Overload => "overload",
             Self::Internal => "internal",
         }
     }
 
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Handler,
         Self::Init,
         Self::Trap,
@@ -113,6 +121,7 @@ impl FaultKind {
         Self::Timeout,
         Self::Memory,
         Self::HostLimit,
+        Self::Overload,
         Self::Internal,
     ];
 }
@@ -140,6 +149,7 @@ impl Fault {
             FaultKind::Timeout => Code::HandleTimeout,
             FaultKind::Memory => Code::MemoryExhausted,
             FaultKind::HostLimit => Code::HostCallLimit,
+            FaultKind::Overload => Code::InstancesTooMany,
             FaultKind::Internal => Code::Internal,
         }
     }

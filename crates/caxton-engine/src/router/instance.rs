@@ -25,7 +25,7 @@ pub(super) struct Live {
     pub(super) durable: bool,
     _living: Living,
     /// Its place among the live instances.
-    _permit: Option<OwnedSemaphorePermit>,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Shared {
@@ -36,7 +36,7 @@ impl Shared {
         mailbox: &MailboxId,
         generation: u64,
     ) -> Result<Live, Fault> {
-        let permit = self.instance_permit().await;
+        let permit = self.instance_permit().await?;
         let begun = self.services.clock.now();
         let deployed = entry.deployed();
         let program = self.program(entry, &deployed).await?;

@@ -24,7 +24,7 @@ use crate::mailbox::{Mailbox, Wake};
 use crate::metrics::Metrics;
 use crate::opctx::TenantScope;
 use crate::options::Options;
-use crate::port::behavior::Runtime;
+use crate::port::behavior::{Fault, FaultKind, Runtime};
 use crate::port::store::{Committed, Op, StoreError, Unit};
 use crate::port::{Clock, Entropy, Store};
 use crate::supervise::Timers;
@@ -43,6 +43,9 @@ use witness::Witness;
 
 /// What a refused sender is told to wait when a mailbox is full.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// How long a mailbox waits for a place among the live instances before that is a fault.
+const INSTANCE_WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// The adapters an engine is built from.
 pub struct Ports {
@@ -107,7 +110,13 @@ struct Way(Weak<Shared>);
 
 impl Shared {
     pub(crate) fn new(ports: Ports, options: Options, metrics: Metrics, epoch: Epoch) -> Arc<Self> {
-        let instances_max = options.mailboxes_live_max;
+        // More places than the sandbox has would only be refused there, one by one.
+        let sandbox_max = ports.runtime.instances_max().unwrap_or(usize::MAX);
+        let instances_max = options.mailboxes_live_max.min(sandbox_max);
+        let options = Options {
+            mailboxes_live_max: instances_max,
+            ..options
+        };
         Arc::new_cyclic(|weak: &Weak<Self>| {
             stats::register(&metrics.registry, weak.clone());
             let outlet: Arc<dyn Outlet> = Arc::new(Way(weak.clone()));
@@ -290,17 +299,27 @@ impl Shared {
     }
 
     /// Leave to make an instance. When all are taken the idle ones are sent home at once, and the
-    /// next that ends gives its place.
-    async fn instance_permit(&self) -> Option<OwnedSemaphorePermit> {
+    /// next that ends gives its place; if none does in time, that is a fault.
+    async fn instance_permit(&self) -> Result<OwnedSemaphorePermit, Fault> {
         if let Ok(permit) = Arc::clone(&self.instances).try_acquire_owned() {
-            return Some(permit);
+            return Ok(permit);
         }
         for (entry, mailbox) in self.live() {
             if !entry.deployed_ref().manifest.instance.resident {
                 mailbox.retire_if_idle(u64::MAX);
             }
         }
-        Arc::clone(&self.instances).acquire_owned().await.ok()
+        let clock = &self.services.clock;
+        let late = clock.sleep_until(clock.now().plus(INSTANCE_WAIT_MAX));
+        let full = || {
+            let detail = "all places for live instances are taken, and none became free in time";
+            Fault::new(FaultKind::Overload, detail)
+        };
+        tokio::select! {
+            biased;
+            permit = Arc::clone(&self.instances).acquire_owned() => permit.map_err(|_| full()),
+            () = late => Err(full()),
+        }
     }
 
     /// What all agents counted, those that are gone included.

@@ -25,6 +25,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
+/// How often a message is tried again because there is no place for an instance. With the default
+/// pauses that is about two minutes; then it is a dead letter, or (transient) its sender is told.
+const OVERLOAD_PAUSES_MAX: u32 = 12;
+
 struct Worker {
     shared: Arc<Shared>,
     entry: Arc<AgentEntry>,
@@ -410,13 +414,16 @@ impl Worker {
 
     /// A try failed: the message is tried again after a pause, or given up on.
     async fn failed(&mut self, mut item: Item, fault: Fault) {
-        // The server's own trouble is not the message's fault and costs it no try.
-        let counts = fault.kind != FaultKind::Internal;
+        // The server's own trouble is not the message's fault and costs it no try. Where there is no
+        // place for an instance it must not wait for ever either: somebody ought to hear of it.
+        let counts = !matches!(fault.kind, FaultKind::Internal | FaultKind::Overload);
+        let crowded_out =
+            fault.kind == FaultKind::Overload && self.backoff.in_row() >= OVERLOAD_PAUSES_MAX;
         item.attempts += u32::from(counts);
         item.replay = true;
         self.tell_fault(&item, &fault);
         let attempts_max = self.entry.deployed_ref().manifest.delivery.attempts_max;
-        let over = counts && (!item.durable || item.attempts >= attempts_max);
+        let over = crowded_out || counts && (!item.durable || item.attempts >= attempts_max);
         let mut plan = Plan::default();
         let mailbox = self.mailbox.id().clone();
         if over {

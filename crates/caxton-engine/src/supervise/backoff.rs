@@ -27,6 +27,11 @@ impl Backoff {
         self.in_row = 0;
     }
 
+    /// Pauses since the last success.
+    pub(crate) fn in_row(&self) -> u32 {
+        self.in_row
+    }
+
     /// Until when to pause now: between half the step and the whole.
     pub(crate) fn next(&mut self, clock: &dyn Clock, entropy: &dyn Entropy) -> Timestamp {
         let step = self
