@@ -7,6 +7,7 @@
 //! behaviour (`--out DIR` writes the rebuilt ones where it finds them).
 
 mod component;
+mod python;
 mod toolchain;
 mod typescript;
 
@@ -17,12 +18,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const USAGE: &str = "\
-Usage: cargo xtask fixtures [--check | --out DIR | --ts] [--yes]
+Usage: cargo xtask fixtures [--check | --out DIR | --ts | --py] [--yes]
 
   (nothing)   rebuild the Rust components beside their agent.toml
   --check     rebuild them elsewhere and say which differ from the committed ones
   --out DIR   rebuild them into DIR, which gets the same folders as examples/
   --ts        build the TypeScript agent instead (needs node and npm)
+  --py        build the Python agent instead (needs python3 with venv)
   --yes       install a missing wasm toolchain with apt-get
 ";
 
@@ -36,6 +38,7 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
     let fixtures = discover(&root.join("examples"))?;
     match options.mode {
         Mode::TypeScript => typescript::build(&root, &fixtures),
+        Mode::Python => python::build(&root, &fixtures),
         Mode::InPlace => {
             for (fixture, bytes) in build_rust(&root, &fixtures, options.may_install)? {
                 write(&fixture.path(), &bytes)?;
@@ -63,6 +66,7 @@ enum Mode {
     Into(PathBuf),
     Check,
     TypeScript,
+    Python,
 }
 
 struct Options {
@@ -79,6 +83,7 @@ impl Options {
             match arg.as_str() {
                 "--check" => modes.push(Mode::Check),
                 "--ts" => modes.push(Mode::TypeScript),
+                "--py" => modes.push(Mode::Python),
                 "--out" => {
                     let dir = args.next().context("--out needs a folder")?;
                     modes.push(Mode::Into(PathBuf::from(dir)));
@@ -90,7 +95,7 @@ impl Options {
         }
         ensure!(
             modes.len() < 2,
-            "--check, --out and --ts exclude each other\n\n{USAGE}"
+            "--check, --out, --ts and --py exclude each other\n\n{USAGE}"
         );
         Ok(Some(Self {
             mode: modes.pop().unwrap_or(Mode::InPlace),
@@ -126,6 +131,15 @@ impl Fixture {
 
     fn is_typescript(&self) -> bool {
         self.dir.join("package.json").is_file()
+    }
+
+    fn is_python(&self) -> bool {
+        self.dir.join("requirements.txt").is_file()
+    }
+
+    /// Made by cargo, and committed.
+    fn is_rust(&self) -> bool {
+        !self.is_typescript() && !self.is_python()
     }
 }
 
@@ -179,7 +193,7 @@ fn build_rust<'a>(
     eprintln!("building the example agents with {toolchain}");
     let modules = toolchain.build(root)?;
     let mut built = Vec::new();
-    for fixture in fixtures.iter().filter(|fixture| !fixture.is_typescript()) {
+    for fixture in fixtures.iter().filter(|fixture| fixture.is_rust()) {
         let path = modules.join(fixture.core_module());
         let module = fs::read(&path).with_context(|| {
             format!(

@@ -97,6 +97,10 @@ const TOOLS: &[Tool] = &[
         provide: packages::sslyze,
     },
     Tool {
+        name: "py-echo",
+        provide: py_echo,
+    },
+    Tool {
         name: "ts-echo",
         provide: ts_echo,
     },
@@ -202,6 +206,19 @@ fn ts_echo(workshop: &Workshop) -> anyhow::Result<Variables> {
         }
     };
     Ok(vec![("CAXTON_TEST_TS_ECHO", component)])
+}
+
+/// The Python example's component, built with componentize-py.
+fn py_echo(workshop: &Workshop) -> anyhow::Result<Variables> {
+    let component = match given("CAXTON_TEST_PY_ECHO") {
+        Some(path) => path,
+        None => {
+            python(workshop)?;
+            crate::fixtures::run(&["--py".to_string()])?;
+            repo::root()?.join("examples/py-echo/py-echo.wasm")
+        }
+    };
+    Ok(vec![("CAXTON_TEST_PY_ECHO", component)])
 }
 
 /// Erlang's virtual machine, which the bench compares with; its compiler lies beside it.

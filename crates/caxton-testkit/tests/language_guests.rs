@@ -1,5 +1,5 @@
-//! Agents that a toolchain makes while the tests run: the echo in TypeScript, and the shipped Rust
-//! components built again from their sources, which must behave as the shipped ones do.
+//! Agents that a toolchain makes while the tests run: the echo in TypeScript and in Python, and the
+//! shipped Rust components built again from their sources, which must behave as the shipped ones do.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -19,22 +19,41 @@ fn provided(variable: &str) -> PathBuf {
         .into()
 }
 
-/// `examples/ts-echo` with the component npm made.
-fn ts_echo() -> Example {
-    let component = std::fs::read(provided("CAXTON_TEST_TS_ECHO")).expect("the component");
-    let manifest = include_str!("../../../examples/ts-echo/agent.toml");
+/// An example with the component that its toolchain has made.
+fn built(manifest: &str, variable: &str) -> Example {
+    let component = std::fs::read(provided(variable)).expect("the component");
     Example {
         manifest: caxton_core::Manifest::parse(manifest).expect("its manifest"),
         component: component.into(),
     }
 }
 
+fn ts_echo() -> Example {
+    let manifest = include_str!("../../../examples/ts-echo/agent.toml");
+    built(manifest, "CAXTON_TEST_TS_ECHO")
+}
+
+fn py_echo() -> Example {
+    let manifest = include_str!("../../../examples/py-echo/agent.toml");
+    built(manifest, "CAXTON_TEST_PY_ECHO")
+}
+
 #[tokio::test]
 #[ignore = "needs ts-echo"]
 async fn an_agent_in_typescript_answers_as_the_one_in_rust() {
+    answers_as_the_one_in_rust("ts-echo", ts_echo()).await;
+}
+
+#[tokio::test]
+#[ignore = "needs py-echo"]
+async fn an_agent_in_python_answers_as_the_one_in_rust() {
+    answers_as_the_one_in_rust("py-echo", py_echo()).await;
+}
+
+async fn answers_as_the_one_in_rust(name: &str, other: Example) {
     let server = TestServer::start().await;
     server.deploy(&Example::load("echo")).await;
-    server.deploy(&ts_echo()).await;
+    server.deploy(&other).await;
     for (act, text) in [
         ("request", "hello"),
         ("query-ref", "zwölf 🙂 \" \\ \n"),
@@ -42,7 +61,7 @@ async fn an_agent_in_typescript_answers_as_the_one_in_rust() {
         ("subscribe", "no echo takes this"),
     ] {
         let mut answers = Vec::new();
-        for name in ["echo", "ts-echo"] {
+        for name in ["echo", name] {
             let mut asked = draft(act, name, text);
             asked.protocol = Some("fipa-request".to_owned());
             asked.reply_with = Some("r-1".to_owned());
@@ -64,7 +83,7 @@ async fn an_agent_in_typescript_answers_as_the_one_in_rust() {
     // It leaves memory like any other, and is back.
     server.is_idle().await;
     assert_eq!(
-        server.ask("ts-echo", "again").await,
+        server.ask(name, "again").await,
         Said::new("inform", "again")
     );
 }
