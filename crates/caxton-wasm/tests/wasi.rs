@@ -156,3 +156,16 @@ async fn an_agent_of_another_language_answers() {
     let (act, text) = ask(&agent, "hello").await;
     assert_eq!((act, text.as_str()), (Performative::Inform, "hello"));
 }
+
+#[tokio::test]
+#[ignore = "needs py-echo"]
+async fn an_agent_with_an_interpreter_inside_answers() {
+    let path =
+        std::env::var("CAXTON_TEST_PY_ECHO").expect("CAXTON_TEST_PY_ECHO names the component");
+    let component = std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let agent = prepare(component, Limits::default()).await.unwrap();
+    for text in ["hello", "zwölf 🙂"] {
+        let (act, answer) = ask(&agent, text).await;
+        assert_eq!((act, answer.as_str()), (Performative::Inform, text));
+    }
+}
