@@ -626,3 +626,27 @@ fn what_no_issuer_may_be_is_refused_at_the_start() {
     let made = JwtAuthenticator::new(twice, Arc::new(Told::default()), clock);
     assert!(matches!(made, Err(Invalid::Twice(_))));
 }
+
+proptest::proptest! {
+    /// Whatever comes is refused, and nothing it says makes the server ask anywhere.
+    #[test]
+    fn noise_is_refused(noise in ".{0,300}", cut in 0_usize..2000, byte in 0_u8..128) {
+        let signer = Signer::rsa();
+        let mut damaged = signer.token("a", &claims()).into_bytes();
+        let at = cut % damaged.len();
+        // The last character of each part may have bits that no byte needs: the same token.
+        let loose = damaged.get(at + 1).is_none_or(|next| *next == b'.');
+        let changed = damaged[at] != byte && !loose;
+        damaged[at] = byte;
+        let damaged = String::from_utf8(damaged).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let world = World::with_keys(Algorithm::RS256, &[signer.jwk("a")]);
+            assert!(world.verify(&noise).await.is_err());
+            let refused = world.verify(&damaged).await.is_err();
+            assert!(refused || !changed, "{damaged}");
+            let asked = world.told.asked.lock();
+            assert!(asked.iter().all(|uri| uri.starts_with(ISSUER)));
+        });
+    }
+}

@@ -195,4 +195,15 @@ mod tests {
             "`x`",
         );
     }
+
+    proptest::proptest! {
+        #[test]
+        fn noise_is_told_what_is_wrong(noise in ".{0,300}", op in ".{0,20}", id in ".{0,80}") {
+            assert!(read(&noise).1.is_err());
+            let frame = serde_json::json!({"op": op, "id": id}).to_string();
+            let (told, asked) = read(&frame);
+            assert!(asked.is_err() || op == "unsubscribe");
+            assert!(told.is_none_or(|it| it == id && fit(&id)));
+        }
+    }
 }
