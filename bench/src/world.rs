@@ -51,7 +51,7 @@ pub fn ctx(tenant: &TenantId) -> OpCtx {
         span_id: [7; 8],
         sampled: false,
     };
-    OpCtx::new(tenant.clone(), Principal::PlatformAdmin, trace)
+    OpCtx::new(tenant.clone(), Principal::platform_admin(), trace)
 }
 
 /// A message with the parameters that ordinary agents set: protocol, conversation, content.

@@ -30,14 +30,20 @@ use std::{env, fs};
 use prost::Message;
 use prost_reflect::DescriptorPool;
 
-const PROTOS: [&str; 7] = [
+const PROTOS: [&str; 13] = [
     "agents.proto",
+    "audit.proto",
     "conversations.proto",
     "dead_letters.proto",
+    "keys.proto",
+    "limits.proto",
     "management.proto",
     "messages.proto",
     "options.proto",
+    "requests.proto",
+    "roles.proto",
     "server.proto",
+    "tenants.proto",
 ];
 
 /// Well-known types whose Rust side is ours, because prost's own have no JSON.
@@ -67,6 +73,7 @@ fn main() {
         )
         .unwrap();
     }
+    fs::write(out.join("operations.rs"), operations(&contract)).unwrap();
     fs::write(out.join("client.rs"), client::methods(&contract)).unwrap();
     fs::write(out.join("reference.md"), reference::text(&contract)).unwrap();
     let version = env::var("CARGO_PKG_VERSION").unwrap();
@@ -74,6 +81,23 @@ fn main() {
     let mut text = serde_json::to_string_pretty(&document).unwrap();
     text.push('\n');
     fs::write(out.join("openapi.json"), text).unwrap();
+}
+
+/// The table of all operations.
+fn operations(contract: &model::Contract) -> String {
+    let all = contract.services.iter().flat_map(|it| &it.operations);
+    let rows: String = all
+        .map(|it| {
+            format!(
+                "    Operation {{\n        method: {:?},\n        permission: {:?},\n        \
+                 verb: {:?},\n        path: {:?},\n        streams: {},\n    }},\n",
+                it.full_name, it.permission, it.http.verb, it.http.path, it.streams
+            )
+        })
+        .collect();
+    format!(
+        "/// Every operation, in the order of services and of their files.\npub const OPERATIONS: &[Operation] = &[\n{rows}];\n"
+    )
 }
 
 fn compile(root: &Path) -> Vec<u8> {
@@ -116,7 +140,7 @@ fn json(encoded: &[u8], out: &Path) {
         .out_dir(out)
         .btree_map(["."])
         .emit_fields();
-    builder.exclude([".caxton.v1.RestRule"]);
+    builder.exclude([".caxton.v1.RestRule", ".caxton.v1.AccessRule"]);
     for (proto, rust) in WELL_KNOWN {
         builder.extern_path(proto, rust);
     }

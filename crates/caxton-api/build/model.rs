@@ -39,6 +39,8 @@ pub struct Operation {
     pub streams: bool,
     pub http: Http,
     pub rest: Rest,
+    /// The permission it needs, `noun:verb`.
+    pub permission: String,
 }
 
 /// The operation's `google.api.http`.
@@ -71,6 +73,13 @@ pub struct Rest {
     pub creates: bool,
 }
 
+/// What the operations are annotated with.
+struct Extensions {
+    http: ExtensionDescriptor,
+    rest: ExtensionDescriptor,
+    access: ExtensionDescriptor,
+}
+
 impl Contract {
     pub fn read(pool: &DescriptorPool) -> Self {
         let http = pool
@@ -79,9 +88,13 @@ impl Contract {
         let rest = pool
             .get_extension_by_name("caxton.v1.rest")
             .expect("caxton.v1.rest");
+        let access = pool
+            .get_extension_by_name("caxton.v1.access")
+            .expect("caxton.v1.access");
+        let extensions = Extensions { http, rest, access };
         let mut services: Vec<Service> = pool
             .services()
-            .map(|service| Service::read(&service, &http, &rest))
+            .map(|service| Service::read(&service, &extensions))
             .collect();
         services.sort_by(|a, b| a.name.cmp(&b.name));
         Self { services }
@@ -89,16 +102,12 @@ impl Contract {
 }
 
 impl Service {
-    fn read(
-        service: &ServiceDescriptor,
-        http: &ExtensionDescriptor,
-        rest: &ExtensionDescriptor,
-    ) -> Self {
+    fn read(service: &ServiceDescriptor, extensions: &Extensions) -> Self {
         let name = service.name().to_owned();
         let short = name.strip_prefix("Caxton").unwrap_or(&name).to_owned();
         let operations: Vec<Operation> = service
             .methods()
-            .map(|method| Operation::read(&method, http, rest))
+            .map(|method| Operation::read(&method, extensions))
             .collect();
         for operation in &operations {
             let Some(follow) = &operation.rest.follow else {
@@ -130,11 +139,8 @@ impl Service {
 }
 
 impl Operation {
-    fn read(
-        method: &MethodDescriptor,
-        http: &ExtensionDescriptor,
-        rest: &ExtensionDescriptor,
-    ) -> Self {
+    fn read(method: &MethodDescriptor, extensions: &Extensions) -> Self {
+        let Extensions { http, rest, access } = extensions;
         let service = method.parent_service().full_name().to_owned();
         let full_name = format!("{service}/{}", method.name());
         assert!(
@@ -147,6 +153,13 @@ impl Operation {
             "{full_name}: no google.api.http"
         );
         let rule = options.get_extension(http).into_owned();
+        let needs = options.get_extension(access).into_owned();
+        let permission = text(needs.as_message().expect("a message"), "permission");
+        // Default deny: what nobody decided about does not build.
+        assert!(
+            permission.contains(':'),
+            "{full_name}: caxton.v1.access names no permission"
+        );
         let request = method.input();
         let streams = method.is_server_streaming();
         Self {
@@ -156,6 +169,7 @@ impl Operation {
             http: Http::read(&full_name, rule.as_message().expect("a message"), &request),
             rest: Rest::read(&options, rest, &method.output(), streams),
             response: method.output(),
+            permission,
             request,
             streams,
             full_name,

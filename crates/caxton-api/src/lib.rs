@@ -6,15 +6,21 @@
 //! OpenAPI document ([`OPENAPI`]). A server implements the traits and mounts the doors; this crate
 //! knows no engine, no authentication and no storage, so that both ends of the wire can use it.
 
+pub mod audit;
 pub mod client;
 pub mod context;
 pub mod duration;
 pub mod error;
 pub mod grpc;
 pub mod json;
+pub mod keys;
+pub mod limits;
 pub mod management;
+pub mod requests;
 pub mod rest;
+pub mod roles;
 pub mod server;
+pub mod tenants;
 pub mod v1;
 pub mod wkt;
 
@@ -30,5 +36,31 @@ pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "
 /// The OpenAPI 3.1 document of the REST door, as JSON.
 pub const OPENAPI: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
 
+/// One operation of the contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Operation {
+    /// `caxton.v1.CaxtonManagement/SendMessage`.
+    pub method: &'static str,
+    /// What it needs, `noun:verb`.
+    pub permission: &'static str,
+    /// The HTTP method on REST, in lower case.
+    pub verb: &'static str,
+    /// The path on REST, with `{names}` for its variables.
+    pub path: &'static str,
+    /// Whether it answers with a stream.
+    pub streams: bool,
+}
+
+include!(concat!(env!("OUT_DIR"), "/operations.rs"));
+
 /// The full names of the gRPC services, for health and reflection.
-pub const SERVICES: [&str; 2] = ["caxton.v1.CaxtonManagement", "caxton.v1.Server"];
+pub const SERVICES: [&str; 8] = [
+    "caxton.v1.Audit",
+    "caxton.v1.CaxtonManagement",
+    "caxton.v1.Keys",
+    "caxton.v1.Limits",
+    "caxton.v1.Requests",
+    "caxton.v1.Roles",
+    "caxton.v1.Server",
+    "caxton.v1.Tenants",
+];

@@ -4,6 +4,7 @@ use crate::error::{Code, Error, shown};
 use crate::id::ConversationId;
 use crate::tenant::TenantId;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use smol_str::SmolStr;
 use std::fmt;
 
@@ -49,6 +50,24 @@ impl AgentName {
     /// The platform admin's, as a sender and receiver of messages.
     pub fn admin() -> Self {
         Self(SmolStr::new_static(ADMIN))
+    }
+
+    /// The name of somebody at a door. What is no agent's name as it is, is written so that two
+    /// different texts stay two different names: odd bytes become `_`, and a sum of all follows.
+    pub fn outside(prefix: &'static str, text: &str) -> Self {
+        let plain = format!("{prefix}{text}");
+        if let Ok(name) = Self::parse(&plain) {
+            return name;
+        }
+        let fit = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+        let sum: [u8; 32] = Sha256::digest(text).into();
+        let sum = sum
+            .into_iter()
+            .take(8)
+            .fold(0, |sum: u64, byte| (sum << 8) | u64::from(byte));
+        let room = AGENT_NAME_BYTES_MAX - prefix.len() - 17;
+        let shown: String = text.chars().take(room).map(fit).collect();
+        Self(SmolStr::new(format!("{prefix}{shown}.{sum:016x}")))
     }
 
     /// Names that no deployment may take: the platform's own agents (FIPA SC00023) and the names of

@@ -6,11 +6,14 @@
 //! `caxton-engine`.
 
 pub mod agent;
+pub mod audit;
 pub mod conversation;
 pub mod error;
 pub mod grant;
 pub mod id;
+pub mod key;
 pub mod lifecycle;
+pub mod limit;
 pub mod manifest;
 pub mod message;
 pub mod quota;

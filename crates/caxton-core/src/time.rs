@@ -49,6 +49,20 @@ impl Timestamp {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
+    /// The beginning of the day (or month) this time is in, and of the next, UTC.
+    pub fn calendar(self, month: bool) -> (Self, Self) {
+        use jiff::{ToSpan as _, civil::Date, tz::TimeZone};
+        let date = self.to_jiff().to_zoned(TimeZone::UTC).date();
+        let first = if month { date.first_of_month() } else { date };
+        let span = if month { 1.month() } else { 1.day() };
+        let next = first.checked_add(span).unwrap_or(Date::MAX);
+        let begin = |date: Date| {
+            let zoned = date.to_zoned(TimeZone::UTC);
+            zoned.map_or(self, |it| Self(it.timestamp().as_microsecond()))
+        };
+        (begin(first), begin(next))
+    }
+
     /// Reads RFC 3339, with any offset.
     pub fn parse_rfc3339(text: &str) -> Result<Self, Error> {
         let stamp: jiff::Timestamp = text.parse().map_err(|_| {

@@ -5,13 +5,18 @@
 //! engine knows no web framework, no SQL and no WebAssembly: those are adapters behind its ports.
 
 pub mod app;
+pub mod audit;
+pub mod directory;
+mod documents;
 pub mod host;
 mod lifecycle;
+pub mod limits;
 pub mod mailbox;
 pub mod metrics;
 pub mod opctx;
 pub mod options;
 pub mod port;
+pub mod requests;
 pub mod router;
 mod supervise;
 mod sync;

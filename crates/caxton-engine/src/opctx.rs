@@ -35,10 +35,55 @@ impl OpCtx {
                 tenant: self.tenant.clone(),
             });
         }
-        Err(Error::new(
+        Err(self.denied(permission))
+    }
+
+    /// For what is the platform's and no tenant's: only the platform's own may.
+    pub fn authorize_platform(&self, permission: Permission) -> Result<TenantScope, Error> {
+        if self.principal.may(permission, &TenantId::platform()) {
+            return Ok(TenantScope {
+                tenant: TenantId::platform(),
+            });
+        }
+        Err(self.denied(permission))
+    }
+
+    /// For what a tenant may of itself, and the platform of all. Whoever asks after a tenant that is
+    /// not its own is told that there is none, as of one that never was.
+    pub fn authorize_of(
+        &self,
+        own: Permission,
+        platforms: Permission,
+        tenant: &TenantId,
+    ) -> Result<TenantScope, Error> {
+        let scope = TenantScope {
+            tenant: tenant.clone(),
+        };
+        if self.principal.is_platforms() {
+            return match self.principal.may(platforms, tenant) {
+                true => Ok(scope),
+                false => Err(self.denied(platforms)),
+            };
+        }
+        if !self.principal.may(own, &self.tenant) {
+            return Err(self.denied(own));
+        }
+        if *tenant != self.tenant {
+            let detail = format!("there is no tenant {tenant}");
+            return Err(Error::new(Code::TenantNotFound, detail));
+        }
+        Ok(scope)
+    }
+
+    fn denied(&self, permission: Permission) -> Error {
+        Error::new(
             Code::PermissionDenied,
-            format!("{permission:?} is not permitted in tenant {}", self.tenant),
-        ))
+            format!(
+                "{} needs the permission {}",
+                self.principal,
+                permission.as_str()
+            ),
+        )
     }
 }
 

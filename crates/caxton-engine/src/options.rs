@@ -27,6 +27,8 @@ pub struct Options {
     pub stop_wait: Duration,
     /// Messages a slow watcher may fall behind before it misses some.
     pub watch_messages_max: usize,
+    /// The secret that heads of audit chains are signed with; none: one of this start alone.
+    pub audit_seed: Option<[u8; 32]>,
 }
 
 impl Default for Options {
@@ -43,6 +45,7 @@ impl Default for Options {
             history: Duration::from_secs(7 * 24 * 3600),
             stop_wait: Duration::from_secs(10),
             watch_messages_max: 1024,
+            audit_seed: None,
         }
     }
 }

@@ -7,7 +7,9 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
-use caxton_api::{OPENAPI, management, server};
+use caxton_api::{
+    OPENAPI, audit, keys, limits as limits_api, management, requests, roles, server, tenants,
+};
 use caxton_core::error::Error;
 use caxton_engine::App;
 use caxton_engine::port::{Clock, Entropy};
@@ -16,8 +18,10 @@ use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use crate::api::Api;
 use crate::backups::Backups;
+use crate::door::auth::{self, Authenticator};
 use crate::door::cors::{self, Cors};
-use crate::door::{auth, envelope, failures, fallback, tokens};
+use crate::door::limits::hold as hold_to_limits;
+use crate::door::{envelope, failures, fallback, log, tokens};
 use crate::health::Health;
 use crate::jwt::JwtAuthenticator;
 use crate::keys::Keys;
@@ -51,7 +55,7 @@ pub struct Gateway {
     pub(crate) metrics: DoorMetrics,
     pub(crate) tls: Option<Tls>,
     pub(crate) jwt: Option<JwtAuthenticator>,
-    keys: Keys,
+    authenticator: Authenticator,
 }
 
 impl Gateway {
@@ -61,14 +65,14 @@ impl Gateway {
     /// `CX-6001` where the registry of `app` has a gateway's metrics already: one gateway an `App`.
     pub fn new(options: Options, ports: Ports) -> Result<Self, Error> {
         let metrics = DoorMetrics::new(&ports.app.metrics().registry)?;
-        let keys = ports.keys.clone();
+        let authenticator = Authenticator::new(ports.keys.clone(), ports.app.clone());
         let api = Api::new(options, ports, metrics.clone());
         Ok(Self {
             api,
             metrics,
             tls: None,
             jwt: None,
-            keys,
+            authenticator,
         })
     }
 
@@ -92,6 +96,12 @@ impl Gateway {
         let options = self.api.options().clone();
         let management: Arc<dyn management::ManagementApi> = Arc::new(self.api.clone());
         let server: Arc<dyn server::ServerApi> = Arc::new(self.api.clone());
+        let tenants: Arc<dyn tenants::TenantsApi> = Arc::new(self.api.clone());
+        let keys: Arc<dyn keys::KeysApi> = Arc::new(self.api.clone());
+        let roles: Arc<dyn roles::RolesApi> = Arc::new(self.api.clone());
+        let audit: Arc<dyn audit::AuditApi> = Arc::new(self.api.clone());
+        let rates: Arc<dyn limits_api::LimitsApi> = Arc::new(self.api.clone());
+        let requests: Arc<dyn requests::RequestsApi> = Arc::new(self.api.clone());
         let limits = options.rest;
         let failed = self.metrics.authentications_failed.clone();
         let failures = failures::Failures::new(
@@ -106,14 +116,31 @@ impl Gateway {
             .merge(management::grpc_router(management, limits))
             .merge(server::grpc_router(server, limits))
             .merge(self.sockets())
-            .layer(from_fn_with_state(self.keys.clone(), auth::authenticate))
+            .merge(tenants::router(Arc::clone(&tenants), limits))
+            .merge(tenants::grpc_router(tenants, limits))
+            .merge(keys::router(Arc::clone(&keys), limits))
+            .merge(keys::grpc_router(keys, limits))
+            .merge(roles::router(Arc::clone(&roles), limits))
+            .merge(roles::grpc_router(roles, limits))
+            .merge(audit::router(Arc::clone(&audit), limits))
+            .merge(audit::grpc_router(audit, limits))
+            .merge(limits_api::router(Arc::clone(&rates), limits))
+            .merge(limits_api::grpc_router(rates, limits))
+            .merge(requests::router(Arc::clone(&requests), limits))
+            .merge(requests::grpc_router(requests, limits))
+            .layer(from_fn_with_state(self.api.clone(), hold_to_limits))
+            .layer(from_fn_with_state(self.api.clone(), log::note))
+            .layer(from_fn_with_state(
+                self.authenticator.clone(),
+                auth::authenticate,
+            ))
             .layer(from_fn_with_state(self.jwt.clone(), tokens::verify))
             .layer(from_fn_with_state(failures, failures::count))
             .layer(from_fn(ws::lift_credential));
         let health = Health::new(self.api.clone());
         let metrics = metrics::router(
             self.api.clone(),
-            self.keys.clone(),
+            self.authenticator.clone(),
             self.metrics.ready.clone(),
         );
         let router = Router::new()

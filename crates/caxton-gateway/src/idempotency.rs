@@ -103,7 +103,7 @@ impl Idempotency {
             .chain_update(request.1)
             .finalize()
             .into();
-        let key: Key = (tenant.clone(), format!("{principal:?}"), key.to_owned());
+        let key: Key = (tenant.clone(), principal.to_string(), key.to_owned());
         let mut remembered = self.inner.lock();
         remembered.forget(now, self.kept, self.keys_max, self.bytes_max);
         if let Some(entry) = remembered.entries.get(&key) {

@@ -1,8 +1,7 @@
-//! Who a key belongs to. For now there is one key, the platform admin's.
+//! The platform admin's key, which lies in the data folder. All other keys are the directory's.
 
 use std::fmt;
 
-use caxton_core::grant::Principal;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -34,10 +33,10 @@ impl Keys {
         })
     }
 
-    /// Who this key belongs to; `None` for a key that is not known.
-    pub(crate) fn principal(&self, key: &str) -> Option<Principal> {
+    /// Whether this is the admin's key.
+    pub(crate) fn is_admin(&self, key: &str) -> bool {
         let given: [u8; 32] = Sha256::digest(key).into();
-        bool::from(given.ct_eq(&self.admin)).then_some(Principal::PlatformAdmin)
+        bool::from(given.ct_eq(&self.admin))
     }
 }
 
@@ -55,12 +54,9 @@ mod tests {
     #[test]
     fn only_the_very_key_is_known() {
         let keys = Keys::new("cx_adm_1_secret\n").unwrap();
-        assert_eq!(
-            keys.principal("cx_adm_1_secret"),
-            Some(Principal::PlatformAdmin)
-        );
+        assert!(keys.is_admin("cx_adm_1_secret"));
         for wrong in ["", "cx_adm_1_secre", "cx_adm_1_secret ", "CX_ADM_1_SECRET"] {
-            assert_eq!(keys.principal(wrong), None, "{wrong}");
+            assert!(!keys.is_admin(wrong), "{wrong}");
         }
         assert_eq!(Keys::new(" \n").unwrap_err(), KeyEmpty);
         assert!(!format!("{keys:?}").contains("secret"));

@@ -55,6 +55,14 @@ impl ToQuery for u32 {
     }
 }
 
+impl ToQuery for bool {
+    fn write(&self, value: &mut dyn FnMut(&str)) {
+        if *self {
+            value("true");
+        }
+    }
+}
+
 impl Outgoing {
     /// # Errors
     /// [`ClientError::Invalid`] for an empty field, and for `.` and `..`, which would make another

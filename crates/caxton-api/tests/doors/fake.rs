@@ -40,7 +40,7 @@ impl Default for Fake {
 }
 
 impl Fake {
-    fn see(&self, context: &CallContext, request: &impl std::fmt::Debug) {
+    pub fn see(&self, context: &CallContext, request: &impl std::fmt::Debug) {
         self.seen
             .lock()
             .unwrap()

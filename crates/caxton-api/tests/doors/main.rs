@@ -13,6 +13,7 @@
 mod breaking;
 mod client;
 mod fake;
+mod nouns;
 mod openapi;
 mod parity;
 mod rest;
@@ -25,12 +26,13 @@ use caxton_api::{management, rest as door, server};
 
 use crate::fake::Fake;
 
-/// Both services at both doors.
+/// All services at both doors.
 fn router(fake: &Arc<Fake>, options: door::Options) -> Router {
     management::router(fake.clone(), options)
         .merge(server::router(fake.clone(), options))
         .merge(management::grpc_router(fake.clone(), options))
         .merge(server::grpc_router(fake.clone(), options))
+        .merge(nouns::router(fake, options))
         .method_not_allowed_fallback(door::method_unknown)
         .fallback(door::route_unknown)
 }

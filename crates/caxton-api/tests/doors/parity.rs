@@ -51,7 +51,7 @@ fn draft() -> MessageDraft {
 
 /// Calls an operation at both doors; compares what arrived and what came back.
 macro_rules! same {
-    ($fake:ident, $client:ident, $grpc:ident, $methods:ident, $name:ident, $request:expr) => {{
+    ($fake:expr, $client:expr, $grpc:ident, $methods:expr, $name:ident, $request:expr) => {{
         let request = $request;
         let rest = $client.$name(&request).await.expect(stringify!($name));
         let grpc = $grpc
@@ -71,13 +71,15 @@ macro_rules! same {
     }};
 }
 
+pub(crate) use same;
+
 #[tokio::test]
 async fn every_operation_is_the_same_at_both_doors() {
     let fake = Arc::new(Fake::default());
     let url = serve(router(&fake, Default::default())).await;
     let client = Client::new(&url, Some("cx_adm_1_a"), Some("acme")).unwrap();
     let mut grpc = CaxtonManagementClient::connect(url.clone()).await.unwrap();
-    let mut server = ServerClient::connect(url).await.unwrap();
+    let mut server = ServerClient::connect(url.clone()).await.unwrap();
     let mut methods = BTreeSet::new();
     let name = || NAME.to_owned();
     macro_rules! management {
@@ -235,11 +237,12 @@ async fn every_operation_is_the_same_at_both_doors() {
     );
     server!(get_backup, GetBackupRequest { backup: name() });
     server!(verify_backup, VerifyBackupRequest { backup: name() });
+    crate::nouns::compare(&fake, &client, &url, &mut methods).await;
 
     // A new operation fails here until it stands above. Streams have their own tests.
     let unary: BTreeSet<String> = crate::openapi::operations()
         .into_iter()
-        .filter(|operation| !operation.starts_with("watch"))
+        .filter(|operation| !operation.starts_with("watch") && operation != "exportAudit")
         .collect();
     let called: BTreeSet<String> = methods
         .iter()

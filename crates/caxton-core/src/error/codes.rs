@@ -164,9 +164,57 @@ codes! {
     OriginRefused "CX-4005" Forbidden "origin not allowed";
         "a page of this origin asked for a WebSocket, and the origin is not among cors.origins";
         "add the origin to cors.origins, or open the socket from the server's own site".
+    GrantExceeded "CX-4006" Forbidden "more than the caller has";
+        "a key or role may be given only what the caller itself may do";
+        "ask somebody who has the permissions to give them, or name fewer".
+    KeyNotFound "CX-4007" NotFound "no such key";
+        "there is no key with this id in this tenant";
+        "list them with `caxton key list`".
+    RoleAssignmentNotFound "CX-4008" NotFound "no such role assignment";
+        "nobody of this name has a role in this tenant";
+        "list them with `caxton role list`".
+    KeysTooMany "CX-4009" Limited "too many keys";
+        "the tenant has as many keys or role assignments as it may have";
+        "revoke what is no longer used".
     TenantNotFound "CX-4010" NotFound "no such tenant";
         "there is no tenant with this id that the key may see";
         "check the tenant's id".
+    TenantExists "CX-4011" Conflict "tenant id taken";
+        "a tenant has this id, or had it: ids are never used again";
+        "choose another id".
+    TenantSuspended "CX-4012" Forbidden "tenant suspended";
+        "the platform has suspended this tenant: its agents rest and its keys are refused";
+        "ask the platform's operator; `caxton tenant resume` ends it".
+    TenantProtected "CX-4013" Conflict "tenant cannot be removed";
+        "the tenant `default` is where the server's own operator works";
+        "suspend it, or remove its agents".
+    TenantBusy "CX-4014" Conflict "tenant is being changed";
+        "the tenant is being removed or moved, and one such change is made at a time";
+        "try again when it is done; `caxton tenant show` tells its state".
+    RoleUnknown "CX-4015" Invalid "unknown role";
+        "the role is none of admin, operator, developer and viewer";
+        "use one of them; docs/tenants-and-keys.md tells what each may do".
+    ScopeUnknown "CX-4016" Invalid "unknown scope";
+        "a scope is none of the permissions, of their nouns with `:*`, nor `*`";
+        "use the ones the answer lists".
+    AuditUnavailable "CX-4020" Unavailable "audit unavailable";
+        "what was asked for must be written to the audit, and the audit cannot be written";
+        "see the server's log and its storage; nothing was done, so ask again when it is well".
+    PersonNotFound "CX-4021" NotFound "no such person";
+        "nobody is known by this pseudonym: it was erased, or never was";
+        "take the pseudonym from an entry of the audit".
+    AuditBroken "CX-4022" Unusable "audit file broken";
+        "the file is not a whole, signed export of an audit chain";
+        "the answer names the first line that is not good; ask for the export again, and compare with a head that was noted earlier".
+    RateLimited "CX-4030" Limited "too many requests";
+        "a rate limit of the server, the tenant, the key or the operation is used up for now; the detail says which";
+        "send again after the time in Retry-After; spread requests out".
+    QuotaExceeded "CX-4031" Limited "quota used up";
+        "the tenant or key has used what its quota allows in this period";
+        "wait for the next period, or ask the platform's operator for more; `caxton usage` tells where it stands".
+    LimitMalformed "CX-4032" Invalid "malformed limit";
+        "a rate or quota is out of its bounds";
+        "mend the value the answer names".
     StorageFailed "CX-5001" Unavailable "storage failed";
         "the database could not write or sync; nothing was accepted and nothing was lost";
         "see the server's log; the server tries again by itself and recovers without a restart".

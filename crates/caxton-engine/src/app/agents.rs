@@ -91,8 +91,13 @@ impl App {
         let scope = ctx.authorize(Permission::AgentWrite)?;
         self.refuse_when_draining()?;
         let shared = Arc::clone(&self.shared);
+        let target = format!(
+            "agents/{} {}",
+            package.manifest.name, package.manifest.version
+        );
+        let work = self.whole(async move { shared.deploy(&scope, package, start).await });
         let entry = self
-            .whole(async move { shared.deploy(&scope, package, start).await })
+            .act(ctx, &ctx.tenant, "agent.deploy", target, work)
             .await?;
         Ok(AgentView::from(&entry))
     }
@@ -108,7 +113,9 @@ impl App {
         self.refuse_when_draining()?;
         let entry = self.entry(&AgentId::new(scope.tenant().clone(), name.clone()))?;
         let (shared, own) = (Arc::clone(&self.shared), Arc::clone(&entry));
-        self.whole(async move { shared.update(&scope, &own, package).await })
+        let target = format!("agents/{name} {}", package.manifest.version);
+        let work = self.whole(async move { shared.update(&scope, &own, package).await });
+        self.act(ctx, &ctx.tenant, "agent.update", target, work)
             .await?;
         Ok(AgentView::from(&entry))
     }
@@ -138,25 +145,34 @@ impl App {
 
     /// Loaded or Stopped -> Running.
     pub async fn agent_start(&self, ctx: &OpCtx, name: &AgentName) -> Result<AgentView, Error> {
-        let entry = self.agent_entry(ctx, name, Permission::AgentWrite)?;
+        let entry = self.agent_entry(ctx, name, Permission::AgentOperate)?;
         let (shared, own) = (Arc::clone(&self.shared), Arc::clone(&entry));
-        self.whole(async move { shared.start(&own).await }).await?;
+        let work = self.whole(async move { shared.start(&own).await });
+        let target = format!("agents/{name}");
+        self.act(ctx, &ctx.tenant, "agent.start", target, work)
+            .await?;
         Ok(AgentView::from(&entry))
     }
 
     /// Stops once the message being handled is; durable messages wait for the next start.
     pub async fn agent_stop(&self, ctx: &OpCtx, name: &AgentName) -> Result<AgentView, Error> {
-        let entry = self.agent_entry(ctx, name, Permission::AgentWrite)?;
+        let entry = self.agent_entry(ctx, name, Permission::AgentOperate)?;
         let (shared, own) = (Arc::clone(&self.shared), Arc::clone(&entry));
-        self.whole(async move { shared.stop(&own).await }).await?;
+        let work = self.whole(async move { shared.stop(&own).await });
+        let target = format!("agents/{name}");
+        self.act(ctx, &ctx.tenant, "agent.stop", target, work)
+            .await?;
         Ok(AgentView::from(&entry))
     }
 
     /// Takes no new messages, handles those it has, then stops. Returns at once.
     pub async fn agent_drain(&self, ctx: &OpCtx, name: &AgentName) -> Result<AgentView, Error> {
-        let entry = self.agent_entry(ctx, name, Permission::AgentWrite)?;
+        let entry = self.agent_entry(ctx, name, Permission::AgentOperate)?;
         let (shared, own) = (Arc::clone(&self.shared), Arc::clone(&entry));
-        self.whole(async move { shared.drain(&own).await }).await?;
+        let work = self.whole(async move { shared.drain(&own).await });
+        let target = format!("agents/{name}");
+        self.act(ctx, &ctx.tenant, "agent.drain", target, work)
+            .await?;
         Ok(AgentView::from(&entry))
     }
 
@@ -164,7 +180,10 @@ impl App {
     pub async fn agent_remove(&self, ctx: &OpCtx, name: &AgentName) -> Result<(), Error> {
         let entry = self.agent_entry(ctx, name, Permission::AgentWrite)?;
         let shared = Arc::clone(&self.shared);
-        self.whole(async move { shared.remove(&entry).await }).await
+        let work = self.whole(async move { shared.remove(&entry).await });
+        let target = format!("agents/{name}");
+        self.act(ctx, &ctx.tenant, "agent.remove", target, work)
+            .await
     }
 
     /// The newest lines of the agent's log, oldest first.
@@ -174,7 +193,7 @@ impl App {
         name: &AgentName,
         lines_max: usize,
     ) -> Result<Vec<Arc<LogLine>>, Error> {
-        let entry = self.agent_entry(ctx, name, Permission::AgentRead)?;
+        let entry = self.agent_entry(ctx, name, Permission::LogRead)?;
         Ok(self.shared.services.logs.tail(entry.id(), lines_max))
     }
 
@@ -184,7 +203,7 @@ impl App {
         ctx: &OpCtx,
         name: &AgentName,
     ) -> Result<(Vec<Arc<LogLine>>, LogFollow), Error> {
-        let entry = self.agent_entry(ctx, name, Permission::AgentRead)?;
+        let entry = self.agent_entry(ctx, name, Permission::LogRead)?;
         Ok(self.shared.services.logs.follow(entry.id()))
     }
 

@@ -64,18 +64,20 @@ impl App {
         let mut plan = Plan::default();
         plan.send(&self.shared, &message, Origin::Door)?;
         plan.ops.push(Op::DeadLetterRemove { id: id.clone() });
-        plan.carry_out_whole(&self.shared, scope.tenant()).await?;
+        let work = plan.carry_out_whole(&self.shared, scope.tenant());
+        let target = format!("deadLetters/{id}");
+        self.act(ctx, &ctx.tenant, "dead-letter.resend", target, work)
+            .await?;
         Ok(message.id)
     }
 
     pub async fn dead_letter_remove(&self, ctx: &OpCtx, id: &DeadLetterId) -> Result<(), Error> {
         let scope = ctx.authorize(Permission::DeadLetterWrite)?;
         self.dead_letter_show(ctx, id).await?;
-        self.shared
-            .commit(
-                scope.tenant(),
-                vec![Op::DeadLetterRemove { id: id.clone() }],
-            )
+        let gone = vec![Op::DeadLetterRemove { id: id.clone() }];
+        let work = self.shared.commit(scope.tenant(), gone);
+        let target = format!("deadLetters/{id}");
+        self.act(ctx, &ctx.tenant, "dead-letter.remove", target, work)
             .await?;
         Ok(())
     }

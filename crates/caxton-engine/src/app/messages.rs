@@ -1,6 +1,7 @@
 //! Messages: send, show, list, watch, trace.
 
 use super::App;
+use crate::limits::Unit;
 use crate::opctx::{OpCtx, TenantScope};
 use crate::port::store::{MessageFilter, Page, PageRequest, Recorded};
 use crate::router::Watching;
@@ -81,11 +82,17 @@ impl App {
         let scope = ctx.authorize(Permission::MessageSend)?;
         self.refuse_when_draining()?;
         let message = Arc::new(self.stamp(ctx, acl, wait.is_some())?);
+        let key = super::limits::key_of(&ctx.principal);
+        let one = self
+            .quotas
+            .reserve(&ctx.tenant, key.as_deref(), Unit::Messages, 1, self.now())
+            .await?;
         let id = message.id;
         let Some(wait) = wait else {
             let mut plan = Plan::default();
             plan.send(&self.shared, &message, Origin::Door)?;
             plan.carry_out_whole(&self.shared, scope.tenant()).await?;
+            one.settle(1);
             return Ok(Sent { id, reply: None });
         };
         let Some(who) = message.sender().cloned() else {
@@ -101,6 +108,7 @@ impl App {
             Err(error) if error.code == Code::CallTimeout => None,
             Err(error) => return Err(error),
         };
+        one.settle(1);
         Ok(Sent { id, reply })
     }
 

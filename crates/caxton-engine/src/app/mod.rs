@@ -2,19 +2,30 @@
 //! method authorizes first.
 
 mod agents;
+mod audit;
 mod conversations;
 mod dead_letters;
+mod keys;
+mod limits;
 mod messages;
+mod requests;
+mod roles;
 mod server;
+mod tenants;
 
 pub use crate::lifecycle::Package;
 pub use agents::{AgentView, LogFollow};
 pub use messages::{Sent, Watch};
 pub use server::ServerStatus;
 
+use crate::audit::{Audit, Signer};
+use crate::directory::Directory;
+use crate::documents::Documents;
+use crate::limits::{Quotas, Rates};
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::port::behavior::Program;
+use crate::requests::Requests;
 use crate::router::{AgentEntry, Ports, Shared};
 use caxton_core::error::{Code, Error};
 use caxton_core::{AgentId, Manifest, Timestamp};
@@ -23,10 +34,18 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+/// How often what was used and asked is written down: what a kill loses of it.
+const RECORDS_EVERY: Duration = Duration::from_secs(1);
+
 /// The running engine. Cheap to clone.
 #[derive(Clone)]
 pub struct App {
     shared: Arc<Shared>,
+    directory: Arc<Directory>,
+    audit: Arc<Audit>,
+    rates: Arc<Rates>,
+    quotas: Arc<Quotas>,
+    requests: Arc<Requests>,
     started: Timestamp,
 }
 
@@ -44,9 +63,48 @@ impl App {
         let epoch = ports.store.begin_epoch().await?;
         let shared = Shared::new(ports, options, metrics, epoch);
         let started = shared.services.clock.now();
-        crate::lifecycle::boot(&shared).await?;
+        let services = &shared.services;
+        let directory = Directory::open(
+            Arc::clone(&services.store),
+            Arc::clone(&services.clock),
+            Arc::clone(&services.entropy),
+            epoch,
+        );
+        let directory = Arc::new(directory.await?);
+        let seed = shared.options.audit_seed.unwrap_or_else(|| {
+            let mut seed = [0; 32];
+            services.entropy.fill(&mut seed);
+            seed
+        });
+        let audit = Arc::new(Audit::new(
+            Arc::clone(&services.store),
+            Arc::clone(&services.clock),
+            Arc::clone(&services.entropy),
+            epoch,
+            Signer::new(&seed),
+        ));
+        let documents = Documents::new(Arc::clone(&services.store), epoch);
+        let rates = Arc::new(Rates::new(documents.clone()));
+        let quotas = Arc::new(Quotas::new(documents.clone()));
+        let requests = Arc::new(Requests::new(
+            Arc::clone(&services.store),
+            documents,
+            Arc::clone(&services.clock),
+            shared.options.history,
+        ));
+        crate::lifecycle::boot(&shared, &directory).await?;
         crate::supervise::keep(&shared);
-        Ok(Self { shared, started })
+        let app = Self {
+            shared,
+            directory,
+            audit,
+            rates,
+            quotas,
+            requests,
+            started,
+        };
+        app.keep_records();
+        Ok(app)
     }
 
     /// Stops: no new messages, the waiting ones are handled until `grace` has passed, then every
@@ -77,6 +135,21 @@ impl App {
             mailbox.nudge();
         }
         self.shared.tasks.stop().await;
+        self.flush().await;
+    }
+
+    /// Writes down what was used and asked, again and again.
+    fn keep_records(&self) {
+        let (quotas, requests) = (Arc::clone(&self.quotas), Arc::clone(&self.requests));
+        let clock = Arc::clone(&self.shared.services.clock);
+        let tasks = self.shared.tasks.clone();
+        tasks.spawn_until_stop("records", async move {
+            loop {
+                clock.sleep_until(clock.now().plus(RECORDS_EVERY)).await;
+                quotas.flush().await;
+                requests.flush().await;
+            }
+        });
     }
 
     /// Whether the server takes no new work because it stops.

@@ -3,10 +3,10 @@
 use super::App;
 use crate::opctx::OpCtx;
 use crate::port::store::{BackupInfo, StoreStatus};
-use caxton_core::Timestamp;
 use caxton_core::error::Error;
 use caxton_core::grant::Permission;
 use caxton_core::lifecycle::Phase;
+use caxton_core::{TenantId, Timestamp};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
@@ -77,7 +77,12 @@ impl App {
     /// Copies the whole store into a new folder, while everything goes on.
     pub async fn backup_create(&self, ctx: &OpCtx, into: &Path) -> Result<BackupInfo, Error> {
         ctx.authorize(Permission::ServerWrite)?;
-        Ok(self.shared.services.store.backup(into).await?)
+        let name = into.file_name().unwrap_or_default().to_string_lossy();
+        let work = async { Ok(self.shared.services.store.backup(into).await?) };
+        let target = format!("backups/{name}");
+        let platform = TenantId::platform();
+        self.act(ctx, &platform, "backup.create", target, work)
+            .await
     }
 
     /// Checks the whole store.

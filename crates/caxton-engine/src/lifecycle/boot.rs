@@ -1,6 +1,7 @@
 //! A server's start: agents come back as they were, with the messages, timers and calls that wait.
 //! Code is loaded at the first need, so that ten thousand idle agents start at once.
 
+use crate::directory::{Directory, TenantState};
 use crate::mailbox::Item;
 use crate::opctx::TenantScope;
 use crate::port::store::AgentRecord;
@@ -12,19 +13,28 @@ use std::sync::Arc;
 use tokio::sync::OnceCell;
 
 /// Brings back everything the store has.
-pub(crate) async fn boot(shared: &Arc<Shared>) -> Result<(), Error> {
+pub(crate) async fn boot(shared: &Arc<Shared>, directory: &Directory) -> Result<(), Error> {
     for tenant in shared.services.store.tenants().await? {
-        boot_tenant(shared, &tenant).await?;
+        match directory.standing(&tenant).await? {
+            TenantState::Active => boot_tenant(shared, &tenant, false).await?,
+            TenantState::Suspended => boot_tenant(shared, &tenant, true).await?,
+            // Its removal was cut short: it ends now, before anything of it could work.
+            TenantState::Removing | TenantState::Removed => {
+                directory.finish_removing(&tenant).await?;
+                tracing::info!(%tenant, "the tenant's removal was finished");
+            }
+        }
     }
     Ok(())
 }
 
-async fn boot_tenant(shared: &Arc<Shared>, tenant: &TenantId) -> Result<(), Error> {
+async fn boot_tenant(shared: &Arc<Shared>, tenant: &TenantId, rests: bool) -> Result<(), Error> {
     let scope = TenantScope::system(tenant.clone(), "bring a tenant back at start");
     let store = &shared.services.store;
     let mut entries = Vec::new();
     for record in store.agents(&scope).await? {
         let entry = restore(tenant, record)?;
+        entry.rest(rests);
         shared.register(Arc::clone(&entry))?;
         entries.push(entry);
     }

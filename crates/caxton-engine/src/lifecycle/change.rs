@@ -210,14 +210,14 @@ impl Shared {
         outcome
     }
 
-    fn let_workers_go(&self, entry: &AgentEntry) {
+    pub(super) fn let_workers_go(&self, entry: &AgentEntry) {
         for mailbox in entry.mailboxes() {
             mailbox.nudge();
         }
     }
 
     /// Waits until no message is being handled or written, `stop_wait` at most; says whether it came to that.
-    async fn wait_quiet(&self, entry: &AgentEntry) -> bool {
+    pub(super) async fn wait_quiet(&self, entry: &AgentEntry) -> bool {
         let clock = &self.services.clock;
         let mut late = clock.sleep_until(clock.now().plus(self.options.stop_wait));
         loop {

@@ -5,6 +5,7 @@
 
 mod boot;
 mod change;
+mod tenant;
 
 pub(crate) use boot::boot;
 

@@ -5,7 +5,7 @@
 //! The sum is there against mistakes (a token of another list, a cut or edited one), not as a seal.
 
 use super::StoreError;
-use super::store::MessageFilter;
+use super::store::{LogName, MessageFilter};
 use crate::opctx::TenantScope;
 use caxton_core::{MessageId, Timestamp};
 
@@ -20,6 +20,10 @@ pub enum List<'a> {
     Messages(&'a MessageFilter),
     Conversations,
     DeadLetters,
+    /// Records of a kind whose ids begin with a prefix.
+    Records(&'a str, &'a str),
+    /// Entries of a log, by kind and key, that pass a filter: its text.
+    Log(&'a LogName, &'a str),
 }
 
 /// A position in a list: all of the last row's sort key.
@@ -118,6 +122,17 @@ fn sum(list: List<'_>, scope: &TenantScope, body: &[u8]) -> u64 {
         }
         List::Conversations => add(b"conversations"),
         List::DeadLetters => add(b"dead letters"),
+        List::Records(kind, prefix) => {
+            add(b"records");
+            add(kind.as_bytes());
+            add(prefix.as_bytes());
+        }
+        List::Log(log, filter) => {
+            add(b"log");
+            add(log.kind.as_bytes());
+            add(log.key.as_bytes());
+            add(filter.as_bytes());
+        }
     }
     add(body);
     hash

@@ -61,6 +61,8 @@ pub struct AgentEntry {
     /// Held by whoever deploys, starts, stops or removes this agent.
     pub(crate) changing: tokio::sync::Mutex<()>,
     cut: Mutex<CancellationToken>,
+    /// The tenant is suspended: nothing is handled, whatever the phase.
+    resting: AtomicBool,
 }
 
 /// A live instance, as its agent counts it.
@@ -94,6 +96,7 @@ impl AgentEntry {
             generation: AtomicU64::new(0),
             changing: tokio::sync::Mutex::new(()),
             cut: Mutex::new(CancellationToken::new()),
+            resting: AtomicBool::new(false),
         }
     }
 
@@ -172,6 +175,12 @@ impl AgentEntry {
     /// Whether its workers may handle messages.
     pub(crate) fn may_work(&self) -> bool {
         matches!(self.phase(), Phase::Running | Phase::Draining)
+            && !self.resting.load(Ordering::Acquire)
+    }
+
+    /// Lets its workers rest, or work again where the phase lets them.
+    pub(crate) fn rest(&self, resting: bool) {
+        self.resting.store(resting, Ordering::Release);
     }
 
     /// The mailbox of the whole agent.

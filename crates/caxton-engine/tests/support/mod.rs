@@ -222,7 +222,11 @@ pub fn ctx() -> OpCtx {
         span_id: [7; 8],
         sampled: false,
     };
-    OpCtx::new(TenantId::default_tenant(), Principal::PlatformAdmin, trace)
+    OpCtx::new(
+        TenantId::default_tenant(),
+        Principal::platform_admin(),
+        trace,
+    )
 }
 
 pub fn request(to: &str, content: &str) -> Acl {

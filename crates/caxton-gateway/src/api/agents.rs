@@ -22,26 +22,27 @@ pub(super) async fn create(
     call: &CallContext,
     request: v1::CreateAgentRequest,
 ) -> Result<v1::Agent, ApiError> {
-    let ctx = api.open(call)?;
+    let ctx = api.open(call).await?;
     let package = Package {
         manifest: Manifest::parse(&request.manifest)?,
         component: request.component.clone(),
     };
     let start = request.start.unwrap_or(true);
     let (app, inner) = (api.app().clone(), ctx.clone());
-    api.create(&ctx, call, &request, async move {
+    // Large, with a manifest in it at several places: not to be moved about.
+    let work = Box::pin(async move {
         let view = app.agent_deploy(&inner, package, start).await?;
         Ok(agent(&view, Detail::Full))
-    })
-    .await
+    });
+    api.create(&ctx, call, &request, work).await
 }
 
-pub(super) fn list(
+pub(super) async fn list(
     api: &Api,
     call: &CallContext,
     request: &v1::ListAgentsRequest,
 ) -> Result<v1::ListAgentsResponse, ApiError> {
-    let ctx = api.open(call)?;
+    let ctx = api.open(call).await?;
     let phase = state(&request.state)?;
     let passes = |view: &AgentView| {
         let mut capabilities = view.manifest.capabilities.iter();
@@ -81,12 +82,12 @@ pub(super) fn list(
     }
 }
 
-pub(super) fn get(
+pub(super) async fn get(
     api: &Api,
     call: &CallContext,
     request: &v1::GetAgentRequest,
 ) -> Result<v1::Agent, ApiError> {
-    let ctx = api.open(call)?;
+    let ctx = api.open(call).await?;
     let view = api.app().agent_show(&ctx, &name(&request.agent)?)?;
     Ok(agent(&view, Detail::Full))
 }
@@ -96,7 +97,7 @@ pub(super) async fn update(
     call: &CallContext,
     request: v1::UpdateAgentRequest,
 ) -> Result<v1::Agent, ApiError> {
-    let ctx = api.open(call)?;
+    let ctx = api.open(call).await?;
     let name = name(&request.agent)?;
     let manifest = Manifest::parse(&request.manifest)?;
     if manifest.name != name {
@@ -128,7 +129,7 @@ pub(super) async fn delete(
     call: &CallContext,
     request: &v1::DeleteAgentRequest,
 ) -> Result<Empty, ApiError> {
-    let ctx = api.open(call)?;
+    let ctx = api.open(call).await?;
     let name = name(&request.agent)?;
     let (app, inner) = (api.app().clone(), ctx.clone());
     let work = async move { app.agent_remove(&inner, &name).await };
@@ -141,7 +142,7 @@ pub(super) async fn start(
     call: &CallContext,
     request: &v1::StartAgentRequest,
 ) -> Result<v1::Agent, ApiError> {
-    let ctx = api.open(call)?;
+    let ctx = api.open(call).await?;
     let name = name(&request.agent)?;
     let (app, inner) = (api.app().clone(), ctx.clone());
     let view = api.settle(&ctx, call.method, async move {
@@ -160,7 +161,7 @@ pub(super) async fn stop(
     call: &CallContext,
     request: &v1::StopAgentRequest,
 ) -> Result<v1::Agent, ApiError> {
-    let ctx = api.open(call)?;
+    let ctx = api.open(call).await?;
     let name = name(&request.agent)?;
     let (app, inner) = (api.app().clone(), ctx.clone());
     let work = async move { app.agent_stop(&inner, &name).await };
@@ -173,7 +174,7 @@ pub(super) async fn drain(
     call: &CallContext,
     request: &v1::DrainAgentRequest,
 ) -> Result<v1::Agent, ApiError> {
-    let ctx = api.open(call)?;
+    let ctx = api.open(call).await?;
     let name = name(&request.agent)?;
     let given = api.duration("timeout", &request.timeout)?;
     let until = api

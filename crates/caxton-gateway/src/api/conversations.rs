@@ -15,7 +15,7 @@ pub(super) async fn list(
     call: &CallContext,
     request: &v1::ListConversationsRequest,
 ) -> Result<v1::ListConversationsResponse, ApiError> {
-    let ctx = api.open(call)?;
+    let ctx = api.open(call).await?;
     let with = agent(&request.agent)?;
     let wanted = request.state.as_str();
     if !wanted.is_empty() && !STATES.contains(&wanted) {
@@ -47,7 +47,7 @@ pub(super) async fn get(
     call: &CallContext,
     request: &v1::GetConversationRequest,
 ) -> Result<v1::Conversation, ApiError> {
-    let ctx = api.open(call)?;
+    let ctx = api.open(call).await?;
     let id = ConversationId::parse(&request.conversation)?;
     // Its messages have a list of their own; one is the least a page has.
     let first = PageRequest::first(1);

@@ -16,7 +16,7 @@ pub(super) async fn list(
     call: &CallContext,
     request: &v1::ListDeadLettersRequest,
 ) -> Result<v1::ListDeadLettersResponse, ApiError> {
-    let ctx = api.open(call)?;
+    let ctx = api.open(call).await?;
     let of = agent(&request.agent)?;
     let passes = |(letter, _): &(DeadLetter, Arc<Message>)| {
         of.as_ref().is_none_or(|name| letter.id.receiver == *name)
@@ -42,7 +42,7 @@ pub(super) async fn get(
     call: &CallContext,
     request: &v1::GetDeadLetterRequest,
 ) -> Result<v1::DeadLetter, ApiError> {
-    let ctx = api.open(call)?;
+    let ctx = api.open(call).await?;
     let id = DeadLetterId::parse(&request.dead_letter)?;
     let found = api.app().dead_letter_show(&ctx, &id);
     let (letter, message) = api.within(&ctx, found).await?;
@@ -54,7 +54,7 @@ pub(super) async fn resend(
     call: &CallContext,
     request: &v1::ResendDeadLetterRequest,
 ) -> Result<v1::ResendDeadLetterResponse, ApiError> {
-    let ctx = api.open(call)?;
+    let ctx = api.open(call).await?;
     let id = DeadLetterId::parse(&request.dead_letter)?;
     let (app, inner) = (api.app().clone(), ctx.clone());
     let work = async move { app.dead_letter_resend(&inner, &id).await };
@@ -67,7 +67,7 @@ pub(super) async fn delete(
     call: &CallContext,
     request: &v1::DeleteDeadLetterRequest,
 ) -> Result<Empty, ApiError> {
-    let ctx = api.open(call)?;
+    let ctx = api.open(call).await?;
     let id = DeadLetterId::parse(&request.dead_letter)?;
     let (app, inner) = (api.app().clone(), ctx.clone());
     let work = async move { app.dead_letter_remove(&inner, &id).await };

@@ -20,12 +20,12 @@ use crate::stream::lagged;
 /// Lines `tail` may ask for.
 const TAIL_LINES_MAX: u32 = 1000;
 
-pub(super) fn list(
+pub(super) async fn list(
     api: &Api,
     call: &CallContext,
     request: &v1::ListLogsRequest,
 ) -> Result<v1::ListLogsResponse, ApiError> {
-    let ctx = api.open(call)?;
+    let ctx = api.open(call).await?;
     let agent = name(&request.agent)?;
     let least = level(&request.level)?;
     let before = match request.page_token.as_str() {
@@ -55,12 +55,12 @@ pub(super) fn list(
     })
 }
 
-pub(super) fn watch(
+pub(super) async fn watch(
     api: &Api,
     call: &CallContext,
     request: &v1::WatchLogsRequest,
 ) -> Result<ApiStream<v1::LogEntry>, ApiError> {
-    let ctx = api.open(call)?;
+    let ctx = api.open(call).await?;
     let agent = name(&request.agent)?;
     let least = level(&request.level)?;
     if request.tail > TAIL_LINES_MAX {
@@ -96,7 +96,7 @@ pub(super) fn watch(
         };
         std::future::ready(shown)
     });
-    Ok(place.hold(entries))
+    Ok(api.hold(call, &ctx, place, entries))
 }
 
 type Live = broadcast::Receiver<Arc<LogLine>>;

@@ -28,7 +28,7 @@ pub(super) async fn send(
     call: &CallContext,
     request: v1::SendMessageRequest,
 ) -> Result<v1::SendMessageResponse, ApiError> {
-    let ctx = api.open(call)?;
+    let ctx = api.open(call).await?;
     let wait = api.duration("wait", &request.wait)?;
     let draft = request.message.clone().ok_or_else(|| {
         ApiError::new(Code::MessageMalformed, "the request has no message")
@@ -51,7 +51,7 @@ pub(super) async fn list(
     call: &CallContext,
     request: &v1::ListMessagesRequest,
 ) -> Result<v1::ListMessagesResponse, ApiError> {
-    let ctx = api.open(call)?;
+    let ctx = api.open(call).await?;
     let filter = MessageFilter {
         conversation: conversation(&request.conversation_id)?,
         agent: agent(&request.agent)?,
@@ -71,7 +71,7 @@ pub(super) async fn get(
     call: &CallContext,
     request: &v1::GetMessageRequest,
 ) -> Result<v1::Message, ApiError> {
-    let ctx = api.open(call)?;
+    let ctx = api.open(call).await?;
     let id = MessageId::parse(&request.message)?;
     let found = api.within(&ctx, api.app().message_show(&ctx, id)).await?;
     Ok(recorded(&found))
@@ -82,7 +82,7 @@ pub(super) async fn trace(
     call: &CallContext,
     request: &v1::GetMessageTraceRequest,
 ) -> Result<v1::GetMessageTraceResponse, ApiError> {
-    let ctx = api.open(call)?;
+    let ctx = api.open(call).await?;
     let id = MessageId::parse(&request.message)?;
     let found = api.within(&ctx, api.app().message_trace(&ctx, id)).await?;
     Ok(tree(&found))
@@ -93,7 +93,7 @@ pub(super) async fn watch(
     call: &CallContext,
     request: &v1::WatchMessagesRequest,
 ) -> Result<ApiStream<v1::Message>, ApiError> {
-    let ctx = api.open(call)?;
+    let ctx = api.open(call).await?;
     let agent = agent(&request.agent)?;
     let conversation = conversation(&request.conversation_id)?;
     let place = api.streams().place()?;
@@ -118,7 +118,8 @@ pub(super) async fn watch(
         std::future::ready(!again)
     });
     let messages = stream::iter(past.into_iter().map(Ok)).chain(live);
-    Ok(place.hold(messages.map(|item| item.map(|it| message(&it)))))
+    let messages = messages.map(|item| item.map(|it| message(&it)));
+    Ok(api.hold(call, &ctx, place, messages))
 }
 
 /// A message or the error that is the last, and where to go on.

@@ -6,27 +6,37 @@
 //! a commit half done.
 
 mod agents;
+mod audit;
 mod conversations;
 mod dead_letters;
 mod idempotent;
+mod keys;
+mod limits;
 mod logs;
 mod messages;
 mod page;
+mod requests;
+mod roles;
 mod server;
 mod service;
+mod tenants;
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
-use caxton_api::{ApiError, CallContext, duration};
+use caxton_api::{ApiError, ApiStream, CallContext, duration};
+use caxton_core::TraceContext;
 use caxton_core::error::{Code, Error};
-use caxton_core::{TenantId, TraceContext};
+use caxton_core::grant::Permission;
+use caxton_engine::audit::{Act, is_foreign};
 use caxton_engine::port::{Clock, Entropy};
 use caxton_engine::task::Tasks;
 use caxton_engine::{App, OpCtx};
+use futures::{Stream, StreamExt, stream};
 use tokio::sync::{Semaphore, oneshot};
 use tracing::Instrument;
 
@@ -36,7 +46,7 @@ use crate::gateway::Ports;
 use crate::idempotency::Idempotency;
 use crate::metrics::DoorMetrics;
 use crate::options::Options;
-use crate::stream::Streams;
+use crate::stream::{Place, Streams};
 
 /// What a refused client is told to wait where the server has too much to do.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -141,25 +151,69 @@ impl Api {
     }
 
     /// The context of a call, as far as what the caller says of it is believed.
-    fn open(&self, call: &CallContext) -> Result<OpCtx, ApiError> {
-        let Some(Caller(principal)) = call.extensions.get::<Caller>().cloned() else {
+    async fn open(&self, call: &CallContext) -> Result<OpCtx, ApiError> {
+        let Some(caller) = call.extensions.get::<Caller>() else {
             let detail = "the request has no key";
             return Err(ApiError::new(Code::Unauthenticated, detail));
         };
-        let tenant = match &call.tenant {
-            None => TenantId::default_tenant(),
-            Some(named) => tenant(named)?,
-        };
+        let (tenant, principal) = (caller.tenant.clone(), caller.principal().clone());
         let trace = call.traceparent.as_deref().and_then(TraceContext::parse);
         let trace = trace.ok_or_else(|| {
             // The envelope puts one on every request.
             ApiError::new(Code::Internal, "the request reached no envelope")
         })?;
-        Ok(OpCtx {
+        let ctx = OpCtx {
             deadline: call.timeout.map(|timeout| self.clock().now().plus(timeout)),
             idempotency_key: call.idempotency_key.clone(),
             ..OpCtx::new(tenant, principal, trace)
-        })
+        };
+        self.admit(call, &ctx).await?;
+        Ok(ctx)
+    }
+
+    /// Decides before anything of the request is looked at; `App` decides again. A denial is written
+    /// to the audit, and so is what the platform does or sees in a tenant.
+    async fn admit(&self, call: &CallContext, ctx: &OpCtx) -> Result<(), ApiError> {
+        let needed = permission(call.method)?;
+        let (action, target) = (call.method, call.instance.as_str());
+        if !ctx.principal.may(needed, &ctx.tenant) {
+            let denied = Act::denied(action, target, Code::PermissionDenied);
+            self.app().audit_note(ctx, denied).await?;
+            let detail = format!("{} needs the permission {}", ctx.principal, needed.as_str());
+            return Err(ApiError::new(Code::PermissionDenied, detail));
+        }
+        // What administers is written down by `App`, with what it is done to.
+        if is_foreign(&ctx.principal, &ctx.tenant) && touches_data(needed) {
+            let seen = Act::permitted(action, target);
+            self.app().audit_note(ctx, seen).await?;
+        }
+        Ok(())
+    }
+
+    /// Gives a stream its place, and its end: when what opened it is good no more, it is over.
+    fn hold<T, S>(&self, call: &CallContext, ctx: &OpCtx, place: Place, stream: S) -> ApiStream<T>
+    where
+        T: Send + 'static,
+        S: Stream<Item = Result<T, ApiError>> + Send + 'static,
+    {
+        let Some(caller) = call.extensions.get::<Caller>() else {
+            return stream::empty().boxed();
+        };
+        let identity = caller.identity.clone();
+        let ended = identity.ended(ctx.tenant.clone(), Arc::clone(self.clock()));
+        let revoked = stream::once(async {
+            let detail = "the credential that opened the stream is good no more";
+            Err(ApiError::new(Code::Unauthenticated, detail))
+        });
+        // The error is the last word only where the credential ended, not where the stream did.
+        let over = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&over);
+        let live = stream.take_until(async move {
+            ended.await;
+            over.store(true, Ordering::Release);
+        });
+        let last = revoked.filter(move |_| std::future::ready(seen.load(Ordering::Acquire)));
+        place.hold(live.chain(last))
     }
 
     /// Waits for work no longer than the caller does.
@@ -230,6 +284,36 @@ impl Api {
     }
 }
 
+/// Whether an operation that needs this sees or changes a tenant's data without being an act that
+/// `App` writes down itself.
+fn touches_data(needed: Permission) -> bool {
+    matches!(
+        needed,
+        Permission::AgentRead
+            | Permission::LogRead
+            | Permission::MessageRead
+            | Permission::MessageSend
+            | Permission::KeyRead
+            | Permission::RoleRead
+            | Permission::UsageRead
+            | Permission::RequestRead
+            | Permission::AuditRead
+    )
+}
+
+/// What an operation needs, as the contract says. Default deny: one that is not of the contract, or
+/// whose permission nobody knows, is nobody's to call.
+fn permission(method: &str) -> Result<Permission, ApiError> {
+    static NEEDED: LazyLock<HashMap<&str, Permission>> = LazyLock::new(|| {
+        let row = |it: &caxton_api::Operation| Some((it.method, Permission::parse(it.permission)?));
+        caxton_api::OPERATIONS.iter().filter_map(row).collect()
+    });
+    NEEDED.get(method).copied().ok_or_else(|| {
+        let detail = format!("nobody is permitted {method}");
+        ApiError::new(Code::PermissionDenied, detail)
+    })
+}
+
 /// An error of `App` on its way out; the server's own faults are logged here, once.
 fn refused(error: Error) -> ApiError {
     use caxton_core::error::Class;
@@ -239,16 +323,4 @@ fn refused(error: Error) -> ApiError {
         _ => {}
     }
     error.into()
-}
-
-/// The tenant a platform key names. There is one tenant until tenants can be made.
-fn tenant(named: &str) -> Result<TenantId, ApiError> {
-    let tenant = TenantId::parse(named)?;
-    if tenant == TenantId::default_tenant() {
-        return Ok(tenant);
-    }
-    Err(ApiError::new(
-        Code::TenantNotFound,
-        format!("there is no tenant {tenant}"),
-    ))
 }

@@ -16,7 +16,7 @@ use crate::convert::server::{Around, backup, status as convert};
 const NAME_BYTES_MAX: usize = 64;
 
 pub(super) async fn status(api: &Api, call: &CallContext) -> Result<v1::ServerStatus, ApiError> {
-    let ctx = api.open(call)?;
+    let ctx = api.open(call).await?;
     let status = api.within(&ctx, api.app().server_status(&ctx)).await?;
     let agents = api.app().agent_list(&ctx, None, usize::MAX)?;
     let around = Around {
@@ -33,7 +33,7 @@ pub(super) async fn create_backup(
     call: &CallContext,
     request: v1::CreateBackupRequest,
 ) -> Result<v1::Backup, ApiError> {
-    let ctx = api.open(call)?;
+    let ctx = api.open(call).await?;
     // The time, so that names sort as backups do: 20261122T050922049Z.
     let name = api.clock().now().to_fipa();
     let dir = api.options().backups_dir.clone();
@@ -58,7 +58,7 @@ pub(super) async fn list_backups(
     call: &CallContext,
     request: &v1::ListBackupsRequest,
 ) -> Result<v1::ListBackupsResponse, ApiError> {
-    let ctx = api.open(call)?;
+    let ctx = api.open(call).await?;
     let mut all = backups(api, &ctx).await?;
     if !request.page_token.is_empty() {
         // The token is the last backup given; it may be gone since, but its place is not.
@@ -85,7 +85,7 @@ pub(super) async fn get_backup(
     call: &CallContext,
     request: &v1::GetBackupRequest,
 ) -> Result<v1::Backup, ApiError> {
-    let ctx = api.open(call)?;
+    let ctx = api.open(call).await?;
     let info = find(api, &ctx, &request.backup).await?;
     let path = api.options().backups_dir.join(&info.name);
     Ok(backup(&info, &path, true))
@@ -96,7 +96,7 @@ pub(super) async fn verify_backup(
     call: &CallContext,
     request: &v1::VerifyBackupRequest,
 ) -> Result<v1::VerifyBackupResponse, ApiError> {
-    let ctx = api.open(call)?;
+    let ctx = api.open(call).await?;
     let info = find(api, &ctx, &request.backup).await?;
     let verified = api.within(&ctx, api.0.backups.verify(info.name)).await?;
     let path = api.options().backups_dir.join(&verified.backup.name);

@@ -3,7 +3,9 @@
 pub(crate) mod agent;
 pub(crate) mod conversation;
 pub(crate) mod dead_letter;
+pub(crate) mod key;
 pub(crate) mod log;
 pub(crate) mod message;
 pub(crate) mod server;
+pub(crate) mod tenant;
 pub(crate) mod time;

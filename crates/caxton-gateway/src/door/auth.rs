@@ -1,48 +1,155 @@
-//! The key. It is looked at before a byte of the body is read, so that a stranger cannot make the
-//! server read megabytes.
+//! Who asks, and for which tenant. It is found out before a byte of the body is read, so that a
+//! stranger cannot make the server read megabytes.
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use caxton_api::{ApiError, CallContext};
-use caxton_core::Code;
-use caxton_core::grant::Principal;
+use caxton_api::{ApiError, CallContext, Credential};
+use caxton_core::error::{Code, Error};
+use caxton_core::grant::{Principal, Role, Subject};
+use caxton_core::{TenantId, Timestamp};
+use caxton_engine::App;
+use caxton_engine::directory::Identity;
 use http::{Extensions, HeaderMap};
+use std::sync::Arc;
 
 use super::refuse;
+use crate::jwt::VerifiedToken;
 use crate::keys::Keys;
+use crate::peer::{Peer, PeerIdentity};
 
-/// Who was found behind a request's key. Only [`authenticate`] puts it on a request; an operation
-/// that does not find it refuses.
+/// Finds out who is behind a request. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Caller(pub(crate) Principal);
+pub(crate) struct Authenticator {
+    keys: Keys,
+    app: App,
+}
 
-/// Lets through only requests with a known key.
+/// Who was found behind a request, and the tenant it acts in. Only [`authenticate`] puts it on a
+/// request; an operation that does not find it refuses.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    pub(crate) identity: Identity,
+    pub(crate) tenant: TenantId,
+}
+
+impl Caller {
+    pub(crate) fn principal(&self) -> &Principal {
+        &self.identity.principal
+    }
+}
+
+impl Authenticator {
+    pub(crate) fn new(keys: Keys, app: App) -> Self {
+        Self { keys, app }
+    }
+
+    /// The caller behind a request: by a token that was verified, by its key, or, where it brings
+    /// neither, by the certificate its connection has shown.
+    pub(crate) async fn caller(
+        &self,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+    ) -> Result<Caller, ApiError> {
+        let context = CallContext::read("", "", headers, Extensions::new())?;
+        let named = context.tenant.as_deref().map(TenantId::parse).transpose()?;
+        if let Some(token) = extensions.get::<Arc<VerifiedToken>>() {
+            return self.user(token, named).await;
+        }
+        if let Some(credential) = context.credential {
+            let identity = self.identify(&credential).await?;
+            let tenant = self.app.tenant_of(&identity.principal, named).await?;
+            return Ok(Caller { identity, tenant });
+        }
+        let certificate = extensions.get::<Peer>().and_then(|it| it.identity.clone());
+        let name = certificate.as_deref().and_then(PeerIdentity::name);
+        if let (Some(certificate), Some(name)) = (&certificate, name) {
+            let subject = Subject::Certificate(name.to_owned());
+            return self
+                .vouched(subject, None, named, certificate.expires)
+                .await;
+        }
+        Err(ApiError::new(
+            Code::Unauthenticated,
+            "the request has no key",
+        ))
+    }
+
+    async fn identify(&self, credential: &Credential) -> Result<Identity, Error> {
+        let text = credential.expose();
+        if self.keys.is_admin(text) {
+            return Ok(self.app.identify_admin());
+        }
+        self.app.identify_key(text).await
+    }
+
+    /// A user of a configured issuer. The token's tenant is the only one it is good for; a token
+    /// without one is good wherever its user has a role.
+    async fn user(
+        &self,
+        token: &VerifiedToken,
+        named: Option<TenantId>,
+    ) -> Result<Caller, ApiError> {
+        let own = token.tenant.as_deref().map(TenantId::parse).transpose()?;
+        let tenant = match (own, named) {
+            (Some(own), Some(named)) if own != named => return Err(no_tenant(&named)),
+            (own, named) => own.or(named),
+        };
+        let roles = token.roles.iter().filter_map(|it| Role::parse(it).ok());
+        // What one role permits and another does not is permitted: the widest counts.
+        let role = roles.max_by_key(|it| it.permissions().iter().count());
+        let subject = Subject::User {
+            issuer: token.issuer.clone(),
+            subject: token.subject.clone(),
+        };
+        self.vouched(subject, role, tenant, token.expires).await
+    }
+
+    /// Somebody that another authority vouches for. Whoever has no role in a tenant is told that it
+    /// is not there, as of one that never was.
+    async fn vouched(
+        &self,
+        subject: Subject,
+        role: Option<Role>,
+        named: Option<TenantId>,
+        expires: Timestamp,
+    ) -> Result<Caller, ApiError> {
+        let tenant = named.clone().unwrap_or_else(TenantId::default_tenant);
+        let identified = self
+            .app
+            .identify_subject(&tenant, subject, role, Some(expires));
+        let identity = match identified.await {
+            Err(error) if error.code == Code::PermissionDenied && named.is_some() => {
+                return Err(no_tenant(&tenant));
+            }
+            identified => identified?,
+        };
+        let tenant = self
+            .app
+            .tenant_of(&identity.principal, Some(tenant))
+            .await?;
+        Ok(Caller { identity, tenant })
+    }
+}
+
+fn no_tenant(tenant: &TenantId) -> ApiError {
+    ApiError::new(Code::TenantNotFound, format!("there is no tenant {tenant}"))
+}
+
+/// Lets through only requests with a credential that is good.
 pub(crate) async fn authenticate(
-    State(keys): State<Keys>,
+    State(authenticator): State<Authenticator>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    match caller(&keys, request.headers()) {
+    match authenticator
+        .caller(request.headers(), request.extensions())
+        .await
+    {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
         Err(error) => refuse(&request, error),
     }
-}
-
-/// The caller behind a request's headers.
-pub(crate) fn caller(keys: &Keys, headers: &HeaderMap) -> Result<Caller, ApiError> {
-    let context = CallContext::read("", "", headers, Extensions::new())?;
-    let Some(credential) = context.credential else {
-        return Err(ApiError::new(
-            Code::Unauthenticated,
-            "the request has no key",
-        ));
-    };
-    let found = keys.principal(credential.expose());
-    found
-        .map(Caller)
-        .ok_or_else(|| ApiError::new(Code::Unauthenticated, "the key is not known"))
 }

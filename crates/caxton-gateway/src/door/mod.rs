@@ -6,6 +6,8 @@ pub(crate) mod cors;
 pub(crate) mod envelope;
 pub(crate) mod failures;
 pub(crate) mod fallback;
+pub(crate) mod limits;
+pub(crate) mod log;
 pub(crate) mod tokens;
 
 use axum::extract::Request;

@@ -12,7 +12,7 @@ fn at(seconds: u64) -> Timestamp {
 fn begin(keys: &Idempotency, tenant: &str, key: &str, body: &str, now: u64) -> Result<Begun, Code> {
     let tenant = TenantId::parse(tenant).unwrap();
     let request = ("Send", body.as_bytes());
-    keys.begin(&tenant, &Principal::PlatformAdmin, key, request, at(now))
+    keys.begin(&tenant, &Principal::platform_admin(), key, request, at(now))
         .map_err(|error| error.code)
 }
 

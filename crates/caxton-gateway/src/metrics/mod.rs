@@ -15,35 +15,59 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-use http::{HeaderMap, header};
-use prometheus::IntGauge;
+use caxton_api::ApiError;
+use caxton_core::grant::Permission;
+use caxton_core::{Code, TenantId};
+use http::{Extensions, HeaderMap, header};
 
 use crate::api::Api;
-use crate::door::{auth, refuse};
-use crate::keys::Keys;
+use crate::door::auth::Authenticator;
+use crate::door::refuse;
 use crate::probes;
+use prometheus::IntGauge;
 use text::Format;
 
 #[derive(Debug)]
 struct Shown {
     api: Api,
-    keys: Keys,
+    authenticator: Authenticator,
     ready: IntGauge,
 }
 
+impl Shown {
+    async fn admit(&self, headers: &HeaderMap, extensions: &Extensions) -> Result<(), ApiError> {
+        let caller = self.authenticator.caller(headers, extensions).await?;
+        let may = caller
+            .principal()
+            .may(Permission::ServerRead, &TenantId::platform());
+        if may {
+            return Ok(());
+        }
+        let detail = format!(
+            "metrics need the permission {}",
+            Permission::ServerRead.as_str()
+        );
+        Err(ApiError::new(Code::PermissionDenied, detail))
+    }
+}
+
 /// The route of the metrics.
-pub(crate) fn router(api: Api, keys: Keys, ready: IntGauge) -> Router {
+pub(crate) fn router(api: Api, authenticator: Authenticator, ready: IntGauge) -> Router {
     Router::new()
         .route("/metrics", get(show))
-        .with_state(Arc::new(Shown { api, keys, ready }))
+        .with_state(Arc::new(Shown {
+            api,
+            authenticator,
+            ready,
+        }))
 }
 
 async fn show(State(shown): State<Arc<Shown>>, request: Request) -> Response {
     // On loopback whoever asks is on this machine. Anywhere else the numbers tell strangers how
-    // busy which agent is, so a key is needed there.
+    // busy which agent is, so one of the platform's keys is needed there.
     let address = shown.api.listen();
     let near = address.is_none_or(|address| address.ip().is_loopback());
-    if !near && let Err(error) = auth::caller(&shown.keys, request.headers()) {
+    if !near && let Err(error) = shown.admit(request.headers(), request.extensions()).await {
         return refuse(&request, error);
     }
     shown.ready.set(probes::is_ready(&shown.api).await.into());

@@ -285,6 +285,8 @@ mod tests {
                 }
             }
         }
+        // A download that ends by itself, and not something to follow.
+        streams.retain(|it| it != "caxton.v1.Audit/ExportAudit");
         streams.sort();
         let mut here = STREAMS.map(|(_, method)| method);
         here.sort_unstable();

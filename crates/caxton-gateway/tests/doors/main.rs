@@ -7,8 +7,10 @@
     clippy::large_futures
 )]
 
+mod access;
 mod agents;
 mod alerts;
+mod audit;
 mod clients;
 mod cors;
 mod envelope;
@@ -17,18 +19,21 @@ mod frames;
 mod grpc;
 mod hanging;
 mod keys;
+mod limits;
 mod logs;
 mod messages;
 mod metrics;
 mod pages;
 mod probes;
 mod records;
+mod requests;
 mod server;
 mod shutdown;
 mod smuggling;
 mod streams;
 mod support;
 mod swagger;
+mod tenancy;
 mod tls;
 mod uploads;
 mod websocket;

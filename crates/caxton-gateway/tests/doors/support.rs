@@ -213,9 +213,57 @@ impl World {
         guard(sent).await.unwrap()
     }
 
+    /// A request with another key than the admin's.
+    pub async fn as_key(&self, key: &str, method: &str, path: &str, body: Value) -> Reply {
+        let body = match body {
+            Value::Null => String::new(),
+            body => body.to_string(),
+        };
+        let headers = [("authorization", ""), ("x-api-key", key)];
+        self.call_with(method, path, &body, &headers).await
+    }
+
+    /// The status of a stream that is not read, and the code of the problem where there is one.
+    pub async fn status_of(&self, key: &str, path: &str) -> (u16, String) {
+        let body = Full::default().boxed_unsync();
+        let response = self.send("GET", path, body, &[("x-api-key", key)]).await;
+        let status = response.status().as_u16();
+        if status == 200 {
+            return (status, String::new());
+        }
+        let problem = read(response).await.json();
+        (
+            status,
+            problem["code"].as_str().unwrap_or_default().to_owned(),
+        )
+    }
+
+    /// Makes a tenant.
+    pub async fn tenant(&self, id: &str) {
+        let made = self.post("/v1/tenants", serde_json::json!({ "id": id }));
+        made.await.is(201);
+    }
+
+    /// Makes a key of a tenant and gives its public id and its text.
+    pub async fn key(&self, tenant: &str, role: &str, scopes: &[&str]) -> (String, String) {
+        let body = serde_json::json!({"name": "test", "role": role, "scopes": scopes});
+        let headers = [("caxton-tenant", tenant)];
+        let made = self
+            .call_with("POST", "/v1/keys", &body.to_string(), &headers)
+            .await;
+        let made = made.is(201).json();
+        let text = |it: &Value| it.as_str().unwrap().to_owned();
+        (text(&made["key"]["id"]), text(&made["secret"]))
+    }
+
     /// Opens a stream of events.
     pub async fn events(&self, path: &str, last_event_id: Option<&str>) -> Events {
-        let mut headers = vec![("x-api-key", KEY)];
+        self.events_as(KEY, path, last_event_id).await
+    }
+
+    /// Opens a stream of events with another key than the admin's.
+    pub async fn events_as(&self, key: &str, path: &str, last_event_id: Option<&str>) -> Events {
+        let mut headers = vec![("x-api-key", key)];
         headers.extend(last_event_id.map(|id| ("last-event-id", id)));
         let body = Full::default().boxed_unsync();
         let response = self.send("GET", path, body, &headers).await;

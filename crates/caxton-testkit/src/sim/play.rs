@@ -23,7 +23,11 @@ pub(super) fn ctx() -> OpCtx {
         span_id: [7; 8],
         sampled: false,
     };
-    OpCtx::new(TenantId::default_tenant(), Principal::PlatformAdmin, trace)
+    OpCtx::new(
+        TenantId::default_tenant(),
+        Principal::platform_admin(),
+        trace,
+    )
 }
 
 /// Sends in bursts, as long as the server lives.

@@ -4,6 +4,7 @@
 //! command answers as fast as the server does. Only `serve` and `try` start an engine.
 
 mod agent;
+mod audit;
 mod backup;
 mod completion;
 mod config;
@@ -11,13 +12,18 @@ mod conversation;
 mod dead_letter;
 mod doctor;
 mod explain;
+mod key;
 mod message;
 pub mod output;
 mod parse;
+mod request;
+mod role;
 pub mod sequence;
 mod serve;
 mod server;
 mod target;
+mod tenant;
+mod usage;
 
 pub use agent::{Package, put};
 pub use parse::agent as parse_agent;
@@ -130,6 +136,23 @@ enum Command {
     /// Messages that could not be handled.
     #[command(subcommand)]
     DeadLetter(dead_letter::DeadLetterCommand),
+    /// The platform's customers.
+    #[command(subcommand)]
+    Tenant(tenant::TenantCommand),
+    /// API keys.
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Who has which role in the tenant.
+    #[command(subcommand)]
+    Role(role::RoleCommand),
+    /// What was asked of the doors.
+    #[command(subcommand)]
+    Request(request::RequestCommand),
+    /// What a tenant or key has used, and of what.
+    Usage(usage::UsageArgs),
+    /// Who did what, and whether a file of it is whole.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Take, check and bring back backups.
     #[command(subcommand)]
     Backup(backup::BackupCommand),
@@ -184,6 +207,12 @@ impl Cli {
             Command::Message(command) => block(message::run(command, &global, output)),
             Command::Conversation(command) => block(conversation::run(command, &global, output)),
             Command::DeadLetter(command) => block(dead_letter::run(command, &global, output)),
+            Command::Tenant(command) => block(tenant::run(command, &global, output)),
+            Command::Key(command) => block(key::run(command, &global, output)),
+            Command::Role(command) => block(role::run(command, &global, output)),
+            Command::Request(command) => block(request::run(command, &global, output)),
+            Command::Usage(args) => block(usage::run(args, &global, output)),
+            Command::Audit(command) => block(audit::run(command, &global, output)),
             Command::Backup(command) => backup::run(command, &global, output),
             Command::Server(command) => block(server::run(command, &global, output)),
             Command::Config(command) => config::run(command, &global, output),

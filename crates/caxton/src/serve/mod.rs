@@ -35,6 +35,8 @@ pub const BACKUPS: &str = "backups";
 /// The folder of compiled code in the data folder, and the key that vouches for it.
 const CODE: &str = "code";
 const CODE_KEY: &str = "code.key";
+/// What the ends of audit chains are signed with. Whoever has it can sign another history.
+const AUDIT_KEY: &str = "audit.key";
 
 /// A server that is ready; [`Server::run`] makes it answer.
 pub struct Server {
@@ -75,8 +77,12 @@ impl Server {
             Failure::plain("cannot read the bound address").because(error.to_string())
         })?;
         let secured = tls::build(config, &folder, bound.ip())?;
+        let options = caxton_engine::Options {
+            audit_seed: Some(build_audit_seed(&folder)?),
+            ..config.engine.options()
+        };
         let app = tokio::select! {
-            app = App::start(ports, config.engine.options()) => app?,
+            app = App::start(ports, options) => app?,
             never = starting(&listener, secured.as_ref().map(|it| &it.tls)) => match never {},
         };
         let issuers = issuers::build(config, &clock)?;
@@ -184,6 +190,26 @@ fn build_store(
         .options(folder.path().to_owned(), Arc::clone(clock));
     let store = SqliteStore::open(options).map_err(caxton_core::Error::from)?;
     Ok(Arc::new(store))
+}
+
+/// The audit's signing key, made once. One that cannot be read is not replaced: auditors know the
+/// public part of the old one.
+fn build_audit_seed(folder: &Folder) -> Outcome<[u8; 32]> {
+    let path = folder.join(AUDIT_KEY);
+    let failed = |why: String| {
+        Failure::plain(format!("cannot use the audit's key {}", path.display())).because(why)
+    };
+    match std::fs::read(&path) {
+        Ok(bytes) => <[u8; 32]>::try_from(bytes.as_slice())
+            .map_err(|_| failed("it does not have 32 bytes; bring it back from a copy".to_owned())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let mut seed = [0; 32];
+            SystemEntropy.fill(&mut seed);
+            folder.keep_private(AUDIT_KEY, &seed)?;
+            Ok(seed)
+        }
+        Err(error) => Err(failed(error.to_string())),
+    }
 }
 
 fn build_runtime(

@@ -5,13 +5,19 @@ use crate::support::Home;
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/help.txt");
 
 /// The commands that the documentation promises; the test walks these and finds their children.
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 20] = [
     "try",
     "serve",
     "agent",
     "message",
     "conversation",
     "dead-letter",
+    "tenant",
+    "key",
+    "role",
+    "audit",
+    "request",
+    "usage",
     "backup",
     "server",
     "config",

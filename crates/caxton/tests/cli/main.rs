@@ -12,6 +12,7 @@
 )]
 
 mod agents;
+mod audit;
 mod backups;
 mod configuration;
 mod exits;
@@ -19,5 +20,6 @@ mod fuzzed;
 mod help;
 mod support;
 mod survival;
+mod tenants;
 mod tls;
 mod tour;

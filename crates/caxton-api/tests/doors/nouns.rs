@@ -1,0 +1,151 @@
+//! Services whose fake answers with what is empty: the machinery is the same for all, and one service
+//! with rich answers shows it. Here each operation has its line, with a request that has every field.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::Router;
+use caxton_api::audit::{self, AuditApi};
+use caxton_api::client::Client;
+use caxton_api::keys::{self, KeysApi};
+use caxton_api::limits::{self, LimitsApi};
+use caxton_api::requests::{self, RequestsApi};
+use caxton_api::roles::{self, RolesApi};
+use caxton_api::tenants::{self, TenantsApi};
+use caxton_api::v1::*;
+use caxton_api::wkt::{Empty, Timestamp};
+use caxton_api::{ApiError, ApiStream, CallContext, rest};
+use futures::StreamExt;
+
+use crate::fake::Fake;
+use crate::parity::same;
+
+/// A name with everything a path must escape.
+const NAME: &str = "a/b?c=1&d#e%2F é+";
+
+fn name() -> String {
+    NAME.to_owned()
+}
+
+fn time() -> Option<Timestamp> {
+    Some(Timestamp {
+        seconds: 1_795_324_162,
+        nanos: 1000,
+    })
+}
+
+fn rates() -> Option<Rates> {
+    let rate = Some(Rate {
+        count: u64::MAX,
+        seconds: 1,
+        burst: 0,
+    });
+    Some(Rates {
+        server: rate,
+        tenant: None,
+        key: rate,
+        operations: [(name(), Rate::default())].into(),
+    })
+}
+
+fn quota() -> Option<Quota> {
+    let limit = QuotaLimit {
+        limit: u64::MAX,
+        period: name(),
+        overage: name(),
+    };
+    Some(Quota {
+        messages: Some(limit.clone()),
+        tokens: None,
+        cost_micros: Some(limit),
+    })
+}
+
+/// The fake of a service, its doors, and the comparison of them.
+macro_rules! nouns {
+    ($($module:ident $api:ident $client_module:ident $client:ident {
+        $($method:ident($request:ty = $sample:expr) -> $answer:ty;)*
+        $(@streams { $($stream:ident($stream_request:ty) -> $item:ty;)* })?
+    })*) => {
+        $(#[async_trait]
+        impl $api for Fake {
+            $($(async fn $stream(
+                &self,
+                context: &CallContext,
+                request: $stream_request,
+            ) -> Result<ApiStream<$item>, ApiError> {
+                self.see(context, &request);
+                Ok(futures::stream::empty().boxed())
+            })*)?
+            $(async fn $method(
+                &self,
+                context: &CallContext,
+                request: $request,
+            ) -> Result<$answer, ApiError> {
+                self.see(context, &request);
+                Ok(<$answer>::default())
+            })*
+        })*
+
+        /// The doors of all of them.
+        pub fn router(fake: &Arc<Fake>, options: rest::Options) -> Router {
+            Router::new()
+                $(.merge($module::router(fake.clone(), options))
+                .merge($module::grpc_router(fake.clone(), options)))*
+        }
+
+        /// Calls every operation at both doors.
+        pub async fn compare(fake: &Fake, client: &Client, url: &str, methods: &mut BTreeSet<&'static str>) {
+            $({
+                let mut grpc = $client_module::$client::connect(url.to_owned()).await.unwrap();
+                $(same!(fake, client, grpc, methods, $method, $sample);)*
+            })*
+        }
+    };
+}
+
+nouns! {
+    audit AuditApi audit_client AuditClient {
+        list_audit_entries(ListAuditEntriesRequest = ListAuditEntriesRequest { page_size: 1, page_token: name(), actor: name(), action: name(), target: name(), outcome: name(), from: name(), until: name(), platform: true }) -> ListAuditEntriesResponse;
+        get_audit_head(GetAuditHeadRequest = GetAuditHeadRequest { platform: true }) -> AuditHead;
+        trim_audit(TrimAuditRequest = TrimAuditRequest { before: name(), platform: true }) -> TrimAuditResponse;
+        erase_person(ErasePersonRequest = ErasePersonRequest { person: name() }) -> Empty;
+        @streams { export_audit(ExportAuditRequest) -> AuditLine; }
+    }
+    tenants TenantsApi tenants_client TenantsClient {
+        create_tenant(CreateTenantRequest = CreateTenantRequest { id: name(), display_name: name(), storage: name() }) -> Tenant;
+        list_tenants(ListTenantsRequest = ListTenantsRequest { page_size: 1, page_token: name() }) -> ListTenantsResponse;
+        get_tenant(GetTenantRequest = GetTenantRequest { tenant: name() }) -> Tenant;
+        update_tenant(UpdateTenantRequest = UpdateTenantRequest { tenant: name(), display_name: Some(String::new()), storage: Some(name()) }) -> Tenant;
+        suspend_tenant(SuspendTenantRequest = SuspendTenantRequest { tenant: name() }) -> Tenant;
+        resume_tenant(ResumeTenantRequest = ResumeTenantRequest { tenant: name() }) -> Tenant;
+        delete_tenant(DeleteTenantRequest = DeleteTenantRequest { tenant: name() }) -> Empty;
+    }
+    keys KeysApi keys_client KeysClient {
+        create_key(CreateKeyRequest = CreateKeyRequest { name: name(), role: name(), scopes: vec![name(), name()], expire_time: time(), platform: true }) -> CreateKeyResponse;
+        list_keys(ListKeysRequest = ListKeysRequest { page_size: 1, page_token: name(), platform: true }) -> ListKeysResponse;
+        get_key(GetKeyRequest = GetKeyRequest { key: name() }) -> Key;
+        rotate_key(RotateKeyRequest = RotateKeyRequest { key: name(), overlap: name() }) -> RotateKeyResponse;
+        delete_key(DeleteKeyRequest = DeleteKeyRequest { key: name() }) -> Empty;
+    }
+    limits LimitsApi limits_client LimitsClient {
+        get_rates(GetRatesRequest = GetRatesRequest {}) -> Rates;
+        update_rates(UpdateRatesRequest = UpdateRatesRequest { rates: rates() }) -> Rates;
+        get_tenant_rates(GetTenantRatesRequest = GetTenantRatesRequest { tenant: name() }) -> Rates;
+        update_tenant_rates(UpdateTenantRatesRequest = UpdateTenantRatesRequest { tenant: name(), rates: rates() }) -> Rates;
+        get_quota(GetQuotaRequest = GetQuotaRequest { tenant: name(), key: name() }) -> Quota;
+        update_quota(UpdateQuotaRequest = UpdateQuotaRequest { tenant: name(), key: name(), quota: quota() }) -> Quota;
+        get_usage(GetUsageRequest = GetUsageRequest { tenant: name(), key: name() }) -> Usage;
+    }
+    requests RequestsApi requests_client RequestsClient {
+        list_requests(ListRequestsRequest = ListRequestsRequest { page_size: 1, page_token: name(), id: name(), trace_id: name(), actor: name(), operation: name(), status: 404, from: name(), until: name() }) -> ListRequestsResponse;
+    }
+    roles RolesApi roles_client RolesClient {
+        create_role_assignment(CreateRoleAssignmentRequest = CreateRoleAssignmentRequest { subject: name(), role: name() }) -> RoleAssignment;
+        list_role_assignments(ListRoleAssignmentsRequest = ListRoleAssignmentsRequest { page_size: 1, page_token: name() }) -> ListRoleAssignmentsResponse;
+        get_role_assignment(GetRoleAssignmentRequest = GetRoleAssignmentRequest { role_assignment: name() }) -> RoleAssignment;
+        delete_role_assignment(DeleteRoleAssignmentRequest = DeleteRoleAssignmentRequest { role_assignment: name() }) -> Empty;
+        list_roles(ListRolesRequest = ListRolesRequest {}) -> ListRolesResponse;
+    }
+}

@@ -1,0 +1,13 @@
+//! How much may be asked for: rates (so many in so much time) and quotas (so many in a period).
+//!
+//! Rates are decided here for every request, before its operation is begun. Both change while the
+//! server runs: what is set is a record, and what is at hand is replaced before the change is answered.
+
+mod quota;
+mod rate;
+
+pub use quota::{Overage, Period, Quota, QuotaLimit, Usage, Used};
+pub use rate::{RateSettings, RateState};
+
+pub(crate) use quota::{Quotas, Unit};
+pub(crate) use rate::Rates;

@@ -1,0 +1,415 @@
+//! Quotas: how much a tenant, or one of its keys, may use in a period. What is about to be used is
+//! reserved before and settled after, both under one lock, so that any number of requests at the last
+//! unit never use more than there is.
+//!
+//! Counts are in memory and written down every second and at a stop: what a kill loses is a second of
+//! counting, and never a message.
+
+use crate::documents::{self, Document, Documents};
+use crate::opctx::TenantScope;
+use crate::port::store::RecordKind;
+use caxton_core::error::{Code, Error};
+use caxton_core::{TenantId, Timestamp};
+use parking_lot::Mutex;
+use quick_cache::sync::Cache;
+use serde::{Deserialize, Serialize};
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Quotas at hand, of tenants and keys.
+const QUOTAS_AT_HAND_MAX: usize = 16_384;
+/// Counts in memory. Past it those that are written down and reserve nothing are forgotten, to be
+/// read again when they are needed.
+const COUNTS_MAX: usize = 65_536;
+
+/// How long a quota counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Period {
+    /// From midnight to midnight, UTC.
+    Day,
+    /// A calendar month, UTC.
+    Month,
+}
+
+impl Period {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Month => "month",
+        }
+    }
+
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        match text {
+            "day" => Ok(Self::Day),
+            "" | "month" => Ok(Self::Month),
+            _ => Err(Error::new(
+                Code::LimitMalformed,
+                "`period` is neither day nor month",
+            )),
+        }
+    }
+
+    /// When the period that `now` is in began, and when it ends.
+    pub fn around(self, now: Timestamp) -> (Timestamp, Timestamp) {
+        now.calendar(matches!(self, Self::Month))
+    }
+}
+
+/// What happens past a limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Overage {
+    #[default]
+    Refuse,
+    /// It goes on and is counted.
+    Allow,
+}
+
+/// A limit of one thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuotaLimit {
+    pub limit: u64,
+    pub period: Period,
+    pub overage: Overage,
+}
+
+/// A quota, as kept: what is absent is not limited.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quota {
+    /// Messages accepted at the doors.
+    pub messages: Option<QuotaLimit>,
+    /// Tokens of models, in and out.
+    pub tokens: Option<QuotaLimit>,
+    /// Money, in millionths of the unit that prices are in.
+    pub cost_micros: Option<QuotaLimit>,
+}
+
+impl Document for Quota {
+    const KIND: RecordKind = RecordKind("quota");
+}
+
+/// What a quota counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) enum Unit {
+    Messages,
+    Tokens,
+    CostMicros,
+}
+
+impl Unit {
+    const ALL: [Self; 3] = [Self::Messages, Self::Tokens, Self::CostMicros];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Messages => "messages",
+            Self::Tokens => "tokens",
+            Self::CostMicros => "cost",
+        }
+    }
+
+    fn of(self, quota: &Quota) -> Option<QuotaLimit> {
+        match self {
+            Self::Messages => quota.messages,
+            Self::Tokens => quota.tokens,
+            Self::CostMicros => quota.cost_micros,
+        }
+    }
+}
+
+/// What was used in a day and in a month.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Used {
+    pub day: u64,
+    pub month: u64,
+}
+
+/// What a tenant or key has used, as kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// The beginnings of the day and month that are counted.
+    pub day: Timestamp,
+    pub month: Timestamp,
+    pub messages: Used,
+    pub tokens: Used,
+    pub cost_micros: Used,
+}
+
+impl Document for Usage {
+    const KIND: RecordKind = RecordKind("usage");
+}
+
+impl Usage {
+    fn used(&mut self, unit: Unit) -> &mut Used {
+        match unit {
+            Unit::Messages => &mut self.messages,
+            Unit::Tokens => &mut self.tokens,
+            Unit::CostMicros => &mut self.cost_micros,
+        }
+    }
+
+    /// Begins a new day or month where one has begun.
+    fn turn(&mut self, now: Timestamp) {
+        let (day, month) = (Period::Day.around(now).0, Period::Month.around(now).0);
+        let (new_day, new_month) = (day > self.day, month > self.month);
+        for unit in Unit::ALL {
+            let used = self.used(unit);
+            used.day = if new_day { 0 } else { used.day };
+            used.month = if new_month { 0 } else { used.month };
+        }
+        self.day = self.day.max(day);
+        self.month = self.month.max(month);
+    }
+}
+
+/// Whose count: a tenant's, or one of its keys'.
+type Holder = (TenantId, String);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    usage: Usage,
+    /// Reserved and not settled, by unit.
+    reserved: [u64; 3],
+    dirty: bool,
+}
+
+/// What was reserved. Dropped without being settled it is given back.
+#[derive(Debug)]
+pub(crate) struct Reservation {
+    quotas: Option<Arc<Inner>>,
+    holders: Vec<Holder>,
+    unit: Unit,
+    amount: u64,
+}
+
+impl Reservation {
+    /// Says what was used in the end, which may be more or less than was reserved.
+    pub(crate) fn settle(mut self, used: u64) {
+        if let Some(quotas) = self.quotas.take() {
+            quotas.settle(&self.holders, self.unit, self.amount, used);
+        }
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if let Some(quotas) = self.quotas.take() {
+            quotas.settle(&self.holders, self.unit, self.amount, 0);
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    counts: Mutex<HashMap<Holder, Count>>,
+}
+
+impl Inner {
+    fn settle(&self, holders: &[Holder], unit: Unit, reserved: u64, used: u64) {
+        let mut counts = self.counts.lock();
+        for holder in holders {
+            let Some(count) = counts.get_mut(holder) else {
+                continue;
+            };
+            if let Some(left) = count.reserved.get_mut(unit as usize) {
+                *left = left.saturating_sub(reserved);
+            }
+            let of = count.usage.used(unit);
+            of.day = of.day.saturating_add(used);
+            of.month = of.month.saturating_add(used);
+            count.dirty |= used > 0;
+        }
+    }
+}
+
+/// The quotas of a server.
+pub(crate) struct Quotas {
+    documents: Documents,
+    at_hand: Cache<Holder, Option<Arc<Quota>>>,
+    inner: Arc<Inner>,
+}
+
+impl fmt::Debug for Quotas {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Quotas")
+    }
+}
+
+impl Quotas {
+    pub(crate) fn new(documents: Documents) -> Self {
+        Self {
+            documents,
+            at_hand: Cache::new(QUOTAS_AT_HAND_MAX),
+            inner: Arc::default(),
+        }
+    }
+
+    fn scope(tenant: &TenantId) -> TenantScope {
+        TenantScope::system(tenant.clone(), "quotas")
+    }
+
+    /// What is set for a tenant, or for one of its keys.
+    pub(crate) async fn quota(&self, tenant: &TenantId, key: &str) -> Result<Arc<Quota>, Error> {
+        let holder = (tenant.clone(), key.to_owned());
+        let read = async {
+            let found: Option<Quota> = self.documents.get(&Self::scope(tenant), key).await?;
+            Ok::<_, Error>(found.map(Arc::new))
+        };
+        let found = self.at_hand.get_or_insert_async(&holder, read).await?;
+        Ok(found.unwrap_or_default())
+    }
+
+    pub(crate) async fn set(
+        &self,
+        tenant: &TenantId,
+        key: &str,
+        quota: Quota,
+    ) -> Result<(), Error> {
+        let kept = self.documents.put(&Self::scope(tenant), key, &quota).await;
+        let holder = (tenant.clone(), key.to_owned());
+        self.at_hand.remove(&holder);
+        kept?;
+        self.at_hand.insert(holder, Some(Arc::new(quota)));
+        Ok(())
+    }
+
+    /// What a tenant or key has used up to now.
+    pub(crate) async fn usage(
+        &self,
+        tenant: &TenantId,
+        key: &str,
+        now: Timestamp,
+    ) -> Result<Usage, Error> {
+        let holder = (tenant.clone(), key.to_owned());
+        self.load(&holder).await?;
+        let mut counts = self.inner.counts.lock();
+        let count = counts.entry(holder).or_default();
+        count.usage.turn(now);
+        Ok(count.usage)
+    }
+
+    /// Reserves an amount for a tenant and, where it has one, its key. Errors: `CX-4031` with the time
+    /// until the next period; nothing is reserved then.
+    pub(crate) async fn reserve(
+        &self,
+        tenant: &TenantId,
+        key: Option<&str>,
+        unit: Unit,
+        amount: u64,
+        now: Timestamp,
+    ) -> Result<Reservation, Error> {
+        let mut holders: Vec<Holder> = vec![(tenant.clone(), String::new())];
+        holders.extend(key.map(|key| (tenant.clone(), key.to_owned())));
+        let mut limits = Vec::with_capacity(holders.len());
+        for (tenant, key) in &holders {
+            limits.push(unit.of(&*self.quota(tenant, key).await?));
+        }
+        for holder in &holders {
+            self.load(holder).await?;
+        }
+        let mut counts = self.inner.counts.lock();
+        for (holder, limit) in holders.iter().zip(&limits) {
+            let count = counts.entry(holder.clone()).or_default();
+            count.usage.turn(now);
+            if let Some(limit) = limit.filter(|it| it.overage == Overage::Refuse) {
+                let used = *count.usage.used(unit);
+                let used = match limit.period {
+                    Period::Day => used.day,
+                    Period::Month => used.month,
+                };
+                let reserved = count.reserved.get(unit as usize).copied().unwrap_or(0);
+                let after = used.saturating_add(reserved).saturating_add(amount);
+                if after > limit.limit {
+                    return Err(exceeded(holder, unit, limit, now));
+                }
+            }
+        }
+        for holder in &holders {
+            let count = counts.entry(holder.clone()).or_default();
+            if let Some(reserved) = count.reserved.get_mut(unit as usize) {
+                *reserved = reserved.saturating_add(amount);
+            }
+        }
+        Ok(Reservation {
+            quotas: Some(Arc::clone(&self.inner)),
+            holders,
+            unit,
+            amount,
+        })
+    }
+
+    /// Reads a count that is not in memory.
+    async fn load(&self, holder: &Holder) -> Result<(), Error> {
+        if self.inner.counts.lock().contains_key(holder) {
+            return Ok(());
+        }
+        let (tenant, key) = holder;
+        let found: Option<Usage> = self.documents.get(&Self::scope(tenant), key).await?;
+        let mut counts = self.inner.counts.lock();
+        if counts.len() >= COUNTS_MAX {
+            counts.retain(|_, it| it.dirty || it.reserved.iter().any(|amount| *amount > 0));
+        }
+        // Whoever was faster has counted on already.
+        counts.entry(holder.clone()).or_insert(Count {
+            usage: found.unwrap_or_default(),
+            ..Count::default()
+        });
+        Ok(())
+    }
+
+    /// Writes down what has changed. What cannot be written now is written the next time.
+    pub(crate) async fn flush(&self) {
+        let changed: HashMap<TenantId, Vec<(String, Usage)>> = {
+            let mut counts = self.inner.counts.lock();
+            let mut changed: HashMap<TenantId, Vec<(String, Usage)>> = HashMap::new();
+            for ((tenant, key), count) in counts.iter_mut().filter(|(_, it)| it.dirty) {
+                count.dirty = false;
+                let rows = changed.entry(tenant.clone()).or_default();
+                rows.push((key.clone(), count.usage));
+            }
+            changed
+        };
+        for (tenant, rows) in changed {
+            let ops = rows.iter().map(|(key, usage)| documents::put(key, usage));
+            let wrote = match ops.collect::<Result<Vec<_>, Error>>() {
+                Ok(ops) => self.documents.commit(&Self::scope(&tenant), ops).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = wrote {
+                tracing::warn!(%tenant, %error, "usage was not written down");
+                let failed: HashSet<&String> = rows.iter().map(|(key, _)| key).collect();
+                let mut counts = self.inner.counts.lock();
+                for ((of, key), count) in counts.iter_mut() {
+                    count.dirty |= *of == tenant && failed.contains(key);
+                }
+            }
+        }
+    }
+
+    /// Forgets a tenant that goes.
+    pub(crate) fn forget(&self, tenant: &TenantId) {
+        self.inner.counts.lock().retain(|(of, _), _| of != tenant);
+    }
+}
+
+fn exceeded(holder: &Holder, unit: Unit, limit: QuotaLimit, now: Timestamp) -> Error {
+    let (tenant, key) = holder;
+    let whose = match key.as_str() {
+        "" => format!("tenant {tenant}"),
+        key => format!("{key} of tenant {tenant}"),
+    };
+    let detail = format!(
+        "{whose} has used its {} {} of this {}",
+        limit.limit,
+        unit.name(),
+        limit.period.as_str()
+    );
+    let wait = limit.period.around(now).1.since(now);
+    Error::new(Code::QuotaExceeded, detail).retry_after(wait.max(Duration::from_secs(1)))
+}
+
+#[cfg(test)]
+mod tests;

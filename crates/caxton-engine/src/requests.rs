@@ -1,0 +1,254 @@
+//! The log of requests. A request costs a push into a bounded queue; once a second what came is written
+//! as one block a tenant, and whoever searches reads blocks.
+//!
+//! It is for finding out what happened, not for counting: where the queue is full, entries are dropped,
+//! and counted as dropped. What must not be lost stands in the audit.
+
+use crate::documents::Documents;
+use crate::opctx::TenantScope;
+use crate::port::page::{self, List, Position};
+use crate::port::store::{LogName, LogRange, Op, Page, PageRequest};
+use crate::port::{Clock, Store};
+use caxton_core::error::{Code, Error};
+use caxton_core::{TenantId, Timestamp};
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The log that blocks are kept in, under the time of their first entry in microseconds.
+const LOG: LogName = LogName::of("requests");
+/// Entries that wait to be written, all tenants together.
+const WAITING_MAX: usize = 65_536;
+/// Entries of one block.
+const BLOCK_ENTRIES_MAX: usize = 1000;
+/// Blocks that are looked at for one page; past it the page ends, and its token goes on from there.
+const SCAN_BLOCKS_MAX: usize = 200;
+/// Blocks read of the store at one time.
+const CHUNK_ROWS: u32 = 20;
+/// How often old blocks of a tenant are let go.
+const TRIM_EVERY: Duration = Duration::from_secs(3600);
+
+/// A request, as kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestEntry {
+    pub time: Timestamp,
+    pub id: String,
+    pub trace_id: String,
+    pub actor: String,
+    pub operation: String,
+    pub path: String,
+    pub status: u16,
+    pub duration_us: u64,
+}
+
+/// Which requests. All given conditions must hold.
+#[derive(Clone, Debug, Default)]
+pub struct RequestFilter {
+    pub id: String,
+    pub trace_id: String,
+    pub actor: String,
+    /// What the operation's name ends with.
+    pub operation: String,
+    /// A status, or from 1 to 5 a hundred of them; 0 is any.
+    pub status: u32,
+    pub from: Option<Timestamp>,
+    pub until: Option<Timestamp>,
+}
+
+impl RequestFilter {
+    fn matches(&self, it: &RequestEntry) -> bool {
+        let is = |wanted: &str, found: &str| wanted.is_empty() || wanted == found;
+        let status = u32::from(it.status);
+        is(&self.id, &it.id)
+            && is(&self.trace_id, &it.trace_id)
+            && is(&self.actor, &it.actor)
+            && it.operation.ends_with(&self.operation)
+            && (self.status == 0 || self.status == status || self.status == status / 100)
+            && self.from.is_none_or(|at| it.time >= at)
+            && self.until.is_none_or(|at| it.time < at)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    entries: HashMap<TenantId, Vec<RequestEntry>>,
+    count: usize,
+    dropped: u64,
+}
+
+/// The log of requests. One a server.
+pub(crate) struct Requests {
+    store: Arc<dyn Store>,
+    documents: Documents,
+    clock: Arc<dyn Clock>,
+    history: Duration,
+    waiting: Mutex<Waiting>,
+    /// When each tenant's old blocks were last let go; only of tenants that ask for something.
+    trimmed: Mutex<HashMap<TenantId, Timestamp>>,
+}
+
+impl fmt::Debug for Requests {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Requests")
+    }
+}
+
+impl Requests {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        documents: Documents,
+        clock: Arc<dyn Clock>,
+        history: Duration,
+    ) -> Self {
+        Self {
+            store,
+            documents,
+            clock,
+            history,
+            waiting: Mutex::default(),
+            trimmed: Mutex::default(),
+        }
+    }
+
+    fn scope(tenant: &TenantId) -> TenantScope {
+        TenantScope::system(tenant.clone(), "request log")
+    }
+
+    /// Takes an entry, to be written soon.
+    pub(crate) fn add(&self, tenant: &TenantId, entry: RequestEntry) {
+        let mut waiting = self.waiting.lock();
+        if waiting.count >= WAITING_MAX {
+            waiting.dropped += 1;
+            return;
+        }
+        waiting.count += 1;
+        let entries = waiting.entries.entry(tenant.clone()).or_default();
+        entries.push(entry);
+    }
+
+    /// Writes what waits. What cannot be written is dropped: the next second brings more of it.
+    pub(crate) async fn flush(&self) {
+        let waiting = std::mem::take(&mut *self.waiting.lock());
+        if waiting.dropped > 0 {
+            tracing::warn!(
+                entries = waiting.dropped,
+                "requests were not logged: too many at once"
+            );
+        }
+        for (tenant, mut entries) in waiting.entries {
+            entries.sort_by_key(|it| it.time);
+            for block in entries.chunks(BLOCK_ENTRIES_MAX) {
+                if let Err(error) = self.write(&tenant, block).await {
+                    tracing::warn!(%tenant, entries = block.len(), %error, "requests were not logged");
+                }
+            }
+        }
+    }
+
+    async fn write(&self, tenant: &TenantId, block: &[RequestEntry]) -> Result<(), Error> {
+        let Some(first) = block.first() else {
+            return Ok(());
+        };
+        let body = serde_json::to_vec(block)
+            .map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+        // The next free microsecond: two blocks may begin in the same one.
+        let newest = LogRange::NEWEST;
+        let last = self
+            .store
+            .log(&Self::scope(tenant), &LOG, newest, 1)
+            .await?;
+        let after = last.first().map_or(0, |(index, _)| index + 1);
+        let index = u64::try_from(first.time.as_us()).unwrap_or(0).max(after);
+        let mut ops = vec![Op::LogPut {
+            log: LOG,
+            index,
+            body: body.into(),
+        }];
+        ops.extend(self.trim(tenant));
+        self.documents.commit(&Self::scope(tenant), ops).await
+    }
+
+    /// Lets old blocks go, now and then.
+    fn trim(&self, tenant: &TenantId) -> Option<Op> {
+        let now = self.clock.now();
+        let mut trimmed = self.trimmed.lock();
+        // Bounded: whoever has not asked for an hour is forgotten.
+        trimmed.retain(|_, at| now.since(*at) < TRIM_EVERY);
+        if trimmed.contains_key(tenant) {
+            return None;
+        }
+        trimmed.insert(tenant.clone(), now);
+        let history = i64::try_from(self.history.as_micros()).unwrap_or(i64::MAX);
+        let before = u64::try_from(now.as_us().saturating_sub(history)).unwrap_or(0);
+        Some(Op::LogTrim { log: LOG, before })
+    }
+
+    /// Newest first.
+    pub(crate) async fn list(
+        &self,
+        tenant: &TenantId,
+        filter: &RequestFilter,
+        asked: &PageRequest,
+    ) -> Result<Page<RequestEntry>, Error> {
+        let (scope, key) = (Self::scope(tenant), format!("{filter:?}"));
+        let list = List::Log(&LOG, &key);
+        let after = page::position(list, &scope, asked.token.as_deref())?;
+        // A position is a block and how many of its entries, from its end, were given or looked at.
+        let (mut before, mut skip) = match &after {
+            None => (u64::MAX, 0),
+            Some(at) => (
+                u64::try_from(at.at).unwrap_or(0).saturating_add(1),
+                at.id.parse().unwrap_or(0),
+            ),
+        };
+        let (mut rows, mut blocks) = (Vec::new(), 0);
+        let position = |block: u64, skip: usize| {
+            let at = i64::try_from(block).unwrap_or(i64::MAX);
+            let id = skip.to_string();
+            page::token(list, &scope, &Position { at, id })
+        };
+        loop {
+            let range = LogRange {
+                from: 0,
+                before,
+                newest_first: true,
+            };
+            let found = self.store.log(&scope, &LOG, range, CHUNK_ROWS).await?;
+            if found.is_empty() {
+                return Ok(Page { rows, next: None });
+            }
+            for (index, body) in found {
+                let entries: Vec<RequestEntry> =
+                    serde_json::from_slice(&body).map_err(|error| {
+                        let detail = format!("block {index} of the requests of {tenant}: {error}");
+                        Error::new(Code::StorageDamaged, detail)
+                    })?;
+                for (seen, entry) in entries.iter().rev().enumerate().skip(skip) {
+                    if filter.matches(entry) {
+                        rows.push(entry.clone());
+                    }
+                    if rows.len() >= asked.rows_max as usize {
+                        let next = Some(position(index, seen + 1));
+                        return Ok(Page { rows, next });
+                    }
+                }
+                (before, skip) = (index, 0);
+                blocks += 1;
+                let newest = entries.last().map(|it| it.time);
+                let past = filter
+                    .from
+                    .is_some_and(|at| newest.is_some_and(|it| it < at));
+                if past {
+                    return Ok(Page { rows, next: None });
+                }
+                if blocks >= SCAN_BLOCKS_MAX {
+                    let next = Some(position(index, entries.len()));
+                    return Ok(Page { rows, next });
+                }
+            }
+        }
+    }
+}
