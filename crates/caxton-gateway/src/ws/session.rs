@@ -1,6 +1,8 @@
 //! One socket's life: what the client says, what its subscriptions bring, and the heartbeat, until one
 //! side ends it.
 
+use std::sync::Arc;
+
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use caxton_api::management::ManagementApi;
 use caxton_api::{ApiError, ApiStream, CallContext, json, v1};
@@ -19,6 +21,7 @@ use tokio_tungstenite::tungstenite;
 use super::frame::{self, Asked, malformed};
 use super::{CLOSE_TIMEOUT, PONGS_MISSED_MAX, SUBSCRIPTIONS_MAX, close};
 use crate::api::Api;
+use crate::door::auth::Caller;
 
 /// The streams there are, by the name they have here, and the contract's operation behind each.
 pub(super) const STREAMS: [(&str, &str); 2] = [
@@ -80,11 +83,15 @@ impl Session {
         let mut heartbeat = heartbeat(self.api.options().rest.heartbeat);
         let write_timeout = self.api.options().websocket_write_timeout;
         let stopped = self.api.streams().stopped();
-        tokio::pin!(stopped);
+        // A subscription ends with the credential that opened the socket, and the socket must not
+        // outlive it: the next subscription would be made with what is good no more.
+        let ended = self.credential_ended();
+        tokio::pin!(stopped, ended);
         loop {
             let message = tokio::select! {
                 biased;
                 () = &mut stopped => return Some(end(close::AWAY, "the server is shutting down")),
+                () = &mut ended => return Some(end(close::POLICY, "the credential is good no more")),
                 said = socket.next() => match self.heard(said?).await {
                     Ok(Some(answer)) => Message::text(answer),
                     Ok(None) => continue,
@@ -103,6 +110,18 @@ impl Session {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) => return None,
                 Err(_) => return Some(end(close::POLICY, "what is sent is not read")),
+            }
+        }
+    }
+
+    /// Completes when what opened the socket is revoked, suspended, changed or expired.
+    fn credential_ended(&self) -> impl Future<Output = ()> + use<> {
+        let caller = self.context.extensions.get::<Caller>().cloned();
+        let clock = Arc::clone(self.api.clock());
+        async move {
+            // Nobody comes here without one; who did has nothing that could end.
+            if let Some(caller) = caller {
+                caller.identity.ended(caller.tenant, clock).await;
             }
         }
     }

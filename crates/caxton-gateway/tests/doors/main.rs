@@ -35,5 +35,6 @@ mod support;
 mod swagger;
 mod tenancy;
 mod tls;
+mod tokens;
 mod uploads;
 mod websocket;

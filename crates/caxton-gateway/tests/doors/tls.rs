@@ -26,6 +26,11 @@ pub struct Secured {
 
 impl Secured {
     pub async fn new() -> Self {
+        Self::verifying(None).await
+    }
+
+    /// One that asks clients for certificates of this authority, in PEM.
+    async fn verifying(clients: Option<&str>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let now = SystemTime::now();
         let here = IpAddr::from(Ipv4Addr::LOCALHOST);
@@ -40,7 +45,7 @@ impl Secured {
         let options = tls::Options {
             cert: write("cert.pem", &pair.cert),
             key: write("key.pem", &pair.key),
-            client_ca: None,
+            client_ca: clients.map(|pem| write("clients.pem", pem)),
             client_auth: tls::ClientAuth::Optional,
             oldest: tls::Version::Tls13,
             reload_interval: tls::RELOAD_INTERVAL,
@@ -179,4 +184,55 @@ async fn whoever_speaks_no_tls_is_counted_and_harms_nobody() {
     let client = secured.client(Anchor::Exactly(secured.dir.path().join("cert.pem")));
     let status = client.get_server_status(&GetServerStatusRequest {}).await;
     status.unwrap();
+}
+
+/// A client certificate with these names, and what signed it.
+fn client_certificate(uri: &str, dir: &std::path::Path) -> (String, Trust) {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let authority = params.self_signed(&key).unwrap().pem();
+    let issuer = Issuer::new(params, key);
+    let mut params = CertificateParams::default();
+    params.subject_alt_names = vec![SanType::URI(uri.try_into().unwrap())];
+    let key = KeyPair::generate().unwrap();
+    let (cert, key_file) = (dir.join("worker.pem"), dir.join("worker.key"));
+    std::fs::write(&cert, params.signed_by(&key, &issuer).unwrap().pem()).unwrap();
+    std::fs::write(&key_file, key.serialize_pem()).unwrap();
+    let trust = Trust {
+        anchor: Anchor::System,
+        identity: Some((cert, key_file)),
+    };
+    (authority, trust)
+}
+
+#[tokio::test]
+async fn a_certificate_allows_what_its_name_was_given() {
+    const NAME: &str = "spiffe://example.org/worker";
+    let own = tempfile::tempdir().unwrap();
+    let (authority, mut trust) = client_certificate(NAME, own.path());
+    let secured = Secured::verifying(Some(&authority)).await;
+    trust.anchor = Anchor::Authorities(secured.dir.path().join("ca.pem"));
+    let worker = Client::trusting(&secured.url(), None, None, &trust).unwrap();
+    let list = ListAgentsRequest::default();
+    // Verified, and nobody yet: a name without a role is let in nowhere.
+    let refused = worker.list_agents(&list).await.unwrap_err();
+    assert!(
+        matches!(refused.status(), Some(401 | 403 | 404)),
+        "{refused:?}"
+    );
+    let admin = secured.client(trust.anchor.clone());
+    let given = serde_json::json!({"subject": format!("cert:{NAME}"), "role": "viewer"});
+    let given = serde_json::from_value(given).unwrap();
+    admin.create_role_assignment(&given).await.unwrap();
+    worker.list_agents(&list).await.unwrap();
+    // A viewer may look and do no more.
+    let start = caxton_api::v1::StartAgentRequest {
+        agent: "a".to_owned(),
+    };
+    assert_eq!(
+        worker.start_agent(&start).await.unwrap_err().status(),
+        Some(403)
+    );
 }

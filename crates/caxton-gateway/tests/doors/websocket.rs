@@ -401,6 +401,25 @@ async fn a_client_that_does_not_read_is_closed() {
 }
 
 #[tokio::test]
+async fn a_revoked_key_closes_its_sockets_and_no_others() {
+    let world = World::new().await;
+    let asked = json!({"name": "watcher", "role": "viewer"});
+    let made = world.post("/v1/keys", asked).await.is(201).json();
+    let (id, secret) = (&made["key"]["id"], made["secret"].as_str().unwrap());
+    let with_key = [("x-api-key", secret)];
+    let mut idle = Socket::with(&world, &with_key).await.unwrap();
+    let mut busy = Socket::with(&world, &with_key).await.unwrap();
+    busy.subscribe("s", "messages", json!({})).await;
+    let mut other = Socket::open(&world).await;
+    let path = format!("/v1/keys/{}", id.as_str().unwrap());
+    world.call("DELETE", &path, "").await.is(204);
+    // Also the one that follows nothing: it could subscribe again with what is good no more.
+    assert_eq!(idle.closed().await, 1008);
+    assert_eq!(busy.closed().await, 1008);
+    other.subscribe("s", "messages", json!({})).await;
+}
+
+#[tokio::test]
 async fn a_server_that_stops_says_so() {
     let mut world = World::new().await;
     let mut socket = Socket::open(&world).await;
