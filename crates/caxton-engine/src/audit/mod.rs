@@ -56,6 +56,8 @@ pub(crate) struct Audit {
     entropy: Arc<dyn Entropy>,
     signer: Signer,
     chains: Cache<TenantId, Chain>,
+    /// Held while a pseudonym is made: a tenant's first two people must not get a salt each.
+    naming: Mutex<()>,
 }
 
 impl fmt::Debug for Audit {
@@ -109,6 +111,7 @@ impl Audit {
             entropy,
             signer,
             chains: Cache::new(CHAINS_AT_HAND_MAX),
+            naming: Mutex::new(()),
         }
     }
 

@@ -58,6 +58,7 @@ impl Audit {
             return Ok(text);
         }
         let (scope, subject) = (Self::scope(tenant), text);
+        let _one = self.naming.lock().await;
         let salt = match self.documents.get::<Salt>(&scope, "").await? {
             Some(salt) => salt,
             None => {
