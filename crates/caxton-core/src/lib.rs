@@ -7,6 +7,7 @@
 
 pub mod agent;
 pub mod audit;
+pub mod breaker;
 pub mod conversation;
 pub mod error;
 pub mod grant;
