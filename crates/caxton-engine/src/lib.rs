@@ -9,6 +9,7 @@ pub mod audit;
 pub mod directory;
 mod documents;
 pub mod host;
+pub mod idempotency;
 mod lifecycle;
 pub mod limits;
 pub mod mailbox;

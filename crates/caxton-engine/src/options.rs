@@ -27,6 +27,12 @@ pub struct Options {
     pub stop_wait: Duration,
     /// Messages a slow watcher may fall behind before it misses some.
     pub watch_messages_max: usize,
+    /// How long an `Idempotency-Key` is remembered.
+    pub idempotency_kept: Duration,
+    /// Idempotency keys remembered of one tenant; the oldest go first.
+    pub idempotency_keys_max: usize,
+    /// Bytes of answers kept for idempotency keys of one tenant; the oldest go first.
+    pub idempotency_bytes_max: u64,
     /// The secret that heads of audit chains are signed with; none: one of this start alone.
     pub audit_seed: Option<[u8; 32]>,
 }
@@ -45,6 +51,9 @@ impl Default for Options {
             history: Duration::from_secs(7 * 24 * 3600),
             stop_wait: Duration::from_secs(10),
             watch_messages_max: 1024,
+            idempotency_kept: Duration::from_secs(24 * 3600),
+            idempotency_keys_max: 10_000,
+            idempotency_bytes_max: 64 << 20,
             audit_seed: None,
         }
     }

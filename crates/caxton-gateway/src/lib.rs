@@ -12,7 +12,6 @@ mod door;
 mod error_page;
 mod gateway;
 mod health;
-mod idempotency;
 pub mod jwt;
 mod keys;
 mod metrics;

@@ -45,12 +45,6 @@ pub struct Options {
     /// Failed authentications a minute, of one address or against one key, that are answered as such;
     /// further ones with `CX-4002`.
     pub auth_failures_max: u32,
-    /// How long an answered `Idempotency-Key` is remembered.
-    pub idempotency_kept: Duration,
-    /// Idempotency keys remembered at one time; the oldest go first.
-    pub idempotency_keys_max: usize,
-    /// Bytes of answers remembered for idempotency keys, all together; the oldest go first.
-    pub idempotency_bytes_max: usize,
     /// How long a probe waits for what it asks about. Below a second, since probers give up then.
     pub probe_timeout: Duration,
     /// How long a server that stops still takes work, after it has said on `/readyz` that it stops: so
@@ -81,9 +75,6 @@ impl Options {
             wait_max: Duration::from_secs(600),
             drain_wait: Duration::from_secs(30),
             auth_failures_max: 100,
-            idempotency_kept: Duration::from_secs(24 * 3600),
-            idempotency_keys_max: 10_000,
-            idempotency_bytes_max: 64 << 20,
             probe_timeout: Duration::from_millis(800),
             shutdown_delay: Duration::ZERO,
             shutdown_grace: Duration::from_secs(10),

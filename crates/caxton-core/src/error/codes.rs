@@ -44,6 +44,9 @@ codes! {
     IdempotencyBusy "CX-1031" Conflict "request with this idempotency key in progress";
         "the first request with this Idempotency-Key has not been answered yet";
         "repeat it in a moment to get the first one's answer".
+    IdempotencyLost "CX-1032" Conflict "answer for this idempotency key lost";
+        "the first request with this Idempotency-Key has no answer that could be given again: the server was stopped before it had one, so that the request may have been done or not, or the answer is not kept (the detail says which); it is not done a second time";
+        "look whether what the request makes is there, then go on, or repeat it with a new key".
     ManifestMalformed "CX-2001" Invalid "malformed agent manifest";
         "agent.toml is not TOML, lacks a key, has an unknown one or a value out of bounds";
         "mend the named key; docs/agent-toml.md lists all keys with their bounds".

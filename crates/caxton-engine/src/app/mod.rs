@@ -5,6 +5,7 @@ mod agents;
 mod audit;
 mod conversations;
 mod dead_letters;
+mod idempotency;
 mod keys;
 mod limits;
 mod messages;
@@ -21,6 +22,7 @@ pub use server::ServerStatus;
 use crate::audit::{Audit, Signer};
 use crate::directory::Directory;
 use crate::documents::Documents;
+use crate::idempotency::{Bounds, Idempotency};
 use crate::limits::{Quotas, Rates};
 use crate::metrics::Metrics;
 use crate::options::Options;
@@ -46,6 +48,7 @@ pub struct App {
     rates: Arc<Rates>,
     quotas: Arc<Quotas>,
     requests: Arc<Requests>,
+    idempotency: Arc<Idempotency>,
     started: Timestamp,
 }
 
@@ -86,6 +89,16 @@ impl App {
         let documents = Documents::new(Arc::clone(&services.store), epoch);
         let rates = Arc::new(Rates::new(documents.clone()));
         let quotas = Arc::new(Quotas::new(documents.clone()));
+        let idempotency = Idempotency::new(
+            Arc::clone(&services.store),
+            documents.clone(),
+            Arc::clone(&services.clock),
+            Bounds {
+                kept: shared.options.idempotency_kept,
+                keys_max: shared.options.idempotency_keys_max,
+                bytes_max: shared.options.idempotency_bytes_max,
+            },
+        );
         let requests = Arc::new(Requests::new(
             Arc::clone(&services.store),
             documents,
@@ -101,6 +114,7 @@ impl App {
             rates,
             quotas,
             requests,
+            idempotency,
             started,
         };
         app.keep_records();

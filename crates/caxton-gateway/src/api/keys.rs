@@ -43,7 +43,7 @@ pub(super) async fn create(
             secret: text.expose(),
         })
     };
-    api.create(&ctx, call, &request, work).await
+    api.create_secret(&ctx, call, &request, work).await
 }
 
 pub(super) async fn list(

@@ -17,6 +17,7 @@ mod messages;
 mod page;
 mod requests;
 mod roles;
+mod sealed;
 mod server;
 mod service;
 mod tenants;
@@ -43,7 +44,6 @@ use tracing::Instrument;
 use crate::backups::Backups;
 use crate::door::auth::Caller;
 use crate::gateway::Ports;
-use crate::idempotency::Idempotency;
 use crate::metrics::DoorMetrics;
 use crate::options::Options;
 use crate::stream::{Place, Streams};
@@ -64,7 +64,6 @@ struct Inner {
     backups: Arc<dyn Backups>,
     tasks: Tasks,
     operations: Arc<Semaphore>,
-    idempotency: Idempotency,
     streams: Streams,
     /// Places for WebSockets.
     sockets: Arc<Semaphore>,
@@ -83,11 +82,6 @@ impl Api {
             backups: ports.backups,
             tasks: Tasks::new(),
             operations: Arc::new(Semaphore::new(options.operations_max)),
-            idempotency: Idempotency::new(
-                options.idempotency_kept,
-                options.idempotency_keys_max,
-                options.idempotency_bytes_max,
-            ),
             sockets: Arc::new(Semaphore::new(options.websockets_max)),
             streams: Streams::new(options.streams_max, metrics.streams),
             backing_up: Arc::new(Semaphore::new(1)),

@@ -1,6 +1,10 @@
 //! The key, the tenant, and the idempotency key.
 
-use caxton_core::Code;
+use caxton_core::{Code, TenantId};
+use caxton_engine::TenantScope;
+use caxton_engine::port::Store as _;
+use caxton_engine::port::memory::{MemoryDisk, MemoryStore};
+use caxton_engine::port::store::RecordKind;
 use serde_json::json;
 
 use crate::support::{KEY, World, agent, request};
@@ -119,6 +123,110 @@ async fn a_failure_frees_the_idempotency_key() {
         .call_with("POST", "/v1/messages", &body, &headers)
         .await;
     accepted.is(202);
+}
+
+#[tokio::test]
+async fn a_creation_with_a_key_happens_once_also_over_a_restart() {
+    let world = World::new().await;
+    world.deploy("slow", "stuck", "").await;
+    let begun = request("slow", "begun").to_string();
+    let send = async |world: &World, key: &str, content: &str| {
+        let headers = [("idempotency-key", key)];
+        let body = request("slow", content).to_string();
+        let path = match content {
+            "begun" => "/v1/messages?wait=20s",
+            _ => "/v1/messages",
+        };
+        world.call_with("POST", path, &body, &headers).await
+    };
+    let first = send(&world, "done", "x").await.is(202).json();
+    let headers = [("idempotency-key", "begun")];
+    let midway = world.call_with("POST", "/v1/messages?wait=20s", &begun, &headers);
+    let dies = async {
+        let both = |it: &serde_json::Value| it["messages"].as_array().unwrap().len() == 2;
+        world.until("/v1/messages", both).await;
+        let world = world.again().await;
+        assert_eq!(send(&world, "done", "x").await.is(202).json(), first);
+        let other = send(&world, "done", "y").await;
+        other.problem(422, Code::IdempotencyMismatch);
+        // Whether it was done cannot be known: it is neither done again nor waited for.
+        for _ in 0..2 {
+            let lost = send(&world, "begun", "begun").await;
+            lost.problem(409, Code::IdempotencyLost);
+        }
+        let other = send(&world, "begun", "y").await;
+        other.problem(422, Code::IdempotencyMismatch);
+        let all = world.get("/v1/messages").await.json();
+        assert_eq!(all["messages"].as_array().unwrap().len(), 2);
+    };
+    tokio::select! {
+        _ = midway => panic!("nobody answers"),
+        () = dies => {}
+    }
+}
+
+#[tokio::test]
+async fn a_key_s_secret_is_given_again_to_the_same_key_alone_and_stored_nowhere() {
+    let world = World::new().await;
+    world.tenant("acme").await;
+    let (id, holder) = world.key("acme", "admin", &[]).await;
+    let create = async |world: &World, key: &str| {
+        let body = json!({"name": "n", "role": "viewer"}).to_string();
+        let headers = [
+            ("authorization", ""),
+            ("x-api-key", key),
+            ("idempotency-key", "k"),
+        ];
+        world.call_with("POST", "/v1/keys", &body, &headers).await
+    };
+    let made = create(&world, &holder).await.is(201).json();
+    let secret = made["secret"].as_str().unwrap();
+    let random = secret.rsplit('_').next().unwrap();
+    let found = Kept::read(&world.disk, "acme").await;
+    assert!(found.texts().len() > 2, "{found:?}");
+    assert!(
+        !found.texts().iter().any(|it| it.contains(random)),
+        "{found:?}"
+    );
+
+    let world = world.again().await;
+    assert_eq!(create(&world, &holder).await.is(201).json(), made);
+    // Another secret of the same key is the same principal; it opens what is its own alone.
+    let path = format!("/v1/keys/{id}/rotate");
+    let headers = [("caxton-tenant", "acme")];
+    let rotated = world.call_with("POST", &path, "{}", &headers).await;
+    let rotated = rotated.is(200).json()["secret"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let lost = create(&world, &rotated).await;
+    lost.problem(409, Code::IdempotencyLost);
+    assert_eq!(create(&world, &holder).await.is(201).json(), made);
+    let listed = world.as_key(&holder, "GET", "/v1/keys", json!(null)).await;
+    assert_eq!(listed.json()["keys"].as_array().unwrap().len(), 2);
+}
+
+/// What the records of a tenant say, all kinds of idempotency.
+#[derive(Debug)]
+struct Kept(Vec<bytes::Bytes>);
+
+impl Kept {
+    async fn read(disk: &MemoryDisk, tenant: &str) -> Self {
+        let store = MemoryStore::open(disk.clone());
+        let scope = TenantScope::system(TenantId::parse(tenant).unwrap(), "test");
+        let mut all = Vec::new();
+        for kind in ["idempotency", "idempotency-age", "key", "keys"] {
+            let kind = RecordKind(kind);
+            let rows = store.records(&scope, kind, "", "", 100).await.unwrap();
+            all.extend(rows.into_iter().map(|(_, body)| body));
+        }
+        Self(all)
+    }
+
+    fn texts(&self) -> Vec<String> {
+        let text = |it: &bytes::Bytes| String::from_utf8_lossy(it).into_owned();
+        self.0.iter().map(text).collect()
+    }
 }
 
 #[tokio::test]

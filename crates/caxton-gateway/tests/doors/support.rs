@@ -46,6 +46,7 @@ pub struct World {
     pub store_hangs: Arc<AtomicBool>,
     /// What `stuck` waits for: a permit for each message.
     pub gate: Arc<Semaphore>,
+    pub disk: MemoryDisk,
     pub backups: tempfile::TempDir,
     http: Client<HttpConnector, Body>,
     stop: Option<oneshot::Sender<()>>,
@@ -104,15 +105,29 @@ impl World {
     }
 
     pub async fn with_engine(engine: EngineOptions, change: impl FnOnce(&mut Options)) -> Self {
-        Self::build(engine, change, |gateway| gateway).await
+        let disk = MemoryDisk::default();
+        Self::build(disk, engine, change, |gateway| gateway).await
+    }
+
+    /// Another server on the same disk, as after the death of the one before, which the disk refuses
+    /// from now on.
+    pub async fn again(&self) -> Self {
+        self.again_dressed(|gateway| gateway).await
+    }
+
+    pub async fn again_dressed(&self, dress: impl FnOnce(Gateway) -> Gateway) -> Self {
+        let disk = self.disk.clone();
+        Self::build(disk, EngineOptions::default(), |_| {}, dress).await
     }
 
     /// With a gateway that is given more than its options.
     pub async fn dressed(dress: impl FnOnce(Gateway) -> Gateway) -> Self {
-        Self::build(EngineOptions::default(), |_| {}, dress).await
+        let disk = MemoryDisk::default();
+        Self::build(disk, EngineOptions::default(), |_| {}, dress).await
     }
 
     async fn build(
+        disk: MemoryDisk,
         engine: EngineOptions,
         change: impl FnOnce(&mut Options),
         dress: impl FnOnce(Gateway) -> Gateway,
@@ -120,7 +135,7 @@ impl World {
         let store_broken = Arc::new(AtomicBool::new(false));
         let gate = Arc::new(Semaphore::new(0));
         let store_hangs = Arc::new(AtomicBool::new(false));
-        let app = start(&store_broken, &store_hangs, &gate, engine).await;
+        let app = start(&disk, &store_broken, &store_hangs, &gate, engine).await;
         let backups = tempfile::tempdir().unwrap();
         let mut options = Options::new(backups.path().to_owned());
         // Tests fail on purpose, all from one address.
@@ -146,6 +161,7 @@ impl World {
             store_broken,
             store_hangs,
             gate,
+            disk,
             backups,
             http: Client::builder(TokioExecutor::new()).build_http(),
             stop: Some(stop),
@@ -427,13 +443,14 @@ pub fn request(to: &str, content: &str) -> Value {
 }
 
 async fn start(
+    disk: &MemoryDisk,
     broken: &Arc<AtomicBool>,
     hangs: &Arc<AtomicBool>,
     gate: &Arc<Semaphore>,
     options: EngineOptions,
 ) -> App {
     let (broken, gate) = (Arc::clone(broken), Arc::clone(gate));
-    let store = MemoryStore::open(MemoryDisk::default()).with_faults(Box::new(move |_| {
+    let store = MemoryStore::open(disk.clone()).with_faults(Box::new(move |_| {
         let refuse = CommitFault::Refuse(StoreError::Full("no space left".to_owned()));
         broken.load(Ordering::SeqCst).then_some(refuse)
     }));

@@ -37,7 +37,7 @@ impl Provider {
             algorithms: vec![Algorithm::ES256],
             tenant: TenantOf::Claim("org".to_owned()),
             role_claim: "roles".to_owned(),
-            roles: [("ops", "operator"), ("staff", "viewer")]
+            roles: [("ops", "operator"), ("staff", "viewer"), ("boss", "admin")]
                 .map(|(theirs, ours)| (theirs.to_owned(), ours.to_owned()))
                 .into(),
         };
@@ -113,4 +113,26 @@ async fn a_token_allows_what_its_role_does_in_its_tenant_alone() {
     let value = bearer.parse().unwrap();
     request.metadata_mut().insert("authorization", value);
     assert!(client.list_agents(request).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_secret_is_not_kept_for_who_comes_with_a_token() {
+    let provider = Provider::new();
+    let jwt = provider.authenticator();
+    let world = World::dressed(|gateway| gateway.with_jwt(jwt)).await;
+    let body = json!({"name": "n", "role": "viewer"}).to_string();
+    let create = async || {
+        // Another token each time, as after a refresh: the user is the same.
+        let bearer = format!("Bearer {}", provider.token("default", "boss", 600));
+        let headers = [("authorization", bearer.as_str()), ("idempotency-key", "k")];
+        world.call_with("POST", "/v1/keys", &body, &headers).await
+    };
+    create().await.is(201);
+    let lost = create().await.problem(409, Code::IdempotencyLost);
+    assert!(
+        lost["detail"].as_str().unwrap().contains("rotate"),
+        "{lost}"
+    );
+    let listed = world.get("/v1/keys").await.json();
+    assert_eq!(listed["keys"].as_array().unwrap().len(), 1, "made once");
 }

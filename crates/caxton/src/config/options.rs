@@ -252,8 +252,8 @@ impl Engine {
             history: Duration::from_secs(self.history_hours * 3600),
             stop_wait: Duration::from_millis(self.stop_wait_ms_max),
             watch_messages_max: self.watch_messages_max,
-            // A file beside the data has it.
-            audit_seed: None,
+            // Without a key of its own, or from elsewhere: the audit's seed is in a file beside the data.
+            ..caxton_engine::Options::default()
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What outlives a stop, a crash and a second server.
 
-use crate::support::Home;
+use crate::support::{Home, Server};
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 
 #[test]
@@ -104,4 +105,40 @@ fn a_stop_lets_what_is_on_its_way_finish() {
     // They were handled before the stop and not after the start.
     let handled = home.json(&["agent", "show", "counter"])["stats"]["messagesHandled"].clone();
     assert_eq!(handled, "1");
+}
+
+#[test]
+fn a_creation_is_not_repeated_after_a_crash() {
+    let home = Home::new();
+    let server = home.serve();
+    home.deploy("counter");
+    let first = add_one(&home, &server);
+    assert_eq!(first.0, 202, "{first:?}");
+    server.kill();
+    let server = home.serve();
+    assert_eq!(add_one(&home, &server), first);
+    assert_eq!(home.ask("counter", "query-ref", "get"), "1\n");
+}
+
+/// Sends `add 1` with an idempotency key: the status and the body of the answer.
+fn add_one(home: &Home, server: &Server) -> (u16, String) {
+    let address = server.url().strip_prefix("http://").unwrap();
+    let key = std::fs::read_to_string(home.data().join("admin.key")).unwrap();
+    let body = r#"{"performative":"request","receiver":[{"name":"counter"}],"content":"add 1"}"#;
+    let request = format!(
+        "POST /v1/messages HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\
+         x-api-key: {}\r\nidempotency-key: order-7\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n{body}",
+        key.trim(),
+        body.len()
+    );
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (
+        head.split(' ').nth(1).unwrap().parse().unwrap(),
+        body.to_owned(),
+    )
 }
