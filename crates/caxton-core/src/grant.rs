@@ -46,6 +46,16 @@ permissions! {
     MessageSendAs = "messages:send-as";
     /// Resend and remove dead letters.
     DeadLetterWrite = "dead-letters:write";
+    /// See sessions and what was said in them.
+    SessionRead = "sessions:read";
+    /// Begin, reset and remove sessions, and talk in them.
+    SessionWrite = "sessions:write";
+    /// Ask a model without an assistant: `provider/model` at the compatible doors.
+    ModelUse = "models:use";
+    /// See providers, without their secrets, and their breakers.
+    ProviderRead = "providers:read";
+    /// Set and remove providers and their secrets; close breakers.
+    ProviderWrite = "providers:write";
     /// See the tenant's own record, limits and quota.
     TenantRead = "tenant:read";
     /// See what the tenant has used.
@@ -156,6 +166,8 @@ const VIEWER: Permissions = Permissions::of(&[
     Permission::AgentRead,
     Permission::LogRead,
     Permission::MessageRead,
+    Permission::SessionRead,
+    Permission::ProviderRead,
     Permission::TenantRead,
     Permission::UsageRead,
 ]);
@@ -164,11 +176,16 @@ const DEVELOPER: Permissions = VIEWER.or(Permissions::of(&[
     Permission::AgentWrite,
     Permission::MessageSend,
     Permission::DeadLetterWrite,
+    Permission::SessionWrite,
+    Permission::ModelUse,
+    Permission::ProviderWrite,
 ]));
 const OPERATOR: Permissions = VIEWER.or(Permissions::of(&[
     Permission::AgentOperate,
     Permission::MessageSend,
     Permission::DeadLetterWrite,
+    Permission::SessionWrite,
+    Permission::ModelUse,
     Permission::KeyRead,
     Permission::RoleRead,
     Permission::RequestRead,

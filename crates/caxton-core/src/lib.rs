@@ -6,6 +6,7 @@
 //! `caxton-engine`.
 
 pub mod agent;
+pub mod assistant;
 pub mod audit;
 pub mod breaker;
 pub mod conversation;
@@ -17,8 +18,10 @@ pub mod lifecycle;
 pub mod limit;
 pub mod manifest;
 pub mod message;
+pub mod model;
 pub mod quota;
 pub mod route;
+pub mod session;
 pub mod tenant;
 pub mod time;
 pub mod trace;

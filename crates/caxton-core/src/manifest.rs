@@ -1,6 +1,7 @@
 //! `agent.toml`: what an agent is. Strict: an unknown key is an error that names the nearest one.
 
 use crate::agent::AgentName;
+use crate::assistant::Assistant;
 use crate::error::{Code, Error, shown};
 use crate::quota::Limits;
 use semver::Version;
@@ -37,6 +38,9 @@ pub struct Manifest {
     pub sandbox: Sandbox,
     #[serde(default)]
     pub tools: Tools,
+    /// Only, and always, where `behavior = "assistant"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assistant: Option<Assistant>,
 }
 
 fn first_version() -> Version {
@@ -50,6 +54,8 @@ pub enum BehaviorKind {
     /// A WebAssembly component in a sandbox.
     #[default]
     Wasm,
+    /// An LLM loop with a prompt, tools and sessions.
+    Assistant,
     /// Rust code inside the server: for the server's own agents, tests and benches; no manifest
     /// that comes through a door may say it.
     #[serde(skip)]
@@ -60,6 +66,7 @@ impl BehaviorKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Wasm => "wasm",
+            Self::Assistant => "assistant",
             Self::Native => "native",
         }
     }
@@ -172,6 +179,7 @@ impl Manifest {
             instance: InstanceOptions::default(),
             sandbox: Sandbox::default(),
             tools: Tools::default(),
+            assistant: None,
         }
     }
 
@@ -182,9 +190,14 @@ impl Manifest {
                 "agent.toml has more than {MANIFEST_BYTES_MAX} bytes"
             )));
         }
-        let manifest: Self =
+        let mut manifest: Self =
             toml::from_str(text).map_err(|error| malformed(explain(text, &error)))?;
         manifest.check()?;
+        if manifest.behavior == BehaviorKind::Assistant {
+            // A session is a lane of its own: a thousand users never wait for each other.
+            manifest.delivery.mailbox = MailboxMode::Conversation;
+            manifest.assistant.get_or_insert_default();
+        }
         Ok(manifest)
     }
 
@@ -220,6 +233,14 @@ impl Manifest {
                     shown(&capability.name)
                 )));
             }
+        }
+        match (&self.assistant, self.behavior) {
+            (Some(assistant), BehaviorKind::Assistant) => assistant.check()?,
+            (Some(_), _) => {
+                let detail = "[assistant] needs behavior = \"assistant\"";
+                return Err(malformed(detail.to_owned()));
+            }
+            (None, _) => {}
         }
         if let Some(tool) = self.tools.allow.first() {
             return Err(malformed(format!(

@@ -1,6 +1,6 @@
 // The table of error codes; included by `error.rs`. 1xxx: names and messages. 2xxx: agents and
 // components. 3xxx: delivery and limits. 4xxx: credentials and permission. 5xxx: storage.
-// 6xxx: the server. 9xxx: the command line.
+// 6xxx: the server. 7xxx: models, providers, sessions, turns. 9xxx: the command line.
 codes! {
     TenantIdMalformed "CX-1001" Invalid "malformed tenant id";
         "the tenant id has characters or a length that ids do not have";
@@ -290,6 +290,81 @@ codes! {
     MethodUnknown "CX-6021" Invalid "method not allowed";
         "the path exists, but not with this method";
         "see /openapi.json".
+    ModelNameMalformed "CX-7001" Invalid "malformed model name";
+        "the model's name does not have the form of such names";
+        "write `provider/model`, such as openai/gpt-5, or `demo`".
+    ProviderNotFound "CX-7002" NotFound "no such provider";
+        "the tenant has no provider of this name, and neither has the server";
+        "list them with `caxton provider list`; add one with `caxton provider set`".
+    ModelUnknown "CX-7003" Unusable "the provider has no such model";
+        "the provider answered that it does not have the model";
+        "see the provider's list of models and mend `model` in agent.toml".
+    ModelRefusedCredential "CX-7004" Unavailable "the provider refused the credential";
+        "the secret kept for the provider is missing, wrong, or has nothing left to spend";
+        "give the provider a valid secret: `caxton provider set`".
+    ModelRefusedRequest "CX-7005" Unusable "the provider refused the request";
+        "the provider answered that it does not take the request; its words are in the detail";
+        "mend what the provider names".
+    ContextTooLong "CX-7006" TooLarge "more than the model's window";
+        "prompt and message alone are larger than the model's context window";
+        "send less, shorten the prompt, or choose a model with a larger window".
+    ModelRateLimited "CX-7007" Limited "the provider limits the rate";
+        "the provider answered 429 and so did all fallbacks, or there are none";
+        "send again after the time in Retry-After; name fallbacks in agent.toml".
+    ModelUnavailable "CX-7008" Unavailable "the provider is unavailable";
+        "the provider could not be reached or answered with an error of its own, and so did all fallbacks";
+        "send again in a moment; name fallbacks in agent.toml".
+    ModelTimeout "CX-7009" Timeout "the provider did not answer in time";
+        "nothing came from the provider for longer than a call may wait";
+        "send again; name fallbacks in agent.toml".
+    ModelAnswerBroken "CX-7010" Unavailable "the provider's answer broke off";
+        "the answer ended early, or was not what the provider's protocol has; what came until then is kept";
+        "send again; where it lasts, see the detail".
+    EgressRefused "CX-7011" Forbidden "address refused";
+        "the address is one that tenants may not reach from this server: loopback, private, link-local or another of the inner ones";
+        "use a public address; what the server's operator configures may be an inner one".
+    BreakerOpen "CX-7012" Unavailable "provider left alone for a while";
+        "the provider failed several times in a row and is not asked again before the time in Retry-After";
+        "send again then; `caxton provider list` shows the breakers, and `caxton provider reset` closes one".
+    ScriptMalformed "CX-7013" Invalid "malformed script";
+        "the script of a `scripted` model is missing, is no JSON or has an unknown key";
+        "mend what the answer names; docs/providers.md shows the form".
+    ProviderMalformed "CX-7014" Invalid "malformed provider";
+        "the provider's name, kind, address or secret cannot be used";
+        "mend what the answer names".
+    ModelCallNotFound "CX-7015" NotFound "no such model call";
+        "there is no model call with this id in this tenant";
+        "list them with `caxton usage calls`".
+    SessionNotFound "CX-7020" NotFound "no such session";
+        "there is no session with this id in this tenant";
+        "list them with `caxton session list`".
+    SessionExists "CX-7021" Conflict "session id taken";
+        "the tenant has a session with this id, with this or another assistant";
+        "choose another id, or go on with that session".
+    TurnNotFound "CX-7022" NotFound "no such turn";
+        "there is no turn with this id in this tenant, or its time of keeping has passed";
+        "read the session's messages".
+    TurnCancelled "CX-7023" Conflict "turn cancelled";
+        "somebody cancelled the turn; what was said until then is kept";
+        "send the message again if it was not meant".
+    TurnInterrupted "CX-7024" Unavailable "turn interrupted";
+        "the server stopped while the model answered; what was said until then is kept, and the model was not asked twice";
+        "send the message again".
+    TurnLimit "CX-7025" Limited "a limit of the turn was reached";
+        "the turn came to its ceiling of model calls, tokens or money; the detail says which";
+        "ask for less at once, or raise the limit in agent.toml".
+    TurnTimeout "CX-7026" Timeout "the turn took too long";
+        "the turn did not end within turn_timeout_ms_max";
+        "ask for less at once, or raise the limit in agent.toml".
+    NotAnAssistant "CX-7027" Unusable "not an assistant";
+        "the agent has no sessions: it is not an assistant";
+        "send it a message instead: `caxton message send --to`".
+    HandoverRefused "CX-7028" Forbidden "handover refused";
+        "an assistant may hand over to those its agent.toml names, and a conversation may go through so many hands only";
+        "add the name to assistant.handover".
+    SecretsUnavailable "CX-7030" Unavailable "secrets unavailable";
+        "the master key that secrets are kept under is missing, or is another than the one they were kept with";
+        "give the server the key it had; see docs/providers.md".
     Usage "CX-9001" Invalid "wrong usage";
         "the command line cannot be understood";
         "see `caxton --help`".

@@ -1,0 +1,170 @@
+//! What is asked of a model.
+
+use super::ChatMessage;
+use crate::error::{Code, Error};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// A wire format that requests and answers are written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Dialect {
+    /// Anthropic Messages.
+    Anthropic,
+    /// `OpenAI` Chat Completions, as many others speak it.
+    OpenaiChat,
+    /// `OpenAI` Responses.
+    OpenaiResponses,
+}
+
+/// How much a model may think before it answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Thinking {
+    #[default]
+    Off,
+    Minimal,
+    Low,
+    Medium,
+    High,
+}
+
+impl Thinking {
+    pub const ALL: [Self; 5] = [
+        Self::Off,
+        Self::Minimal,
+        Self::Low,
+        Self::Medium,
+        Self::High,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Minimal => "minimal",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
+
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let found = Self::ALL.into_iter().find(|level| level.as_str() == text);
+        found.ok_or_else(|| {
+            Error::new(
+                Code::ParameterMalformed,
+                "`thinking` is one of off, minimal, low, medium, high",
+            )
+        })
+    }
+
+    /// Tokens the model may think with, where the provider counts them.
+    pub const fn budget_tokens(self) -> u32 {
+        match self {
+            Self::Off => 0,
+            Self::Minimal => 1_024,
+            Self::Low => 4_096,
+            Self::Medium => 8_192,
+            Self::High => 24_576,
+        }
+    }
+}
+
+/// A tool, as a model is told of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToolSpec {
+    pub name: String,
+    #[serde(default)]
+    pub description: String,
+    /// JSON Schema of the arguments: an object.
+    pub schema: Value,
+}
+
+/// Whether the model must call tools.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ToolChoice {
+    #[default]
+    Auto,
+    None,
+    Required,
+    Named(String),
+}
+
+/// One call of a model, in no provider's own words.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelRequest {
+    pub system: String,
+    pub messages: Vec<ChatMessage>,
+    #[serde(default)]
+    pub tools: Vec<ToolSpec>,
+    #[serde(default)]
+    pub tool_choice: ToolChoice,
+    /// Tokens the answer may have, thinking included: what is reserved for it.
+    pub output_tokens_max: u32,
+    #[serde(default)]
+    pub thinking: Thinking,
+    #[serde(default)]
+    pub temperature: Option<f64>,
+    #[serde(default)]
+    pub top_p: Option<f64>,
+    #[serde(default)]
+    pub stop: Vec<String>,
+    /// Fields that only one dialect has: given to a provider that speaks it, to no other.
+    #[serde(default)]
+    pub extra: Option<(Dialect, Map<String, Value>)>,
+}
+
+impl ModelRequest {
+    pub fn new(messages: Vec<ChatMessage>, output_tokens_max: u32) -> Self {
+        Self {
+            system: String::new(),
+            messages,
+            tools: Vec::new(),
+            tool_choice: ToolChoice::Auto,
+            output_tokens_max,
+            thinking: Thinking::Off,
+            temperature: None,
+            top_p: None,
+            stop: Vec::new(),
+            extra: None,
+        }
+    }
+
+    /// An estimate of the tokens this is, never far too small: a quarter of its bytes, a picture as
+    /// the providers count a large one.
+    pub fn tokens_estimate(&self) -> u64 {
+        let tools = self.tools.iter().map(|tool| {
+            let schema = serde_json::to_string(&tool.schema).map_or(0, |text| text.len());
+            tool.name.len() + tool.description.len() + schema
+        });
+        let bytes = self.system.len() + tools.sum::<usize>();
+        let messages: u64 = self.messages.iter().map(ChatMessage::tokens_estimate).sum();
+        tokens_of(bytes) + messages
+    }
+}
+
+/// Tokens that a message costs besides its content.
+const MESSAGE_TOKENS: u64 = 4;
+/// What a large picture counts as.
+const IMAGE_TOKENS: u64 = 1_600;
+
+/// An estimate of the tokens in so many bytes of text.
+pub(super) fn tokens_of(bytes: usize) -> u64 {
+    (bytes as u64).div_ceil(4)
+}
+
+impl ChatMessage {
+    /// An estimate of the tokens this is.
+    pub fn tokens_estimate(&self) -> u64 {
+        self.parts.iter().map(part_tokens).sum::<u64>() + MESSAGE_TOKENS
+    }
+}
+
+fn part_tokens(part: &super::Part) -> u64 {
+    match part {
+        super::Part::Image { .. } => IMAGE_TOKENS,
+        super::Part::ToolResult { parts, .. } => parts.iter().map(part_tokens).sum(),
+        part => tokens_of(part.bytes()),
+    }
+}
