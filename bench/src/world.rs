@@ -81,12 +81,12 @@ pub async fn app_on(
     runtime: Arc<dyn Runtime>,
     options: Options,
 ) -> anyhow::Result<App> {
-    let ports = Ports {
+    let ports = Ports::new(
         store,
-        clock: Arc::new(SystemClock),
-        entropy: Arc::new(SystemEntropy),
+        Arc::new(SystemClock),
+        Arc::new(SystemEntropy),
         runtime,
-    };
+    );
     Ok(App::start(ports, options).await?)
 }
 

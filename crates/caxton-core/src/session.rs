@@ -1,9 +1,13 @@
 //! A session is a conversation between a user and an assistant; a turn is one message of the user's
 //! and all that it causes. A turn's id is that of the message that began it.
 
+use crate::agent::AgentName;
 use crate::error::{Code, Error, shown};
 use crate::id::{ConversationId, MessageId};
-use crate::model::{ModelName, Part, StopReason, Tokens};
+use crate::model::{
+    ChatMessage, Dialect, ModelName, Part, StopReason, Thinking, Tokens, ToolChoice, ToolSpec,
+};
+use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use smol_str::SmolStr;
@@ -77,6 +81,152 @@ impl From<SessionId> for String {
 
 /// A turn's id.
 pub type TurnId = MessageId;
+
+/// The `language` of a message whose content is an [`Ask`], as the doors send them. Any other
+/// content is what the user says, as text.
+pub const ASK_LANGUAGE: &str = "application/vnd.caxton.turn+json";
+/// Most hands that one message goes through on its way to whoever answers it.
+pub const HANDS_MAX: u32 = 8;
+
+/// What an assistant is asked to do in a session. All of it goes through the session's lane, one
+/// after the other.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case")]
+pub enum Ask {
+    /// Answer.
+    Say(Box<Say>),
+    /// Begin anew, with or without a summary of what was said.
+    Reset { summarize: bool },
+    /// Forget the session.
+    Remove,
+    /// Change what the session says otherwise than its assistant.
+    Configure { thinking: Option<Thinking> },
+}
+
+/// A user's message.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Say {
+    pub parts: Vec<Part>,
+    /// For this turn.
+    pub thinking: Option<Thinking>,
+    /// Nothing of it is kept but the accounts: the client has the history.
+    pub passing: bool,
+    pub client: Option<ClientSide>,
+    /// Handed over, by whom and with which words.
+    pub handed: Option<Handed>,
+}
+
+/// What a client of a compatible door brings along.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ClientSide {
+    /// Comes after the assistant's own prompt.
+    pub system: String,
+    /// What was said before the message, as the client has it.
+    pub history: Vec<ChatMessage>,
+    /// Tools of the client's own: a call of one ends the turn, for the client to answer.
+    pub tools: Vec<ToolSpec>,
+    pub tool_choice: ToolChoice,
+    pub output_tokens_max: Option<u32>,
+    pub temperature: Option<f64>,
+    pub top_p: Option<f64>,
+    pub stop: Vec<String>,
+    pub extra: Option<(Dialect, serde_json::Map<String, Value>)>,
+}
+
+/// How a message came from another assistant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Handed {
+    pub from: String,
+    pub note: String,
+    pub hands: u32,
+}
+
+impl Ask {
+    /// The content of a message.
+    pub fn to_content(&self) -> Result<Vec<u8>, Error> {
+        serde_json::to_vec(self).map_err(|error| Error::new(Code::Internal, error.to_string()))
+    }
+
+    /// What a message asks: as the doors write it, or its text.
+    pub fn of(language: Option<&str>, content: &[u8]) -> Result<Self, Error> {
+        if language == Some(ASK_LANGUAGE) {
+            return serde_json::from_slice(content).map_err(|error| {
+                Error::new(
+                    Code::MessageMalformed,
+                    format!("the content is no ask: {error}"),
+                )
+            });
+        }
+        let text = String::from_utf8_lossy(content).into_owned();
+        Ok(Self::Say(Box::new(Say {
+            parts: vec![Part::text(text)],
+            ..Say::default()
+        })))
+    }
+}
+
+/// A session, as kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Session {
+    pub id: SessionId,
+    /// Who began it was given this assistant.
+    pub agent: AgentName,
+    /// Who answers now, after handovers.
+    pub answers: AgentName,
+    /// Who began it.
+    pub user: String,
+    /// The first words said in it.
+    pub title: String,
+    pub thinking: Option<Thinking>,
+    pub created: Timestamp,
+    pub updated: Timestamp,
+    pub turns: u64,
+    /// Entries of history: the index of the next.
+    pub entries: u64,
+    /// The first entry that the model still sees.
+    pub seen_from: u64,
+    /// What stands for the entries before `seen_from`.
+    pub summary: Option<String>,
+    pub usage: Tokens,
+    pub cost_micros: u64,
+}
+
+impl Session {
+    pub fn begin(id: SessionId, agent: AgentName, user: String, now: Timestamp) -> Self {
+        Self {
+            id,
+            answers: agent.clone(),
+            agent,
+            user,
+            title: String::new(),
+            thinking: None,
+            created: now,
+            updated: now,
+            turns: 0,
+            entries: 0,
+            seen_from: 0,
+            summary: None,
+            usage: Tokens::default(),
+            cost_micros: 0,
+        }
+    }
+}
+
+/// A message of a session's history. Entries are appended and never changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    pub turn: TurnId,
+    pub at: Timestamp,
+    pub message: ChatMessage,
+    /// Who said it, where an assistant did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentName>,
+    /// The turn did not end well, and this is how far it came.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub broken: bool,
+}
 
 /// What happens in a turn, as whoever follows it is told. Exactly one of `Completed` and `Failed`
 /// comes, last.

@@ -14,6 +14,7 @@ mod lifecycle;
 pub mod limits;
 pub mod mailbox;
 pub mod metrics;
+pub mod models;
 pub mod opctx;
 pub mod options;
 pub mod port;
@@ -22,6 +23,7 @@ pub mod router;
 mod supervise;
 mod sync;
 pub mod task;
+pub mod turn;
 
 pub use app::App;
 pub use opctx::{OpCtx, TenantScope};

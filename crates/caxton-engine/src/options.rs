@@ -35,6 +35,8 @@ pub struct Options {
     pub idempotency_bytes_max: u64,
     /// The secret that heads of audit chains are signed with; none: one of this start alone.
     pub audit_seed: Option<[u8; 32]>,
+    /// Asking models.
+    pub models: crate::models::ModelOptions,
 }
 
 impl Default for Options {
@@ -55,6 +57,7 @@ impl Default for Options {
             idempotency_keys_max: 10_000,
             idempotency_bytes_max: 64 << 20,
             audit_seed: None,
+            models: crate::models::ModelOptions::default(),
         }
     }
 }

@@ -29,12 +29,12 @@ where
     let start = Timestamp::parse_rfc3339("2026-01-01T00:00:00Z").unwrap();
     let clock = Arc::new(ManualClock::new(start));
     let program = NativeProgram::new(handler);
-    let ports = Ports {
-        store: Arc::new(MemoryStore::open(MemoryDisk::default()).with_faults(Box::new(fault))),
-        clock: Arc::clone(&clock) as Arc<dyn Clock>,
-        entropy: Arc::new(SeededEntropy::new(1)),
-        runtime: Arc::new(NativeRuntime::default().with(name("actor"), program)),
-    };
+    let ports = Ports::new(
+        Arc::new(MemoryStore::open(MemoryDisk::default()).with_faults(Box::new(fault))),
+        Arc::clone(&clock) as Arc<dyn Clock>,
+        Arc::new(SeededEntropy::new(1)),
+        Arc::new(NativeRuntime::default().with(name("actor"), program)),
+    );
     let app = App::start(ports, Options::default()).await.unwrap();
     for who in ["a", "b", "c"] {
         let package = package(who, "actor", |_| {});

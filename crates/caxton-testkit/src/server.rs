@@ -202,12 +202,12 @@ async fn compose(folder: PathBuf, setup: Setup) -> (App, Gateway, TcpListener) {
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let options = caxton_store::Options::new(&folder, Arc::clone(&clock));
     let store = SqliteStore::open(options).expect("the store opens");
-    let ports = Ports {
-        store: Arc::new(store),
-        clock: Arc::clone(&clock),
-        entropy: Arc::clone(&entropy),
-        runtime: Arc::new(WasmRuntime::new(setup.sandbox).expect("the sandbox starts")),
-    };
+    let ports = Ports::new(
+        Arc::new(store),
+        Arc::clone(&clock),
+        Arc::clone(&entropy),
+        Arc::new(WasmRuntime::new(setup.sandbox).expect("the sandbox starts")),
+    );
     let app = App::start(ports, setup.engine)
         .await
         .expect("the engine starts");

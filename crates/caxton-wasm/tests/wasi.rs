@@ -104,14 +104,8 @@ async fn trespass_at(clock: &Arc<ManualClock>, seed: u64) -> Agent {
     let (component, profile) = (example("trespass"), SandboxProfile::Default);
     let agent = prepare_in(&runtime.unwrap(), component, Limits::default(), profile).await;
     let services = services();
-    let services = Services {
-        store: Arc::clone(&services.store),
-        outlet: Arc::clone(&services.outlet),
-        logs: Arc::clone(&services.logs),
-        guest_metrics: Arc::clone(&services.guest_metrics),
-        clock,
-        entropy,
-    };
+    let (store, outlet) = (Arc::clone(&services.store), Arc::clone(&services.outlet));
+    let services = Services::alone(store, clock, entropy, outlet).unwrap();
     Agent {
         services: Arc::new(services),
         ..agent.unwrap()

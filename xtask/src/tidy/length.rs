@@ -11,7 +11,7 @@ const FILE_LINES_MAX: usize = 900;
 /// A crate's folder and its budget in lines.
 const BUDGETS: &[(&str, usize)] = &[
     ("crates/caxton-core/src/", 8_000),
-    ("crates/caxton-engine/src/", 15_000),
+    ("crates/caxton-engine/src/", 20_000),
 ];
 
 pub fn check(tree: &Tree) -> Vec<Finding> {

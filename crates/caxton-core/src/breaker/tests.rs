@@ -277,7 +277,7 @@ proptest! {
     fn never_more_than_its_bounds(steps in prop::collection::vec((0_i64..8, 0_u8..4, any::<bool>()), 1..400)) {
         let mut breaker = Breaker::new(OPTIONS);
         let mut open = Vec::new();
-        let (mut now, mut failures) = (0, 0);
+        let (mut now, mut failures, mut last) = (0, 0, 0);
         let mut shut_since = None;
         for (step, act, newest) in steps {
             now += step;
@@ -300,7 +300,9 @@ proptest! {
                 let was = breaker.state(at(now));
                 let changed = breaker.record(&permit, at(now), outcome);
                 if was == State::Closed && outcome == Outcome::FAILED && permit.period == breaker.period {
-                    failures += 1;
+                    // A row with a pause in it begins anew.
+                    failures = if now - last > 60 { 1 } else { failures + 1 };
+                    last = now;
                 }
                 if changed.is_some() { failures = 0; }
                 if outcome == Outcome::Succeeded && was == State::Closed && permit.period == breaker.period { failures = 0; }

@@ -4,6 +4,7 @@
 
 mod content;
 mod event;
+mod failover;
 mod fault;
 mod price;
 mod reply;
@@ -11,6 +12,7 @@ mod request;
 
 pub use content::{ChatMessage, ChatRole, Image, Part};
 pub use event::{ModelEvent, StopReason, Tokens};
+pub use failover::{Failover, FailoverOptions, Next};
 pub use fault::{ModelFault, ModelFaultKind};
 pub use price::Price;
 pub use reply::{ModelReply, REPLY_BYTES_MAX, REPLY_PARTS_MAX};

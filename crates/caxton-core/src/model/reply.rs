@@ -206,7 +206,7 @@ mod tests {
             json: "{}".into(),
         });
         assert_eq!(fault.unwrap_err().kind, ModelFaultKind::Malformed);
-        let long = ModelEvent::Text("x".repeat(REPLY_BYTES_MAX / 2));
+        let long = ModelEvent::Text("x".repeat(REPLY_BYTES_MAX / 2 - 1));
         reply.apply(&long).unwrap();
         reply.apply(&long).unwrap();
         let fault = reply.apply(&ModelEvent::Text("x".into()));

@@ -113,7 +113,7 @@ impl App {
     }
 
     /// The door's stamp: sender, id and trace are the server's to say.
-    fn stamp(&self, ctx: &OpCtx, mut acl: Acl, wait: bool) -> Result<Message, Error> {
+    pub(super) fn stamp(&self, ctx: &OpCtx, mut acl: Acl, wait: bool) -> Result<Message, Error> {
         acl.validate()?;
         let principal = AgentId::new(ctx.tenant.clone(), ctx.principal.agent_name());
         match &acl.sender {

@@ -3,19 +3,23 @@
 
 mod agents;
 mod audit;
+mod chat;
 mod conversations;
 mod dead_letters;
 mod idempotency;
 mod keys;
 mod limits;
 mod messages;
+mod providers;
 mod requests;
 mod roles;
 mod server;
+mod sessions;
 mod tenants;
 
 pub use crate::lifecycle::Package;
 pub use agents::{AgentView, LogFollow};
+pub use chat::TurnAsk;
 pub use messages::{Sent, Watch};
 pub use server::ServerStatus;
 
@@ -64,7 +68,11 @@ impl App {
         let metrics =
             Metrics::new().map_err(|error| Error::new(Code::Internal, error.to_string()))?;
         let epoch = ports.store.begin_epoch().await?;
-        let shared = Shared::new(ports, options, metrics, epoch);
+        let meters = crate::models::Meters::new(&metrics.registry)
+            .map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+        let quotas = Documents::new(Arc::clone(&ports.store), epoch);
+        let quotas = Arc::new(Quotas::new(quotas));
+        let shared = Shared::new(ports, options, metrics, meters, Arc::clone(&quotas), epoch);
         let started = shared.services.clock.now();
         let services = &shared.services;
         let directory = Directory::open(
@@ -88,7 +96,6 @@ impl App {
         ));
         let documents = Documents::new(Arc::clone(&services.store), epoch);
         let rates = Arc::new(Rates::new(documents.clone()));
-        let quotas = Arc::new(Quotas::new(documents.clone()));
         let idempotency = Idempotency::new(
             Arc::clone(&services.store),
             documents.clone(),
@@ -155,6 +162,8 @@ impl App {
     /// Writes down what was used and asked, again and again.
     fn keep_records(&self) {
         let (quotas, requests) = (Arc::clone(&self.quotas), Arc::clone(&self.requests));
+        let turns = Arc::clone(&self.shared.services.turns);
+        let meters = self.shared.services.models.meters.clone();
         let clock = Arc::clone(&self.shared.services.clock);
         let tasks = self.shared.tasks.clone();
         tasks.spawn_until_stop("records", async move {
@@ -162,6 +171,10 @@ impl App {
                 clock.sleep_until(clock.now().plus(RECORDS_EVERY)).await;
                 quotas.flush().await;
                 requests.flush().await;
+                turns.flush().await;
+                meters
+                    .turns_now
+                    .set(i64::try_from(turns.running()).unwrap_or(i64::MAX));
             }
         });
     }

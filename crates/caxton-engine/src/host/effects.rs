@@ -1,6 +1,6 @@
 //! What a handler did, waiting for the commit.
 
-use crate::port::store::Timer;
+use crate::port::store::{Op, Timer};
 use bytes::Bytes;
 use caxton_core::Message;
 use std::sync::Arc;
@@ -13,6 +13,8 @@ pub struct Effects {
     /// State writes; `None` removes. In order; a later write of a key replaces an earlier.
     pub state: Vec<(String, Option<Bytes>)>,
     pub timers: Vec<TimerEffect>,
+    /// Records and logs of the server's own behaviors.
+    pub ops: Vec<Op>,
     /// Waiting calls made: their journal rows are to be forgotten.
     pub calls: u32,
 }
@@ -30,6 +32,7 @@ impl Effects {
         self.messages.clear();
         self.state.clear();
         self.timers.clear();
+        self.ops.clear();
         self.calls = 0;
     }
 
@@ -37,6 +40,7 @@ impl Effects {
         self.messages.is_empty()
             && self.state.is_empty()
             && self.timers.is_empty()
+            && self.ops.is_empty()
             && self.calls == 0
     }
 }

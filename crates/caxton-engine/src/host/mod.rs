@@ -5,6 +5,7 @@
 //! the handler returned without a fault; the mailbox then commits them together with the message's
 //! acknowledgement. A fault drops them. Only a call that waits leaves at once.
 
+mod assistant;
 mod call;
 mod effects;
 mod guest_metrics;
@@ -18,10 +19,19 @@ pub use effects::{Effects, TimerEffect};
 pub use guest_metrics::{GuestMetric, GuestMetrics};
 pub use log::{LogLevel, LogLine, Logs};
 
+use crate::documents::Documents;
+use crate::limits::Quotas;
+use crate::models::{Meters, ModelOptions, Models, Parts};
 use crate::opctx::TenantScope;
+use crate::port::model::NoModel;
+use crate::port::secrets::NoSecrets;
 use crate::port::{Clock, Entropy, Store};
+use crate::task::Tasks;
+use crate::turn::{Sessions, Turns};
 use caxton_core::error::{Code, Error};
-use caxton_core::{AgentId, MailboxId, Manifest, Message, MessageId, Timestamp, TraceContext};
+use caxton_core::{
+    AgentId, Epoch, MailboxId, Manifest, Message, MessageId, Timestamp, TraceContext,
+};
 use state::StateView;
 use std::fmt;
 use std::sync::Arc;
@@ -37,6 +47,53 @@ pub struct Services {
     pub outlet: Arc<dyn Outlet>,
     pub logs: Arc<Logs>,
     pub guest_metrics: Arc<GuestMetrics>,
+    pub(crate) models: Arc<Models>,
+    pub(crate) turns: Arc<Turns>,
+    pub(crate) sessions: Arc<Sessions>,
+}
+
+impl Services {
+    pub(crate) fn new(store: Arc<dyn Store>, outlet: Arc<dyn Outlet>, parts: Parts) -> Self {
+        let (clock, entropy) = (Arc::clone(&parts.clock), Arc::clone(&parts.entropy));
+        let documents = parts.documents.clone();
+        let turns = Turns::new(documents.clone(), Arc::clone(&clock));
+        let sessions = Sessions::new(Arc::clone(&store), documents);
+        Self {
+            store,
+            clock,
+            entropy,
+            outlet,
+            logs: Arc::default(),
+            guest_metrics: Arc::default(),
+            models: Arc::new(Models::new(parts)),
+            turns: Arc::new(turns),
+            sessions: Arc::new(sessions),
+        }
+    }
+
+    /// Of hosts without an engine around them and without models: for the tests of behaviors.
+    pub fn alone(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        outlet: Arc<dyn Outlet>,
+    ) -> Result<Self, Error> {
+        let documents = Documents::new(Arc::clone(&store), Epoch(0));
+        let meters = Meters::new(&prometheus::Registry::new());
+        let meters = meters.map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+        let parts = Parts {
+            model: Arc::new(NoModel),
+            secrets: Arc::new(NoSecrets),
+            clock,
+            entropy,
+            quotas: Arc::new(Quotas::new(documents.clone())),
+            documents,
+            tasks: Tasks::new(),
+            meters,
+            options: ModelOptions::default(),
+        };
+        Ok(Self::new(store, outlet, parts))
+    }
 }
 
 /// What a host knows of the message being handled: what it stamps on those that the handler sends.
@@ -63,6 +120,8 @@ struct Used {
     log_bytes: u64,
     log_dropped: u64,
     state_bytes: u64,
+    /// Calls of models.
+    completions: u32,
     waited: Duration,
     fuel: u64,
 }

@@ -47,9 +47,7 @@ impl Shared {
                 format!("agent {id} is deployed"),
             ));
         }
-        let component = package
-            .component
-            .ok_or_else(|| component_missing(&package.manifest))?;
+        let component = component_of(package.component, &package.manifest)?;
         let artifact = artifact(id, package.manifest, component);
         let program = self.try_out(&artifact, start).await?;
         let now = self.services.clock.now();
@@ -100,7 +98,7 @@ impl Shared {
                 .artifact(scope, digest)
                 .await?
                 .ok_or_else(|| component_missing(&package.manifest))?,
-            (None, None) => return Err(component_missing(&package.manifest)),
+            (None, None) => component_of(None, &package.manifest)?,
         };
         let artifact = artifact(entry.id().clone(), package.manifest, component);
         let runs = entry.phase() == Phase::Running;
@@ -127,16 +125,12 @@ impl Shared {
     /// Validates and compiles; where the agent is to run, also makes an instance and lets it `init`,
     /// with a host whose effects are dropped.
     async fn try_out(&self, artifact: &Artifact, init: bool) -> Result<Arc<dyn Program>, Error> {
-        if artifact.manifest.behavior != BehaviorKind::Wasm {
-            return Err(Error::new(
-                Code::ManifestMalformed,
-                format!(
-                    "behavior = \"{}\" cannot be deployed",
-                    artifact.manifest.behavior.as_str()
-                ),
-            ));
+        if artifact.manifest.behavior == BehaviorKind::Native {
+            let detail = "behavior = \"native\" cannot be deployed";
+            return Err(Error::new(Code::ManifestMalformed, detail));
         }
-        let program = self.runtime.prepare(artifact.clone()).await?;
+        let runtime = self.runtime(artifact.manifest.behavior);
+        let program = runtime.prepare(artifact.clone()).await?;
         if init {
             self.try_init(&*program, &artifact.agent, &artifact.manifest)
                 .await?;
@@ -217,6 +211,15 @@ fn artifact(agent: AgentId, manifest: Manifest, component: Bytes) -> Artifact {
         manifest: Arc::new(manifest),
         component,
         digest,
+    }
+}
+
+/// An assistant needs no component; what comes with it are its scripts.
+fn component_of(component: Option<Bytes>, manifest: &Manifest) -> Result<Bytes, Error> {
+    match (component, manifest.behavior) {
+        (Some(component), _) => Ok(component),
+        (None, BehaviorKind::Assistant) => Ok(Bytes::new()),
+        (None, _) => Err(component_missing(manifest)),
     }
 }
 

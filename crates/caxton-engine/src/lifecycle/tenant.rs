@@ -45,6 +45,8 @@ impl Shared {
             self.services.logs.forget(id);
             self.services.guest_metrics.forget(id);
         }
+        self.services.turns.forget_tenant(tenant);
+        self.services.models.forget(tenant);
         tracing::info!(%tenant, "the tenant's agents are gone");
     }
 

@@ -9,5 +9,5 @@ mod rate;
 pub use quota::{Overage, Period, Quota, QuotaLimit, Usage, Used};
 pub use rate::{RateSettings, RateState};
 
-pub(crate) use quota::{Quotas, Unit};
+pub(crate) use quota::{Quotas, Reservation, Unit};
 pub(crate) use rate::Rates;

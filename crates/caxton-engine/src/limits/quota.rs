@@ -186,6 +186,11 @@ pub(crate) struct Reservation {
 }
 
 impl Reservation {
+    /// How much it is.
+    pub(crate) const fn amount(&self) -> u64 {
+        self.amount
+    }
+
     /// Says what was used in the end, which may be more or less than was reserved.
     pub(crate) fn settle(mut self, used: u64) {
         if let Some(quotas) = self.quotas.take() {
@@ -301,6 +306,43 @@ impl Quotas {
         amount: u64,
         now: Timestamp,
     ) -> Result<Reservation, Error> {
+        self.reserve_up_to(tenant, key, unit, amount, amount, now)
+            .await
+    }
+
+    /// Counts what was used without being reserved: what an earlier run left unsettled.
+    pub(crate) async fn count(
+        &self,
+        tenant: &TenantId,
+        key: Option<&str>,
+        unit: Unit,
+        amount: u64,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let mut holders: Vec<Holder> = vec![(tenant.clone(), String::new())];
+        holders.extend(key.map(|key| (tenant.clone(), key.to_owned())));
+        for holder in &holders {
+            self.load(holder).await?;
+        }
+        for holder in &holders {
+            let mut counts = self.inner.counts.lock();
+            counts.entry(holder.clone()).or_default().usage.turn(now);
+        }
+        self.inner.settle(&holders, unit, 0, amount);
+        Ok(())
+    }
+
+    /// Reserves as much as there is, from `least` to `most`.
+    pub(crate) async fn reserve_up_to(
+        &self,
+        tenant: &TenantId,
+        key: Option<&str>,
+        unit: Unit,
+        least: u64,
+        most: u64,
+        now: Timestamp,
+    ) -> Result<Reservation, Error> {
+        let mut amount = most.max(least);
         let mut holders: Vec<Holder> = vec![(tenant.clone(), String::new())];
         holders.extend(key.map(|key| (tenant.clone(), key.to_owned())));
         let mut limits = Vec::with_capacity(holders.len());
@@ -321,10 +363,11 @@ impl Quotas {
                     Period::Month => used.month,
                 };
                 let reserved = count.reserved.get(unit as usize).copied().unwrap_or(0);
-                let after = used.saturating_add(reserved).saturating_add(amount);
-                if after > limit.limit {
+                let left = limit.limit.saturating_sub(used.saturating_add(reserved));
+                if least > left {
                     return Err(exceeded(holder, unit, limit, now));
                 }
+                amount = amount.min(left);
             }
         }
         for holder in &holders {

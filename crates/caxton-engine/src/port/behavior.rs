@@ -41,6 +41,18 @@ pub trait Runtime: Send + Sync + fmt::Debug {
     }
 }
 
+/// Where no assistants are: deploying one is refused.
+#[derive(Debug)]
+pub struct NoAssistants;
+
+impl Runtime for NoAssistants {
+    fn prepare(&self, _artifact: Artifact) -> Answer<'_, Result<Arc<dyn Program>, Error>> {
+        let detail = "this server has no assistants";
+        let refused = Err(Error::new(Code::ManifestMalformed, detail));
+        Box::pin(std::future::ready(refused))
+    }
+}
+
 /// Compiled code, ready to be instantiated any number of times.
 pub trait Program: Send + Sync + fmt::Debug {
     /// A fresh instance; `init` has not run. Microseconds.

@@ -102,7 +102,7 @@ impl Shared {
             component,
             digest,
         };
-        self.runtime
+        self.runtime(deployed.manifest.behavior)
             .prepare(artifact)
             .await
             .map_err(|error| load_fault(&error))

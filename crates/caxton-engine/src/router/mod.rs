@@ -19,17 +19,23 @@ pub use entry::{AgentEntry, Deployed};
 pub use stats::Stats;
 pub(crate) use watch::Watching;
 
-use crate::host::{GuestMetrics, Logs, Outlet, Services};
+use crate::documents::Documents;
+use crate::host::{Outlet, Services};
+use crate::limits::Quotas;
 use crate::mailbox::{Mailbox, Wake};
 use crate::metrics::Metrics;
+use crate::models::{self, Meters};
 use crate::opctx::TenantScope;
 use crate::options::Options;
-use crate::port::behavior::{Fault, FaultKind, Runtime};
+use crate::port::behavior::{Fault, FaultKind, NoAssistants, Runtime};
+use crate::port::model::NoModel;
+use crate::port::secrets::NoSecrets;
 use crate::port::store::{Committed, Op, StoreError, Unit};
-use crate::port::{Clock, Entropy, Store};
+use crate::port::{Clock, Entropy, Model, Secrets, Store};
 use crate::supervise::Timers;
 use crate::task::Tasks;
 use caxton_core::error::{Code, Error};
+use caxton_core::manifest::BehaviorKind;
 use caxton_core::{AgentId, Epoch, MailboxId, Message, MessageId, TenantId, Timestamp};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -54,6 +60,30 @@ pub struct Ports {
     pub entropy: Arc<dyn Entropy>,
     /// Makes programs of wasm agents.
     pub runtime: Arc<dyn Runtime>,
+    /// Makes programs of assistants.
+    pub assistants: Arc<dyn Runtime>,
+    pub model: Arc<dyn Model>,
+    pub secrets: Arc<dyn Secrets>,
+}
+
+impl Ports {
+    /// Of a server without models and assistants.
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        runtime: Arc<dyn Runtime>,
+    ) -> Self {
+        Self {
+            store,
+            clock,
+            entropy,
+            runtime,
+            assistants: Arc::new(NoAssistants),
+            model: Arc::new(NoModel),
+            secrets: Arc::new(NoSecrets),
+        }
+    }
 }
 
 impl fmt::Debug for Ports {
@@ -69,7 +99,8 @@ type Lane = (Arc<AgentEntry>, Arc<Mailbox>);
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) services: Arc<Services>,
-    pub(crate) runtime: Arc<dyn Runtime>,
+    runtime: Arc<dyn Runtime>,
+    assistants: Arc<dyn Runtime>,
     pub(crate) options: Options,
     pub(crate) metrics: Metrics,
     pub(crate) tasks: Tasks,
@@ -109,7 +140,27 @@ struct Lively {
 struct Way(Weak<Shared>);
 
 impl Shared {
-    pub(crate) fn new(ports: Ports, options: Options, metrics: Metrics, epoch: Epoch) -> Arc<Self> {
+    pub(crate) fn new(
+        ports: Ports,
+        options: Options,
+        metrics: Metrics,
+        meters: Meters,
+        quotas: Arc<Quotas>,
+        epoch: Epoch,
+    ) -> Arc<Self> {
+        let documents = Documents::new(Arc::clone(&ports.store), epoch);
+        let tasks = Tasks::new();
+        let parts = models::Parts {
+            model: ports.model,
+            secrets: ports.secrets,
+            clock: Arc::clone(&ports.clock),
+            entropy: Arc::clone(&ports.entropy),
+            quotas,
+            documents,
+            tasks: tasks.clone(),
+            meters,
+            options: options.models.clone(),
+        };
         // More places than the sandbox has would only be refused there, one by one.
         let sandbox_max = ports.runtime.instances_max().unwrap_or(usize::MAX);
         let instances_max = options.mailboxes_live_max.min(sandbox_max);
@@ -120,23 +171,17 @@ impl Shared {
         Arc::new_cyclic(|weak: &Weak<Self>| {
             stats::register(&metrics.registry, weak.clone());
             let outlet: Arc<dyn Outlet> = Arc::new(Way(weak.clone()));
-            let services = Arc::new(Services {
-                store: ports.store,
-                clock: ports.clock,
-                entropy: ports.entropy,
-                outlet,
-                logs: Arc::new(Logs::default()),
-                guest_metrics: Arc::new(GuestMetrics::default()),
-            });
+            let services = Arc::new(Services::new(ports.store, outlet, parts));
             Self {
                 services,
                 runtime: ports.runtime,
+                assistants: ports.assistants,
                 watch: watch::Watch::new(options.watch_messages_max),
                 registry: AtomicU64::new(0),
                 last_id: Mutex::new(MessageId::MIN),
                 options,
                 metrics,
-                tasks: Tasks::new(),
+                tasks,
                 epoch,
                 waiters: Waiters::default(),
                 timers: Timers::default(),
@@ -149,6 +194,14 @@ impl Shared {
                 live: Mutex::new(BTreeMap::new()),
             }
         })
+    }
+
+    /// What makes programs of a kind of agent.
+    pub(crate) fn runtime(&self, kind: BehaviorKind) -> &dyn Runtime {
+        match kind {
+            BehaviorKind::Assistant => &*self.assistants,
+            BehaviorKind::Wasm | BehaviorKind::Native => &*self.runtime,
+        }
     }
 
     pub(crate) fn agent(&self, id: &AgentId) -> Option<Arc<AgentEntry>> {

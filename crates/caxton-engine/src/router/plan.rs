@@ -63,6 +63,8 @@ pub(crate) struct Plan {
     /// The question of this plan, and who waits for its answer.
     pub(crate) question: Option<(AgentId, u64)>,
     timers: Vec<(MailboxId, TimerEffect)>,
+    /// Its messages are not journalled, whatever their receivers' delivery is.
+    passing: bool,
     seen: Vec<Arc<Message>>,
 }
 
@@ -78,6 +80,14 @@ pub(crate) enum Origin {
 }
 
 impl Plan {
+    /// One whose messages are not journalled where `passing`.
+    pub(crate) fn passing(passing: bool) -> Self {
+        Self {
+            passing,
+            ..Self::default()
+        }
+    }
+
     /// Whether the store has to be asked.
     pub(crate) fn is_durable(&self) -> bool {
         !self.ops.is_empty()
@@ -216,7 +226,7 @@ impl Plan {
             )
             .retry_after(super::RETRY_AFTER));
         };
-        let durable = deployed.manifest.delivery.durability == Durability::Durable;
+        let durable = deployed.manifest.delivery.durability == Durability::Durable && !self.passing;
         let item = Item {
             message: Arc::clone(message),
             attempts: 0,

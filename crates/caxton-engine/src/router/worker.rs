@@ -311,8 +311,11 @@ impl Worker {
             Origin::Transient
         };
         let effects = &mut self.effects;
-        let prompt =
-            !durable && !item.durable && effects.state.is_empty() && effects.timers.is_empty();
+        let prompt = !durable
+            && !item.durable
+            && effects.state.is_empty()
+            && effects.timers.is_empty()
+            && effects.ops.is_empty();
         for message in effects.messages.drain(..) {
             // What was planned before it leaves before it.
             let message = if prompt && self.plan.is_empty() {
@@ -346,6 +349,11 @@ impl Worker {
             for timer in effects.timers.drain(..) {
                 self.plan.timer(mailbox, timer);
             }
+        }
+        self.plan.ops.append(&mut effects.ops);
+        if durable && !item.durable {
+            // A passing turn: nobody comes back to its lane.
+            self.mailbox.nudge();
         }
         let calls = std::mem::take(&mut effects.calls);
         if item.durable {
@@ -439,6 +447,8 @@ impl Worker {
                 plan.bury(shared, message, mailbox, item.attempts, &error);
             }
             plan.tell_failure(shared, message, self.entry.id(), &error, origin);
+            let turns = &shared.services.turns;
+            turns.give_up(&message.tenant, message.id, &error);
         } else if item.durable && counts {
             let (message, attempts) = (item.message.id, item.attempts);
             plan.ops.push(Op::Attempt {

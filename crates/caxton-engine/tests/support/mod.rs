@@ -190,12 +190,12 @@ async fn start(
         dead.load(Ordering::SeqCst)
             .then(|| CommitFault::Refuse(StoreError::Failed("broken".into())))
     }));
-    let ports = Ports {
-        store: Arc::new(store),
-        clock: Arc::clone(clock) as Arc<dyn Clock>,
-        entropy: Arc::new(SeededEntropy::new(seed)),
-        runtime: Arc::clone(runtime) as Arc<_>,
-    };
+    let ports = Ports::new(
+        Arc::new(store),
+        Arc::clone(clock) as Arc<dyn Clock>,
+        Arc::new(SeededEntropy::new(seed)),
+        Arc::clone(runtime) as Arc<_>,
+    );
     App::start(ports, options.clone()).await.unwrap()
 }
 

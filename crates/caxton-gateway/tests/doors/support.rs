@@ -469,15 +469,15 @@ async fn start(
         .with(named("chatty"), NativeProgram::new(chatty))
         .with(named("relay"), NativeProgram::new(relay))
         .with(named("stuck"), NativeProgram::new(stuck));
-    let ports = caxton_engine::Ports {
-        store: Arc::new(Hanging {
+    let ports = caxton_engine::Ports::new(
+        Arc::new(Hanging {
             inner: store,
             hangs: Arc::clone(hangs),
         }),
-        clock: Arc::new(SystemClock),
-        entropy: Arc::new(SystemEntropy),
-        runtime: Arc::new(runtime),
-    };
+        Arc::new(SystemClock),
+        Arc::new(SystemEntropy),
+        Arc::new(runtime),
+    );
     App::start(ports, options).await.unwrap()
 }
 

@@ -195,12 +195,12 @@ async fn start(
     clock: &Arc<SimClock>,
 ) -> Result<App, Error> {
     let seed = world.roll(|dice| dice.next());
-    let ports = Ports {
-        store: Arc::clone(store) as Arc<_>,
-        clock: Arc::clone(clock) as Arc<_>,
-        entropy: Arc::new(SeededEntropy::new(seed)),
-        runtime: Arc::new(cast::runtime(world)),
-    };
+    let ports = Ports::new(
+        Arc::clone(store) as Arc<_>,
+        Arc::clone(clock) as Arc<_>,
+        Arc::new(SeededEntropy::new(seed)),
+        Arc::new(cast::runtime(world)),
+    );
     let options = Options {
         batch_messages_max: world.chaos.batch_messages_max,
         mailboxes_live_max: world.chaos.mailboxes_live_max,

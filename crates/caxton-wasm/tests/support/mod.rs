@@ -16,7 +16,7 @@ use caxton_core::{
     Acl, AgentId, Digest, MailboxId, MailboxKey, Manifest, Message, MessageId, Performative,
     TenantId, Timestamp, TraceContext,
 };
-use caxton_engine::host::{GuestMetrics, Host, Logs, Outlet, Services, WaitingCall};
+use caxton_engine::host::{Host, Outlet, Services, WaitingCall};
 use caxton_engine::port::{
     Answer, Artifact, Behavior, Fault, MemoryStore, Program, Runtime, SeededEntropy, SystemClock,
 };
@@ -41,14 +41,13 @@ impl Outlet for Echoing {
 }
 
 pub fn services() -> Arc<Services> {
-    Arc::new(Services {
-        store: Arc::new(MemoryStore::default()),
-        clock: Arc::new(SystemClock),
-        entropy: Arc::new(SeededEntropy::new(7)),
-        outlet: Arc::new(Echoing),
-        logs: Arc::new(Logs::default()),
-        guest_metrics: Arc::new(GuestMetrics::default()),
-    })
+    let services = Services::alone(
+        Arc::new(MemoryStore::default()),
+        Arc::new(SystemClock),
+        Arc::new(SeededEntropy::new(7)),
+        Arc::new(Echoing),
+    );
+    Arc::new(services.unwrap())
 }
 
 /// One runtime for all tests of a binary: its pool is large.

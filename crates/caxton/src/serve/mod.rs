@@ -67,12 +67,12 @@ impl Server {
         let key = key::AdminKey::of(&folder, &SystemEntropy)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-        let ports = Ports {
-            store: build_store(config, &folder, &clock)?,
-            clock: Arc::clone(&clock),
-            entropy: Arc::clone(&entropy),
-            runtime: build_runtime(config, &folder, &clock, &entropy)?,
-        };
+        let ports = Ports::new(
+            build_store(config, &folder, &clock)?,
+            Arc::clone(&clock),
+            Arc::clone(&entropy),
+            build_runtime(config, &folder, &clock, &entropy)?,
+        );
         let bound = listener.local_addr().map_err(|error| {
             Failure::plain("cannot read the bound address").because(error.to_string())
         })?;

@@ -1,0 +1,82 @@
+//! Providers of models: list, show, set, remove, and their breakers.
+
+use super::App;
+use crate::models::{BreakerView, Provider, ProviderView};
+use crate::opctx::OpCtx;
+use crate::port::store::{Page, PageRequest};
+use caxton_core::breaker::Override;
+use caxton_core::error::Error;
+use caxton_core::grant::Permission;
+
+impl App {
+    /// The tenant's own, by name; on the first page also those of the server's operator that the
+    /// tenant has none of the same name of.
+    pub async fn provider_list(
+        &self,
+        ctx: &OpCtx,
+        page: &PageRequest,
+    ) -> Result<Page<ProviderView>, Error> {
+        let scope = ctx.authorize(Permission::ProviderRead)?;
+        let directory = &self.shared.services.models.directory;
+        let mut found = directory.list(&scope, page).await?;
+        if page.token.is_none() {
+            let mut others = directory.operators();
+            others.retain(|other| found.rows.iter().all(|own| own.name != other.name));
+            found.rows.extend(others);
+        }
+        Ok(found)
+    }
+
+    /// Errors: `CX-7002`.
+    pub async fn provider_show(
+        &self,
+        ctx: &OpCtx,
+        name: &str,
+    ) -> Result<(ProviderView, BreakerView), Error> {
+        let scope = ctx.authorize(Permission::ProviderRead)?;
+        let models = &self.shared.services.models;
+        let view = models.directory.show(&scope, name).await?;
+        let endpoint = models.directory.endpoint(scope.tenant(), name).await?;
+        let breaker = models.breakers.view(scope.tenant(), &endpoint, self.now());
+        Ok((view, breaker))
+    }
+
+    /// Sets one of the tenant's own. A secret is kept sealed and never shown again; a new address
+    /// never gets the secret of the old one. Errors: `CX-7014`, `CX-7030`.
+    pub async fn provider_set(
+        &self,
+        ctx: &OpCtx,
+        provider: Provider,
+    ) -> Result<ProviderView, Error> {
+        let scope = ctx.authorize(Permission::ProviderWrite)?;
+        let directory = &self.shared.services.models.directory;
+        directory.set(&scope, provider, self.now()).await
+    }
+
+    /// Errors: `CX-7002`.
+    pub async fn provider_remove(&self, ctx: &OpCtx, name: &str) -> Result<(), Error> {
+        let scope = ctx.authorize(Permission::ProviderWrite)?;
+        let directory = &self.shared.services.models.directory;
+        directory.remove(&scope, name).await
+    }
+
+    /// A person's word over a breaker's own judgement; `None` also closes it. That of a provider of
+    /// the operator's is the platform's to say. Errors: `CX-7002`, `CX-4003`.
+    pub async fn provider_override(
+        &self,
+        ctx: &OpCtx,
+        name: &str,
+        word: Override,
+    ) -> Result<BreakerView, Error> {
+        let scope = ctx.authorize(Permission::ProviderWrite)?;
+        let models = &self.shared.services.models;
+        let endpoint = models.directory.endpoint(scope.tenant(), name).await?;
+        if endpoint.trusted {
+            ctx.authorize_platform(Permission::PlatformWrite)?;
+        }
+        models
+            .breakers
+            .set_override(scope.tenant(), &endpoint, word);
+        Ok(models.breakers.view(scope.tenant(), &endpoint, self.now()))
+    }
+}

@@ -1,0 +1,234 @@
+//! What an assistant does through its host: models, sessions and their histories, and the turn that
+//! its message is of.
+
+use super::Host;
+use crate::documents;
+use crate::models::{Caller, Completed, Completion, Ledger, NotCompleted};
+use crate::port::model::ModelFacts;
+use crate::port::store::{Op, PageRequest};
+use crate::turn::{NewTurn, Sessions, Turn, TurnRecord, TurnState};
+use caxton_core::error::{Code, Error};
+use caxton_core::manifest::Durability;
+use caxton_core::model::{ModelEvent, ModelName};
+use caxton_core::session::{ASK_LANGUAGE, Ask, Entry, Session, SessionId, TurnEvent};
+use caxton_core::{Acl, AgentId, AgentName, Performative};
+use std::sync::Arc;
+
+/// Entries of the ledger whose answers are let go with one turn: more than a turn has model calls.
+const REPLIES_ROWS: u32 = 1_000;
+
+impl Host {
+    /// The turn of the message being handled. `None`: it has ended already, and there is nothing to
+    /// do. `handed` is whether the message came from another assistant, which went on with its own.
+    pub async fn turn_begin(
+        &mut self,
+        session: &SessionId,
+        handed: bool,
+        passing: bool,
+    ) -> Result<Option<Arc<Turn>>, Error> {
+        self.charge()?;
+        let Some(current) = self.inner.current.as_ref() else {
+            return Err(Error::new(
+                Code::CallNotAllowed,
+                "no turn begins inside init",
+            ));
+        };
+        let (tenant, message) = (&self.inner.mailbox.agent.tenant, current.message);
+        let turns = &self.inner.services.turns;
+        let id = match handed {
+            true => turns.alias_of(tenant, message).await?.unwrap_or(message),
+            false => message,
+        };
+        let turn = match turns.find(tenant, id).await? {
+            Some(turn) => turn,
+            None => turns.begin(NewTurn {
+                tenant: tenant.clone(),
+                id,
+                session: session.clone(),
+                agent: self.inner.mailbox.agent.name.clone(),
+                key: None,
+                passing,
+            })?,
+        };
+        Ok(turn.handle().then_some(turn))
+    }
+
+    /// A session of the tenant.
+    pub async fn session_load(&mut self, id: &SessionId) -> Result<Option<Session>, Error> {
+        self.charge()?;
+        let found = self.inner.services.sessions.find(&self.inner.scope, id);
+        found.await
+    }
+
+    /// Entries of a session's history, from one on, before another.
+    pub async fn history(
+        &mut self,
+        id: &SessionId,
+        from: u64,
+        before: u64,
+    ) -> Result<Vec<Entry>, Error> {
+        self.charge()?;
+        let sessions = &self.inner.services.sessions;
+        sessions
+            .entries_all(&self.inner.scope, id, from, before)
+            .await
+    }
+
+    /// Keeps a session with entries added to its history; `session.entries` counts them already.
+    /// Durable together with the handled message.
+    pub fn session_put(&mut self, session: &Session, added: &[Entry]) -> Result<(), Error> {
+        self.charge()?;
+        let ops = &mut self.inner.effects.ops;
+        let first = session.entries.saturating_sub(added.len() as u64);
+        for (index, entry) in (first..).zip(added) {
+            let body = serde_json::to_vec(entry);
+            let body = body.map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+            ops.push(Op::LogPut {
+                log: Sessions::log(&session.id),
+                index,
+                body: body.into(),
+            });
+        }
+        ops.push(documents::put(session.id.as_str(), session)?);
+        Ok(())
+    }
+
+    /// Forgets a session, its history and what is kept of its turns.
+    pub async fn session_remove(&mut self, session: &Session) -> Result<(), Error> {
+        self.charge()?;
+        let turns = self
+            .inner
+            .services
+            .turns
+            .of_session(&self.inner.scope, &session.id);
+        let ops = turns.await?;
+        let effects = &mut self.inner.effects.ops;
+        effects.extend(ops);
+        effects.push(Op::LogTrim {
+            log: Sessions::log(&session.id),
+            before: u64::MAX,
+        });
+        effects.push(documents::remove::<Session>(session.id.as_str()));
+        Ok(())
+    }
+
+    /// What is known of a model.
+    pub async fn model_facts(&mut self, model: &ModelName) -> Result<ModelFacts, Error> {
+        self.charge()?;
+        let tenant = &self.inner.mailbox.agent.tenant;
+        self.inner.services.models.facts(tenant, model).await
+    }
+
+    /// Asks a model, or its fallbacks. `seen` is told of each piece of the answer as it comes, and of
+    /// none of an answer that was given before a restart.
+    pub async fn complete(
+        &mut self,
+        turn: &Arc<Turn>,
+        ask: Completion,
+        seen: &mut (dyn FnMut(&ModelEvent) -> Result<(), Error> + Send),
+    ) -> Result<Completed, NotCompleted> {
+        self.charge()?;
+        let trace = self.trace();
+        let Some((current, trace)) = self.inner.current.as_ref().zip(trace) else {
+            let error = Error::new(Code::CallNotAllowed, "no model is asked inside init");
+            return Err(error.into());
+        };
+        let durable = self.inner.manifest.delivery.durability == Durability::Durable;
+        let caller = Caller {
+            turn: Arc::clone(turn),
+            index: self.inner.used.completions,
+            session: Some(turn.session().clone()),
+            agent: Some(self.inner.mailbox.agent.name.clone()),
+            trace,
+            durable: durable && !turn.is_passing(),
+            replay: current.replay || current.attempt > 1,
+        };
+        self.inner.used.completions += 1;
+        let clock = Arc::clone(&self.inner.services.clock);
+        let begun = clock.now();
+        let models = Arc::clone(&self.inner.services.models);
+        let completed = models.complete(&caller, ask, seen).await;
+        self.inner.used.waited += clock.now().since(begun);
+        completed
+    }
+
+    /// Ends the turn: whoever follows it hears so now, and what is kept of it goes with the handled
+    /// message. `entries` is how far the session's history goes.
+    pub async fn turn_end(
+        &mut self,
+        turn: &Arc<Turn>,
+        last: TurnEvent,
+        entries: u64,
+    ) -> Result<(), Error> {
+        self.charge()?;
+        let services = Arc::clone(&self.inner.services);
+        let completed = matches!(last, TurnEvent::Completed(_));
+        let outcome = if completed { "completed" } else { "failed" };
+        let now = services.clock.now();
+        if !turn.is_passing() {
+            let record = TurnRecord {
+                id: turn.id(),
+                session: turn.session().clone(),
+                agent: turn.agent().clone(),
+                key: turn.key().map(str::to_owned),
+                state: match completed {
+                    true => TurnState::Completed,
+                    false => TurnState::Failed,
+                },
+                created: turn.created(),
+                ended: Some(now),
+                entries,
+            };
+            let id = record.id.to_string();
+            self.inner.effects.ops.push(documents::put(&id, &record)?);
+            if self.inner.used.completions > 1 {
+                self.let_replies_go(turn).await?;
+            }
+        }
+        // Before it is heard of: what follows it may be the next message of the same person.
+        turn.emit(last)?;
+        if let Some((_, chunk)) = turn.unwritten().filter(|_| !turn.is_passing()) {
+            let put = documents::put(&chunk.id(), &chunk)?;
+            self.inner.effects.ops.push(put);
+        }
+        services.turns.ended(turn);
+        services
+            .models
+            .meters
+            .turns
+            .with_label_values(&[outcome])
+            .inc();
+        Ok(())
+    }
+
+    /// Answers that the ledger kept for a turn that might be handled again.
+    async fn let_replies_go(&mut self, turn: &Turn) -> Result<(), Error> {
+        let scope = self.inner.scope.clone();
+        let ledger = &self.inner.services.models.ledger;
+        let page = PageRequest::first(REPLIES_ROWS);
+        let page = ledger.list(&scope, Some(turn.id()), &page).await?;
+        for record in page.rows.iter().filter(|record| record.reply.is_some()) {
+            let op = Ledger::without_reply(record)?;
+            self.inner.effects.ops.push(op);
+        }
+        Ok(())
+    }
+
+    /// Gives the message to another agent, which goes on with the same turn.
+    pub fn hand_over(&mut self, turn: &Turn, to: AgentName, ask: &Ask) -> Result<(), Error> {
+        let tenant = self.inner.mailbox.agent.tenant.clone();
+        let mut acl = Acl::new(Performative::Request)
+            .to(AgentId::new(tenant.clone(), to))
+            .content(ask.to_content()?);
+        acl.language = Some(ASK_LANGUAGE.to_owned());
+        acl.conversation_id = Some(turn.session().conversation()?);
+        let message = self.send(acl)?;
+        let alias = self
+            .inner
+            .services
+            .turns
+            .alias(&tenant, message, turn.id())?;
+        self.inner.effects.ops.push(alias);
+        Ok(())
+    }
+}

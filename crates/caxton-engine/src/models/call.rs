@@ -1,0 +1,677 @@
+//! One call: reserve, enter in the ledger, ask, fail over, settle.
+
+use super::ledger::{OpenCall, Reserved};
+use super::{CallId, CallOutcome, ModelCallRecord, Models};
+use crate::limits::Unit;
+use crate::port::model::{Endpoint, ModelCall, ModelFacts, ModelStream};
+use crate::turn::Turn;
+use bytes::Bytes;
+use caxton_core::error::{Code, Error};
+use caxton_core::model::{
+    Failover, ModelEvent, ModelFault, ModelFaultKind, ModelName, ModelReply, ModelRequest, Next,
+    Price, Tokens,
+};
+use caxton_core::session::SessionId;
+use caxton_core::{AgentName, TenantId, Timestamp, TraceContext};
+use futures::StreamExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often one call is asked anew after restarts that came before its first word.
+const AGAIN_MAX: u32 = 16;
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub struct Completion {
+    /// The model and its fallbacks; at least one.
+    pub models: Vec<ModelName>,
+    pub request: ModelRequest,
+    /// What an assistant's deployment brought along for `scripted` models.
+    pub scripts: Option<Bytes>,
+    pub ceiling: Ceiling,
+    /// When whoever asks stops waiting.
+    pub deadline: Timestamp,
+}
+
+/// What is left of the asker's own ceilings; `None`: it has none.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ceiling {
+    /// Tokens, in and out.
+    pub tokens: Option<u64>,
+    pub cost_micros: Option<u64>,
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub struct Completed {
+    pub reply: ModelReply,
+    /// Who answered.
+    pub model: ModelName,
+    pub tokens: Tokens,
+    pub cost_micros: u64,
+    /// Tries of providers.
+    pub tries: u32,
+    /// It was given before a restart, and its events were seen then.
+    pub replayed: bool,
+}
+
+/// No answer, or not all of it.
+#[derive(Clone, Debug)]
+pub struct NotCompleted {
+    pub error: Error,
+    /// What came until then.
+    pub reply: ModelReply,
+    pub tokens: Tokens,
+    pub cost_micros: u64,
+    pub tries: u32,
+}
+
+impl From<Error> for NotCompleted {
+    fn from(error: Error) -> Self {
+        Self {
+            error,
+            reply: ModelReply::default(),
+            tokens: Tokens::default(),
+            cost_micros: 0,
+            tries: 0,
+        }
+    }
+}
+
+/// Who asks.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    pub(crate) turn: Arc<Turn>,
+    /// The call's place in the turn.
+    pub(crate) index: u32,
+    pub(crate) session: Option<SessionId>,
+    pub(crate) agent: Option<AgentName>,
+    pub(crate) trace: TraceContext,
+    /// The turn is handled again after a crash.
+    pub(crate) durable: bool,
+    /// It may be handled again now.
+    pub(crate) replay: bool,
+}
+
+/// Told of each piece of an answer; an error ends the call.
+pub(crate) type Seen<'a> = &'a mut (dyn FnMut(&ModelEvent) -> Result<(), Error> + Send);
+
+/// A model that can be asked.
+struct Candidate {
+    name: ModelName,
+    endpoint: Arc<Endpoint>,
+    facts: ModelFacts,
+}
+
+/// Why a try ended.
+enum End {
+    Fault(ModelFault),
+    /// Not the provider's doing: cancelled, out of time, or refused here.
+    Stopped(Error),
+}
+
+impl From<ModelFault> for End {
+    fn from(fault: ModelFault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// A call on its way.
+struct Asking<'a> {
+    models: &'a Models,
+    caller: &'a Caller,
+    deadline: Timestamp,
+    open: OpenCall,
+    reply: ModelReply,
+    /// Of tries that failed.
+    spent: Tokens,
+    /// An estimate of what goes in.
+    input: u64,
+}
+
+impl Models {
+    /// Asks. See the module.
+    pub(crate) async fn complete(
+        &self,
+        caller: &Caller,
+        ask: Completion,
+        seen: Seen<'_>,
+    ) -> Result<Completed, NotCompleted> {
+        let tenant = caller.turn.tenant();
+        self.settle_left(tenant).await?;
+        let id = match self.replayed(caller).await? {
+            Ok(id) => id,
+            Err(completed) => return Ok(*completed),
+        };
+        let Ok(_place) = Arc::clone(&self.places).try_acquire_owned() else {
+            let detail = format!("{} model calls are on their way", self.options.calls_max);
+            let error = Error::new(Code::Overloaded, detail);
+            return Err(error.retry_after(Duration::from_secs(1)).into());
+        };
+        let input = ask.request.tokens_estimate();
+        let candidates = self.candidates(tenant, &ask.models, input).await?;
+        let (reserved, output) = self.reserve(caller, &ask, &candidates, input).await?;
+        let record = self.record(caller, &id, &ask, &candidates, input, output);
+        let asking = Asking {
+            models: self,
+            caller,
+            deadline: ask.deadline,
+            open: self.ledger.open(tenant, record, reserved),
+            reply: ModelReply::default(),
+            spent: Tokens::default(),
+            input,
+        };
+        asking.run(ask, &candidates, output, seen).await
+    }
+
+    /// Settles and counts what an earlier run left open.
+    async fn settle_left(&self, tenant: &TenantId) -> Result<(), Error> {
+        for record in self.ledger.recover(tenant).await? {
+            let (key, now) = (record.key.as_deref(), self.clock.now());
+            let used = [
+                (Unit::Tokens, record.tokens.total()),
+                (Unit::CostMicros, record.cost_micros),
+            ];
+            for (unit, amount) in used {
+                self.quotas.count(tenant, key, unit, amount, now).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is known of this call from before a restart: its answer, or the id to ask it under.
+    async fn replayed(
+        &self,
+        caller: &Caller,
+    ) -> Result<Result<CallId, Box<Completed>>, NotCompleted> {
+        let mut id = CallId {
+            turn: caller.turn.id(),
+            index: caller.index,
+            again: 0,
+        };
+        while caller.durable && caller.replay && id.again < AGAIN_MAX {
+            let Some(record) = self.ledger.find(caller.turn.tenant(), &id).await? else {
+                break;
+            };
+            if let (CallOutcome::Completed, Some(reply)) = (&record.outcome, &record.reply) {
+                return Ok(Err(Box::new(Completed {
+                    reply: (**reply).clone(),
+                    model: record.model,
+                    tokens: record.tokens,
+                    cost_micros: record.cost_micros,
+                    tries: record.tries,
+                    replayed: true,
+                })));
+            }
+            // Only what nobody saw anything of may be asked again.
+            let unseen = !record.visible
+                && matches!(
+                    record.outcome,
+                    CallOutcome::Interrupted | CallOutcome::Failed(_)
+                );
+            if !unseen {
+                let detail = "the server stopped while the model answered";
+                return Err(NotCompleted {
+                    error: Error::new(Code::TurnInterrupted, detail),
+                    reply: ModelReply::default(),
+                    tokens: record.tokens,
+                    cost_micros: record.cost_micros,
+                    tries: record.tries,
+                });
+            }
+            id.again += 1;
+        }
+        Ok(Ok(id))
+    }
+
+    /// The models that can be asked: their providers are known, and the request fits.
+    async fn candidates(
+        &self,
+        tenant: &TenantId,
+        models: &[ModelName],
+        input: u64,
+    ) -> Result<Vec<Candidate>, Error> {
+        let mut candidates = Vec::with_capacity(models.len());
+        let mut first = None;
+        for name in models {
+            let found = self.directory.endpoint(tenant, name.provider()).await;
+            let endpoint = match found {
+                Ok(endpoint) => endpoint,
+                Err(error) if error.code == Code::ProviderNotFound => {
+                    first.get_or_insert(error);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let facts = self.model.facts(endpoint.kind, name.model());
+            if input >= u64::from(facts.context_tokens_max) {
+                first.get_or_insert(Error::new(
+                    Code::ContextTooLong,
+                    format!(
+                        "about {input} tokens, and {name} takes {}",
+                        facts.context_tokens_max
+                    ),
+                ));
+                continue;
+            }
+            candidates.push(Candidate {
+                name: name.clone(),
+                endpoint,
+                facts,
+            });
+        }
+        match (candidates.is_empty(), first) {
+            (false, _) => Ok(candidates),
+            (true, Some(error)) => Err(error),
+            (true, None) => Err(Error::new(Code::Internal, "no model was named")),
+        }
+    }
+
+    /// Reserves what the call may take: of tokens and money as much as there is, up to what is asked.
+    /// Gives the tokens that the answer may have.
+    async fn reserve(
+        &self,
+        caller: &Caller,
+        ask: &Completion,
+        candidates: &[Candidate],
+        input: u64,
+    ) -> Result<(Reserved, u32), Error> {
+        let (tenant, key) = (caller.turn.tenant(), caller.turn.key());
+        let now = self.clock.now();
+        let wanted = u64::from(ask.request.output_tokens_max.max(1));
+        let mut most = input + wanted;
+        if let Some(left) = ask.ceiling.tokens {
+            if left <= input {
+                return Err(over("tokens"));
+            }
+            most = most.min(left);
+        }
+        let tokens = self
+            .quotas
+            .reserve_up_to(tenant, key, Unit::Tokens, input + 1, most, now)
+            .await?;
+        let output = tokens.amount().saturating_sub(input).max(1);
+        let dearest = |output: u64| {
+            let costs = candidates.iter().filter_map(|it| it.facts.price);
+            let costs = costs.map(|price| price.most_micros(input, output));
+            costs.max().unwrap_or(0)
+        };
+        let (least, mut most) = (dearest(1), dearest(output));
+        if let Some(left) = ask.ceiling.cost_micros {
+            if left < least {
+                return Err(over("money"));
+            }
+            most = most.min(left);
+        }
+        let cost = self
+            .quotas
+            .reserve_up_to(tenant, key, Unit::CostMicros, least, most, now)
+            .await?;
+        let output = affordable(cost.amount(), output, dearest);
+        let output = u32::try_from(output).unwrap_or(u32::MAX);
+        Ok((Reserved { tokens, cost }, output))
+    }
+
+    fn record(
+        &self,
+        caller: &Caller,
+        id: &CallId,
+        ask: &Completion,
+        candidates: &[Candidate],
+        input: u64,
+        output: u32,
+    ) -> ModelCallRecord {
+        let asked = ask.models.first().cloned().unwrap_or_else(ModelName::demo);
+        let first = candidates.first();
+        // Until it ends: what it is taken to have used if nobody can say any more.
+        let tokens = Tokens {
+            input,
+            estimated: true,
+            ..Tokens::default()
+        };
+        let price = first.and_then(|it| it.facts.price).unwrap_or_default();
+        ModelCallRecord {
+            id: id.to_string(),
+            turn: caller.turn.id(),
+            session: caller.session.clone(),
+            agent: caller.agent.clone(),
+            key: caller.turn.key().map(str::to_owned),
+            model: first.map_or_else(|| asked.clone(), |it| it.name.clone()),
+            asked,
+            tries: 0,
+            outcome: CallOutcome::Open,
+            reserved_tokens: input + u64::from(output),
+            tokens,
+            cost_micros: price.cost_micros(&tokens),
+            began: self.clock.now(),
+            first_word_ms: None,
+            duration_ms: 0,
+            trace_id: caller.trace.trace_id_hex(),
+            visible: false,
+            reply: None,
+        }
+    }
+}
+
+fn over(what: &str) -> Error {
+    Error::new(
+        Code::TurnLimit,
+        format!("the turn has used the {what} that its agent.toml gives it"),
+    )
+}
+
+/// The most tokens out, up to a bound, that a sum pays for: by halving.
+fn affordable(sum: u64, output: u64, cost: impl Fn(u64) -> u64) -> u64 {
+    if cost(output) <= sum {
+        return output;
+    }
+    let (mut low, mut high) = (1, output);
+    while low + 1 < high {
+        let middle = low + (high - low) / 2;
+        match cost(middle) <= sum {
+            true => low = middle,
+            false => high = middle,
+        }
+    }
+    low
+}
+
+impl Asking<'_> {
+    async fn run(
+        mut self,
+        ask: Completion,
+        candidates: &[Candidate],
+        output: u32,
+        seen: Seen<'_>,
+    ) -> Result<Completed, NotCompleted> {
+        let mut failover = Failover::new(self.models.options.failover, candidates.len());
+        let (mut at, mut last) = (0, None);
+        loop {
+            let Some(candidate) = candidates.get(at) else {
+                let error = last.unwrap_or_else(|| Error::new(Code::Internal, "nobody was asked"));
+                return Err(self.failed(error, "internal").await);
+            };
+            if at > 0 && self.open.record.model != candidate.name {
+                self.models.meters.fallbacks.inc();
+                tracing::info!(tenant = %self.caller.turn.tenant(), turn = %self.caller.turn.id(), model = %candidate.name, "falling back");
+            }
+            self.open.record.model = candidate.name.clone();
+            let (error, kind, next) = match self
+                .attempt(&ask, candidate, output, failover.tries() + 1, seen)
+                .await
+            {
+                Ok(()) => return Ok(self.completed(candidate.facts.price).await),
+                Err(End::Stopped(error)) if error.code == Code::BreakerOpen => {
+                    (error, ModelFaultKind::Overloaded, failover.skip())
+                }
+                Err(End::Stopped(error)) => {
+                    self.spend(candidate.facts.price);
+                    return Err(self.stopped(error).await);
+                }
+                Err(End::Fault(fault)) => {
+                    tracing::warn!(tenant = %self.caller.turn.tenant(), turn = %self.caller.turn.id(), model = %candidate.name, status = fault.status, %fault, "a model failed");
+                    self.spend(candidate.facts.price);
+                    let next = match self.open.record.visible {
+                        true => Next::GiveUp,
+                        false => failover.failed(&fault, self.models.entropy.word()),
+                    };
+                    let kind = fault.kind;
+                    (Error::from(fault), kind, next)
+                }
+            };
+            match next {
+                Next::GiveUp => return Err(self.failed(error, kind.as_str()).await),
+                Next::Ask { model, after } => {
+                    at = model;
+                    last = Some(error);
+                    self.reply = ModelReply::default();
+                    if let Err(error) = self.pause(after).await {
+                        return Err(self.stopped(error).await);
+                    }
+                }
+            }
+        }
+    }
+
+    /// One try of one model.
+    async fn attempt(
+        &mut self,
+        ask: &Completion,
+        candidate: &Candidate,
+        output: u32,
+        attempt: u32,
+        seen: Seen<'_>,
+    ) -> Result<(), End> {
+        let (models, tenant) = (self.models, self.caller.turn.tenant().clone());
+        let (now, endpoint) = (models.clock.now(), &candidate.endpoint);
+        let permit = models.breakers.admit(&tenant, endpoint, now);
+        let permit = permit.map_err(End::Stopped)?;
+        self.open.record.tries += 1;
+        let room = u64::from(candidate.facts.context_tokens_max).saturating_sub(self.input);
+        let room = u32::try_from(room).unwrap_or(u32::MAX).max(1);
+        let output = output.min(candidate.facts.output_tokens_max).min(room);
+        let mut request = ask.request.clone();
+        request.output_tokens_max = output;
+        let call = ModelCall {
+            tenant: tenant.clone(),
+            endpoint: Arc::clone(endpoint),
+            model: candidate.name.model().to_owned(),
+            request: Arc::new(request),
+            key: self.open.record.id.clone(),
+            attempt,
+            scripts: ask.scripts.clone(),
+            trace: self.caller.trace,
+        };
+        let ended = self.follow(call, seen).await;
+        let outcome = match &ended {
+            Ok(()) => Ok(()),
+            Err(End::Fault(fault)) => Err(Some(fault)),
+            Err(End::Stopped(_)) => Err(None),
+        };
+        let label = match &ended {
+            Ok(()) => "ok",
+            Err(End::Fault(fault)) => fault.kind.as_str(),
+            Err(End::Stopped(_)) => "cancelled",
+        };
+        models.meters.tries.with_label_values(&[label]).inc();
+        let now = models.clock.now();
+        models
+            .breakers
+            .record(&tenant, endpoint, &permit, now, outcome);
+        ended
+    }
+
+    /// Sends a call and reads its answer to the end.
+    async fn follow(&mut self, call: ModelCall, seen: Seen<'_>) -> Result<(), End> {
+        let sent = self.models.clock.now();
+        let first_word = self.models.options.first_word_timeout;
+        let beginning = self.models.model.stream(call);
+        let mut stream = self.wait(sent, first_word, beginning).await??;
+        let (mut heard, mut patience) = (sent, first_word);
+        loop {
+            let Some(event) = self.next(&mut stream, heard, patience).await? else {
+                let detail = "the answer ended without its end";
+                return Err(ModelFault::new(ModelFaultKind::Cut, detail).into());
+            };
+            let event = event?;
+            heard = self.models.clock.now();
+            if event.is_visible() && !self.open.record.visible {
+                self.visible(heard.since(sent)).await?;
+            }
+            if self.open.record.visible {
+                patience = self.models.options.silence_timeout;
+            }
+            self.reply.apply(&event)?;
+            seen(&event).map_err(End::Stopped)?;
+            if matches!(event, ModelEvent::Finished(_)) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Before the first thing of an answer is seen: that it was asked is written down.
+    async fn visible(&mut self, after: Duration) -> Result<(), End> {
+        self.models
+            .meters
+            .first_word_seconds
+            .observe(after.as_secs_f64());
+        let ms = self.models.clock.now().since(self.open.record.began);
+        self.open.record.first_word_ms = Some(millis(ms));
+        if self.caller.durable {
+            self.open.opened().await.map_err(End::Stopped)?;
+        }
+        self.open.record.visible = true;
+        Ok(())
+    }
+
+    /// The next piece, as long as there is patience.
+    async fn next(
+        &self,
+        stream: &mut ModelStream,
+        heard: Timestamp,
+        patience: Duration,
+    ) -> Result<Option<Result<ModelEvent, ModelFault>>, End> {
+        // Most pieces are there already, and need no timer.
+        if let std::task::Poll::Ready(next) = futures::poll!(stream.next())
+            && !self.caller.turn.is_cancelled()
+        {
+            return Ok(next);
+        }
+        self.wait(heard, patience, stream.next()).await
+    }
+
+    /// Waits for something of the provider's, no longer than patience, deadline and turn allow.
+    async fn wait<T>(
+        &self,
+        since: Timestamp,
+        patience: Duration,
+        what: impl Future<Output = T>,
+    ) -> Result<T, End> {
+        let clock = &self.models.clock;
+        let late = since.plus(patience);
+        let deadline = self.deadline.min(late);
+        tokio::select! {
+            biased;
+            () = self.caller.turn.cancelled() => Err(End::Stopped(cancelled())),
+            done = what => Ok(done),
+            () = clock.sleep_until(deadline) => Err(if late <= self.deadline {
+                let detail = format!("nothing came for {} ms", patience.as_millis());
+                ModelFault::new(ModelFaultKind::Timeout, detail).into()
+            } else {
+                End::Stopped(timed_out())
+            }),
+        }
+    }
+
+    async fn pause(&self, pause: Duration) -> Result<(), Error> {
+        if pause.is_zero() {
+            return Ok(());
+        }
+        let clock = &self.models.clock;
+        let until = clock.now().plus(pause);
+        if until > self.deadline {
+            return Err(timed_out());
+        }
+        tokio::select! {
+            biased;
+            () = self.caller.turn.cancelled() => Err(cancelled()),
+            () = clock.sleep_until(until) => Ok(()),
+        }
+    }
+
+    /// Adds what the last try took to what was spent.
+    fn spend(&mut self, price: Option<Price>) {
+        // A provider that refused took nothing; one that began to answer took what it said, or about
+        // what it was given and gave.
+        let began = self.open.record.visible || self.reply.usage.is_some();
+        if began {
+            self.spent = self.spent.plus(self.used());
+        }
+        self.account(price, self.spent);
+    }
+
+    /// What the last try took: as the provider said, or as it seems.
+    fn used(&self) -> Tokens {
+        let told = self.reply.usage;
+        let whole = self.reply.stop.is_some();
+        match told {
+            Some(told) if whole && told.total() > 0 => told,
+            told => {
+                let told = told.unwrap_or_default();
+                Tokens {
+                    input: if told.input > 0 {
+                        told.input
+                    } else {
+                        self.input
+                    },
+                    output: told.output.max(self.reply.tokens_estimate()),
+                    estimated: true,
+                    ..told
+                }
+            }
+        }
+    }
+
+    fn account(&mut self, price: Option<Price>, tokens: Tokens) {
+        let record = &mut self.open.record;
+        record.tokens = tokens;
+        record.cost_micros = price.unwrap_or_default().cost_micros(&tokens);
+        record.duration_ms = millis(self.models.clock.now().since(record.began));
+    }
+
+    async fn completed(mut self, price: Option<Price>) -> Completed {
+        let tokens = self.spent.plus(self.used());
+        self.account(price, tokens);
+        // An answer that goes on to tools is needed if the turn is handled again.
+        let goes_on = self.caller.durable && self.reply.tool_calls().next().is_some();
+        if goes_on {
+            self.open.record.reply = Some(Box::new(self.reply.clone()));
+        }
+        let record = self.open.settle(CallOutcome::Completed, goes_on).await;
+        Completed {
+            reply: self.reply,
+            model: record.model,
+            tokens: record.tokens,
+            cost_micros: record.cost_micros,
+            tries: record.tries,
+            replayed: false,
+        }
+    }
+
+    async fn failed(self, error: Error, kind: &str) -> NotCompleted {
+        self.ended(error, CallOutcome::Failed(kind.to_owned()))
+            .await
+    }
+
+    async fn stopped(self, error: Error) -> NotCompleted {
+        let outcome = match error.code {
+            Code::TurnCancelled => CallOutcome::Cancelled,
+            Code::TurnTimeout => CallOutcome::Failed("turn_timeout".to_owned()),
+            _ => CallOutcome::Failed("refused".to_owned()),
+        };
+        self.ended(error, outcome).await
+    }
+
+    async fn ended(self, error: Error, outcome: CallOutcome) -> NotCompleted {
+        let record = self.open.settle(outcome, false).await;
+        NotCompleted {
+            error,
+            reply: self.reply,
+            tokens: record.tokens,
+            cost_micros: record.cost_micros,
+            tries: record.tries,
+        }
+    }
+}
+
+fn cancelled() -> Error {
+    Error::new(Code::TurnCancelled, "the turn was cancelled")
+}
+
+fn timed_out() -> Error {
+    Error::new(Code::TurnTimeout, "the turn has taken all the time it has")
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,359 @@
+//! The ledger of model calls: what was asked, what it took and cost, how it ended. An entry is
+//! written when a call begins and again when it ends, by a task of its own, so that no way of ending
+//! (a client or worker that goes away, a stop) leaves one out. What a kill leaves open is settled
+//! when the tenant's models are next used, with an estimate that says so.
+
+use super::Meters;
+use crate::documents::{self, Document, Documents};
+use crate::limits::Reservation;
+use crate::opctx::TenantScope;
+use crate::port::Clock;
+use crate::port::store::{Op, Page, PageRequest, RecordKind};
+use crate::task::Tasks;
+use caxton_core::error::Error;
+use caxton_core::model::{ModelName, ModelReply, Tokens};
+use caxton_core::session::{SessionId, TurnId};
+use caxton_core::{AgentName, TenantId, Timestamp};
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// Tries of writing an entry before it is given up on and only counted.
+const WRITE_TRIES_MAX: u32 = 8;
+/// The first pause between two of them; doubles.
+const WRITE_PAUSE: Duration = Duration::from_millis(100);
+/// Open entries settled at a time when a tenant's models are used first.
+const RECOVER_ROWS: u32 = 100;
+
+/// Which call: of a turn, the n-th.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CallId {
+    pub(crate) turn: TurnId,
+    pub(crate) index: u32,
+    /// How often it was asked anew after a restart.
+    pub(crate) again: u32,
+}
+
+impl fmt::Display for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:03}", self.turn, self.index)?;
+        match self.again {
+            0 => Ok(()),
+            again => write!(f, ".{again}"),
+        }
+    }
+}
+
+/// How a call ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallOutcome {
+    /// It has not.
+    Open,
+    Completed,
+    /// By the fault of this kind.
+    Failed(String),
+    /// Somebody cancelled the turn.
+    Cancelled,
+    /// The server stopped, or whoever asked went away.
+    Interrupted,
+}
+
+impl CallOutcome {
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Open => "open",
+            Self::Completed => "completed",
+            Self::Failed(kind) => kind,
+            Self::Cancelled => "cancelled",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// A model call, as kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelCallRecord {
+    pub id: String,
+    pub turn: TurnId,
+    pub session: Option<SessionId>,
+    pub agent: Option<AgentName>,
+    /// Whose quota it counts in besides the tenant's.
+    pub key: Option<String>,
+    /// What was asked for first.
+    pub asked: ModelName,
+    /// Who answered, or was asked last.
+    pub model: ModelName,
+    /// Tries of providers.
+    pub tries: u32,
+    pub outcome: CallOutcome,
+    /// The ceiling that was reserved, in and out.
+    pub reserved_tokens: u64,
+    pub tokens: Tokens,
+    pub cost_micros: u64,
+    pub began: Timestamp,
+    /// From the beginning to the first word.
+    pub first_word_ms: Option<u64>,
+    pub duration_ms: u64,
+    pub trace_id: String,
+    /// Something of the answer was seen.
+    pub visible: bool,
+    /// The answer, while its turn may be handled again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply: Option<Box<ModelReply>>,
+}
+
+impl Document for ModelCallRecord {
+    const KIND: RecordKind = RecordKind("model-call");
+}
+
+/// That a call is open: found after a restart.
+#[derive(Debug, Serialize, Deserialize)]
+struct OpenMark {
+    id: String,
+}
+
+impl Document for OpenMark {
+    const KIND: RecordKind = RecordKind("model-call-open");
+}
+
+/// What was reserved for a call.
+pub(super) struct Reserved {
+    pub(super) tokens: Reservation,
+    pub(super) cost: Reservation,
+}
+
+/// A call in the ledger, until it is settled. Dropped before, it is settled as interrupted with what
+/// is known then.
+pub(super) struct OpenCall {
+    pub(super) record: ModelCallRecord,
+    reserved: Option<Reserved>,
+    end: Option<oneshot::Sender<ModelCallRecord>>,
+    opened: Option<oneshot::Receiver<Result<(), Error>>>,
+    settled: oneshot::Receiver<()>,
+    meters: Meters,
+}
+
+impl OpenCall {
+    /// Waits until the entry is written. What is seen of an answer before could be seen twice.
+    pub(super) async fn opened(&mut self) -> Result<(), Error> {
+        match self.opened.take() {
+            Some(opened) => opened.await.unwrap_or(Ok(())),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends the call; with `wait`, returns when that is written.
+    pub(super) async fn settle(mut self, outcome: CallOutcome, wait: bool) -> ModelCallRecord {
+        self.record.outcome = outcome;
+        self.end();
+        if wait {
+            let _ = (&mut self.settled).await;
+        }
+        self.record.clone()
+    }
+
+    fn end(&mut self) {
+        let Some(end) = self.end.take() else { return };
+        if let Some(reserved) = self.reserved.take() {
+            reserved.tokens.settle(self.record.tokens.total());
+            reserved.cost.settle(self.record.cost_micros);
+        }
+        self.meters
+            .settled(&self.record.tokens, self.record.cost_micros);
+        self.meters.calls_now.dec();
+        let _ = end.send(self.record.clone());
+    }
+}
+
+impl Drop for OpenCall {
+    fn drop(&mut self) {
+        if self.end.is_some() {
+            self.record.outcome = CallOutcome::Interrupted;
+            self.end();
+        }
+    }
+}
+
+pub(crate) struct Ledger {
+    documents: Documents,
+    clock: Arc<dyn Clock>,
+    tasks: Tasks,
+    meters: Meters,
+    /// Tenants whose open entries of an earlier run are settled.
+    recovered: Mutex<HashSet<TenantId>>,
+    recovering: tokio::sync::Mutex<()>,
+}
+
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ledger")
+    }
+}
+
+impl Ledger {
+    pub(super) fn new(
+        documents: Documents,
+        clock: Arc<dyn Clock>,
+        tasks: Tasks,
+        meters: Meters,
+    ) -> Self {
+        Self {
+            documents,
+            clock,
+            tasks,
+            meters,
+            recovered: Mutex::default(),
+            recovering: tokio::sync::Mutex::new(()),
+        }
+    }
+
+    fn scope(tenant: &TenantId) -> TenantScope {
+        TenantScope::system(tenant.clone(), "model ledger")
+    }
+
+    /// Enters a call that begins. The entry is written by a task, in order: open, then settled.
+    pub(super) fn open(
+        &self,
+        tenant: &TenantId,
+        record: ModelCallRecord,
+        reserved: Reserved,
+    ) -> OpenCall {
+        let (end, ended) = oneshot::channel::<ModelCallRecord>();
+        let (say_opened, opened) = oneshot::channel();
+        let (say_settled, settled) = oneshot::channel();
+        let (documents, clock, meters) = (
+            self.documents.clone(),
+            Arc::clone(&self.clock),
+            self.meters.clone(),
+        );
+        let (scope, first) = (Self::scope(tenant), record.clone());
+        self.meters.calls_now.inc();
+        self.tasks.spawn("model ledger", async move {
+            let wrote = match opening(&first) {
+                Ok(ops) => documents.commit(&scope, ops).await,
+                Err(error) => Err(error),
+            };
+            let _ = say_opened.send(wrote);
+            let Ok(record) = ended.await else { return };
+            write(&documents, &*clock, &meters, &scope, &record).await;
+            let _ = say_settled.send(());
+        });
+        OpenCall {
+            record,
+            reserved: Some(reserved),
+            end: Some(end),
+            opened: Some(opened),
+            settled,
+            meters: self.meters.clone(),
+        }
+    }
+
+    pub(crate) async fn find(
+        &self,
+        tenant: &TenantId,
+        id: &CallId,
+    ) -> Result<Option<ModelCallRecord>, Error> {
+        let id = id.to_string();
+        self.documents.get(&Self::scope(tenant), &id).await
+    }
+
+    /// The entries of a tenant, or of one of its turns, oldest first.
+    pub(crate) async fn list(
+        &self,
+        scope: &TenantScope,
+        turn: Option<TurnId>,
+        asked: &PageRequest,
+    ) -> Result<Page<ModelCallRecord>, Error> {
+        let prefix = turn.map(|turn| format!("{turn}.")).unwrap_or_default();
+        self.documents.list(scope, &prefix, asked).await
+    }
+
+    /// What takes the answers out of a turn's entries, when it will not be handled again.
+    pub(crate) fn without_reply(record: &ModelCallRecord) -> Result<Op, Error> {
+        let record = ModelCallRecord {
+            reply: None,
+            ..record.clone()
+        };
+        documents::put(&record.id, &record)
+    }
+
+    /// Settles what an earlier run of the server left open. Gives what is to be counted.
+    pub(super) async fn recover(&self, tenant: &TenantId) -> Result<Vec<ModelCallRecord>, Error> {
+        if self.recovered.lock().contains(tenant) {
+            return Ok(Vec::new());
+        }
+        let _one = self.recovering.lock().await;
+        if self.recovered.lock().contains(tenant) {
+            return Ok(Vec::new());
+        }
+        let scope = Self::scope(tenant);
+        let mut left = Vec::new();
+        loop {
+            let page = PageRequest::first(RECOVER_ROWS);
+            let page = self.documents.list::<OpenMark>(&scope, "", &page).await?;
+            if page.rows.is_empty() {
+                break;
+            }
+            let mut ops = Vec::new();
+            for mark in page.rows {
+                ops.push(documents::remove::<OpenMark>(&mark.id));
+                let found: Option<ModelCallRecord> = self.documents.get(&scope, &mark.id).await?;
+                if let Some(mut record) = found
+                    && record.outcome == CallOutcome::Open
+                {
+                    record.outcome = CallOutcome::Interrupted;
+                    record.tokens.estimated = true;
+                    ops.push(documents::put(&record.id, &record)?);
+                    left.push(record);
+                }
+            }
+            self.documents.commit(&scope, ops).await?;
+        }
+        self.recovered.lock().insert(tenant.clone());
+        Ok(left)
+    }
+
+    pub(super) fn forget(&self, tenant: &TenantId) {
+        self.recovered.lock().remove(tenant);
+    }
+}
+
+fn opening(record: &ModelCallRecord) -> Result<Vec<Op>, Error> {
+    let mark = OpenMark {
+        id: record.id.clone(),
+    };
+    Ok(vec![
+        documents::put(&record.id, record)?,
+        documents::put(&record.id, &mark)?,
+    ])
+}
+
+async fn write(
+    documents: &Documents,
+    clock: &dyn Clock,
+    meters: &Meters,
+    scope: &TenantScope,
+    record: &ModelCallRecord,
+) {
+    let mut pause = WRITE_PAUSE;
+    for _ in 0..WRITE_TRIES_MAX {
+        let wrote = match documents::put(&record.id, record) {
+            Ok(put) => {
+                let ops = vec![put, documents::remove::<OpenMark>(&record.id)];
+                documents.commit(scope, ops).await
+            }
+            Err(error) => Err(error),
+        };
+        let Err(error) = wrote else { return };
+        tracing::warn!(call = %record.id, %error, "an entry of the model ledger was not written; trying again");
+        clock.sleep_until(clock.now().plus(pause)).await;
+        pause = pause.saturating_mul(2);
+    }
+    meters.ledger_failures.inc();
+    tracing::error!(call = %record.id, tokens = record.tokens.total(), cost_micros = record.cost_micros, "an entry of the model ledger is lost");
+}
