@@ -129,7 +129,7 @@ impl Running {
 }
 
 /// Writes a file that only its owner may read, so that a reader sees the old one or the new one.
-fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let draft = path.with_extension("new");
     let _ = fs::remove_file(&draft);
     let mut options = OpenOptions::new();

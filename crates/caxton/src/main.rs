@@ -5,6 +5,7 @@
 
 mod cli;
 mod config;
+mod contexts;
 mod failure;
 mod folder;
 mod serve;

@@ -8,14 +8,18 @@ mod audit;
 mod backup;
 mod completion;
 mod config;
+mod context;
 mod conversation;
 mod dead_letter;
 mod doctor;
 mod explain;
+mod interactive;
 mod key;
+mod limit;
 mod message;
 pub mod output;
 mod parse;
+mod quota;
 mod request;
 mod role;
 pub mod sequence;
@@ -59,6 +63,9 @@ pub struct Global {
     /// The server's address; default: the one that runs on the data folder, else 127.0.0.1:7070.
     #[arg(long, global = true, value_name = "URL", env = "CAXTON_SERVER")]
     pub server: Option<String>,
+    /// One of the servers that `caxton context` keeps; default: the one in use.
+    #[arg(long, global = true, value_name = "NAME", env = "CAXTON_CONTEXT")]
+    pub context: Option<String>,
     /// The API key; default: the data folder's admin.key, for the server on it.
     #[arg(
         long,
@@ -145,6 +152,12 @@ enum Command {
     /// Who has which role in the tenant.
     #[command(subcommand)]
     Role(role::RoleCommand),
+    /// How many requests in how much time.
+    #[command(subcommand)]
+    Limit(limit::LimitCommand),
+    /// How much a tenant or key may use in a day or month.
+    #[command(subcommand)]
+    Quota(quota::QuotaCommand),
     /// What was asked of the doors.
     #[command(subcommand)]
     Request(request::RequestCommand),
@@ -162,6 +175,11 @@ enum Command {
     /// The configuration `serve` would run with.
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Servers by name, with the key and tenant to use there.
+    #[command(subcommand)]
+    Context(context::ContextCommand),
+    /// A prompt with history and completion; Ctrl-D ends it.
+    Interactive,
     /// Check this machine, the data folder and the server on it.
     Doctor,
     /// Tell what an error code means and what to do about it.
@@ -197,9 +215,28 @@ fn usage(error: &clap::Error) -> ExitCode {
     }
 }
 
+impl Command {
+    /// Whether it may speak to a server that a context names.
+    fn speaks(&self) -> bool {
+        !matches!(
+            self,
+            Self::Try(_)
+                | Self::Serve(_)
+                | Self::Config(_)
+                | Self::Context(_)
+                | Self::Interactive
+                | Self::Explain(_)
+                | Self::Completion(_)
+        )
+    }
+}
+
 impl Cli {
     fn run(self, output: &Output) -> Outcome {
-        let global = self.global;
+        let mut global = self.global;
+        if self.command.speaks() {
+            target::apply_context(&mut global)?;
+        }
         match self.command {
             Command::Try(args) => crate::tour::run(&args, output),
             Command::Serve(args) => serve::run(args, &global, output),
@@ -210,12 +247,16 @@ impl Cli {
             Command::Tenant(command) => block(tenant::run(command, &global, output)),
             Command::Key(command) => block(key::run(command, &global, output)),
             Command::Role(command) => block(role::run(command, &global, output)),
+            Command::Limit(command) => block(limit::run(command, &global, output)),
+            Command::Quota(command) => block(quota::run(command, &global, output)),
             Command::Request(command) => block(request::run(command, &global, output)),
             Command::Usage(args) => block(usage::run(args, &global, output)),
             Command::Audit(command) => block(audit::run(command, &global, output)),
             Command::Backup(command) => backup::run(command, &global, output),
             Command::Server(command) => block(server::run(command, &global, output)),
             Command::Config(command) => config::run(command, &global, output),
+            Command::Context(command) => context::run(command, &global, output),
+            Command::Interactive => interactive::run(&global, output),
             Command::Doctor => block(doctor::run(&global, output)),
             Command::Explain(args) => explain::run(&args, output),
             Command::Completion(args) => completion::run(&args, output),

@@ -5,6 +5,7 @@
 
 use super::Global;
 use crate::config::Sources;
+use crate::contexts::{self, Context, Contexts};
 use crate::failure::{Failure, Outcome};
 use crate::folder::{Folder, Running};
 use caxton_api::client::{Anchor, Client, Trust};
@@ -22,6 +23,50 @@ pub fn folder(global: &Global) -> Outcome<Folder> {
             Ok(Folder::at(config.data.dir))
         }
     }
+}
+
+/// Completes the command line from the context that it names or that is in use: what the line or the
+/// environment says counts first. The context in use is none where they name a server or a data
+/// folder, so that its key goes to its own server alone.
+pub fn apply_context(global: &mut Global) -> Outcome {
+    let elsewhere = global.server.is_some() || global.data.is_some();
+    let contexts = match (contexts::folder(), &global.context) {
+        (Some(dir), Some(_)) => Contexts::read(&dir)?,
+        (Some(dir), None) if !elsewhere => Contexts::read(&dir)?,
+        (None, Some(_)) => Contexts::default(),
+        _ => return Ok(()),
+    };
+    if let (Some(name), Some(server)) = (&global.context, &global.server) {
+        let what = format!("--context {name} and --server {server} name a server each");
+        let hint = "leave one of them out; CAXTON_CONTEXT and CAXTON_SERVER count, too";
+        return Err(Failure::usage(what).with_hint(hint));
+    }
+    let Some(name) = global.context.as_ref().or(contexts.current.as_ref()) else {
+        return Ok(());
+    };
+    let context = contexts.get(name)?.clone();
+    global.server = Some(context.server);
+    let or = |given: &mut Option<String>, kept| *given = given.take().or(kept);
+    or(&mut global.key, context.key);
+    or(&mut global.tenant, context.tenant);
+    global.ca = global.ca.take().or(context.ca);
+    if global.client_cert.is_none() {
+        global.client_cert = context.client_cert;
+        global.client_key = context.client_key;
+    }
+    Ok(())
+}
+
+/// A client of a context's server; an error says what of the context is no good.
+pub fn of_context(context: &Context) -> Outcome<Client> {
+    let identity = context.client_cert.clone().zip(context.client_key.clone());
+    let anchor = context.ca.clone();
+    let trust = Trust {
+        anchor: anchor.map_or(Anchor::System, Anchor::Authorities),
+        identity,
+    };
+    let (key, tenant) = (context.key.as_deref(), context.tenant.as_deref());
+    Ok(Client::trusting(&context.server, key, tenant, &trust)?)
 }
 
 /// A client of the server that the command means.

@@ -98,6 +98,40 @@ fn completion_scripts_are_scripts() {
 }
 
 #[test]
+fn each_shell_that_is_there_completes() {
+    let home = Home::new();
+    // What each is asked: the candidates for `caxton agent de`, one a line.
+    let questions = [
+        (
+            "bash",
+            r#"source $1; COMP_WORDS=(caxton agent de); COMP_CWORD=2; _caxton caxton de agent
+               printf '%s\n' "${COMPREPLY[@]}""#,
+        ),
+        ("fish", r#"source $argv[1]; complete -C 'caxton agent de'"#),
+    ];
+    for (shell, question) in questions {
+        let file = home.path().join(shell);
+        std::fs::write(&file, home.ok(&["completion", shell])).unwrap();
+        let mut command = Command::new(shell);
+        match shell {
+            "bash" => command.args(["-c", question, shell]).arg(&file),
+            _ => command.args(["--no-config", "-c", question]).arg(&file),
+        };
+        command.env("HOME", home.path());
+        // Only where the shell is there can it be asked.
+        let Ok(answered) = command.output() else {
+            continue;
+        };
+        let text = String::from_utf8_lossy(&answered.stdout).into_owned();
+        let words: Vec<&str> = text
+            .lines()
+            .filter_map(|it| it.split('\t').next())
+            .collect();
+        assert_eq!(words, ["deploy"], "{shell}: {answered:?}");
+    }
+}
+
+#[test]
 fn the_doctor_finds_what_is_wrong() {
     let home = Home::new();
     let verdict = |of: &serde_json::Value, what: &str| {

@@ -73,6 +73,22 @@ fn a_name_that_is_nearly_right_is_suggested() {
 }
 
 #[test]
+fn a_command_or_flag_that_is_nearly_right_is_suggested() {
+    let home = Home::new();
+    for (args, near) in [
+        (["agnet", "list"].as_slice(), "'agent'"),
+        (&["agent", "delpoy", "x"], "'deploy'"),
+        (&["agent", "list", "--sate", "running"], "'--state'"),
+        (&["agent", "list", "-o", "jsn"], "'json'"),
+        (&["interactiv"], "'interactive'"),
+    ] {
+        let ran = home.run(args);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.stderr.contains(near), "{near}: {}", ran.stderr);
+    }
+}
+
+#[test]
 fn without_a_server_nothing_answers() {
     let home = Home::new();
     let ran = home.run(&["--server", "127.0.0.1:1", "server", "status", "-o", "json"]);

@@ -5,7 +5,7 @@ use crate::support::Home;
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/help.txt");
 
 /// The commands that the documentation promises; the test walks these and finds their children.
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 24] = [
     "try",
     "serve",
     "agent",
@@ -15,6 +15,10 @@ const COMMANDS: [&str; 20] = [
     "tenant",
     "key",
     "role",
+    "limit",
+    "quota",
+    "context",
+    "interactive",
     "audit",
     "request",
     "usage",
