@@ -131,8 +131,15 @@ impl ModelRequest {
         }
     }
 
-    /// An estimate of the tokens this is, never far too small: a quarter of its bytes, a picture as
-    /// the providers count a large one.
+    /// No fewer tokens than this is, for what is set aside for it: twice the estimate, since a token
+    /// of any usual text, code or script has two bytes or more, and what providers add around it.
+    pub fn tokens_most(&self) -> u64 {
+        const AROUND: u64 = 64;
+        self.tokens_estimate().saturating_mul(2) + AROUND
+    }
+
+    /// An estimate of the tokens this is: a quarter of its bytes, a picture as the providers count a
+    /// large one.
     pub fn tokens_estimate(&self) -> u64 {
         let tools = self.tools.iter().map(|tool| {
             let schema = serde_json::to_string(&tool.schema).map_or(0, |text| text.len());

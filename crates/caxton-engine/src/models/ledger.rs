@@ -11,7 +11,7 @@ use crate::port::Clock;
 use crate::port::store::{Op, Page, PageRequest, RecordKind};
 use crate::task::Tasks;
 use caxton_core::error::Error;
-use caxton_core::model::{ModelName, ModelReply, Tokens};
+use caxton_core::model::{ModelName, ModelReply, Price, Tokens};
 use caxton_core::session::{SessionId, TurnId};
 use caxton_core::{AgentName, TenantId, Timestamp};
 use parking_lot::Mutex;
@@ -131,6 +131,10 @@ pub(super) struct Reserved {
 /// is known then.
 pub(super) struct OpenCall {
     pub(super) record: ModelCallRecord,
+    /// An estimate of the tokens of this answer so far, and what they cost: all there is to go by
+    /// where whoever asks is dropped.
+    pub(super) heard: u64,
+    pub(super) price: Price,
     reserved: Option<Reserved>,
     end: Option<oneshot::Sender<ModelCallRecord>>,
     opened: Option<oneshot::Receiver<Result<(), Error>>>,
@@ -173,7 +177,11 @@ impl OpenCall {
 impl Drop for OpenCall {
     fn drop(&mut self) {
         if self.end.is_some() {
-            self.record.outcome = CallOutcome::Interrupted;
+            let record = &mut self.record;
+            record.outcome = CallOutcome::Interrupted;
+            record.tokens.output = record.tokens.output.saturating_add(self.heard);
+            record.tokens.estimated = true;
+            record.cost_micros = self.price.cost_micros(&record.tokens);
             self.end();
         }
     }
@@ -245,6 +253,8 @@ impl Ledger {
         });
         OpenCall {
             record,
+            heard: 0,
+            price: Price::default(),
             reserved: Some(reserved),
             end: Some(end),
             opened: Some(opened),
@@ -280,6 +290,28 @@ impl Ledger {
             ..record.clone()
         };
         documents::put(&record.id, &record)
+    }
+
+    /// Forgets entries that began before a time, some at a time; `true`: there may be more.
+    pub(crate) async fn forget_before(
+        &self,
+        scope: &TenantScope,
+        before: Timestamp,
+    ) -> Result<bool, Error> {
+        let page = PageRequest::first(RECOVER_ROWS);
+        let page = self
+            .documents
+            .list::<ModelCallRecord>(scope, "", &page)
+            .await?;
+        let old = page.rows.iter().filter(|record| record.began < before);
+        let ops: Vec<Op> = old
+            .map(|record| documents::remove::<ModelCallRecord>(&record.id))
+            .collect();
+        if ops.is_empty() {
+            return Ok(false);
+        }
+        self.documents.commit(scope, ops).await?;
+        Ok(true)
     }
 
     /// Settles what an earlier run of the server left open. Gives what is to be counted.

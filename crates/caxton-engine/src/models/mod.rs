@@ -9,6 +9,7 @@ mod call;
 mod directory;
 mod ledger;
 mod meters;
+mod prepare;
 
 pub use breakers::BreakerView;
 pub use call::{Ceiling, Completed, Completion, NotCompleted};

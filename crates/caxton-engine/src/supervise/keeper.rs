@@ -4,7 +4,7 @@ use super::timers::fire_timers;
 use crate::opctx::TenantScope;
 use crate::port::{Store, StoreError};
 use crate::router::Shared;
-use caxton_core::Timestamp;
+use caxton_core::{Error, Timestamp};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -13,6 +13,9 @@ use std::time::Duration;
 const HISTORY_INTERVAL: Duration = Duration::from_secs(60);
 /// Messages, or conversations, forgotten in one commit.
 const FORGET_ROWS: u32 = 1000;
+/// How long the ledger of model calls is kept, in microseconds: a year and a month, so that this
+/// month can be held against the same of last year.
+const LEDGER_KEPT_US: i64 = 400 * 24 * 3600 * 1_000_000;
 
 /// Starts everything that runs beside the mailboxes.
 pub(crate) fn keep(shared: &Arc<Shared>) {
@@ -71,8 +74,30 @@ async fn forget_history(shared: Arc<Shared>) {
             if let Err(error) = forget_before(&*shared.services.store, &scope, before).await {
                 tracing::warn!(tenant = %scope.tenant(), %error, "history could not be forgotten");
             }
+            let books = clock.now().as_us().saturating_sub(LEDGER_KEPT_US);
+            let books = Timestamp::from_us(books);
+            if let Err(error) = forget_turns(&shared, &scope, before, books).await {
+                tracing::warn!(tenant = %scope.tenant(), %error, "turns could not be forgotten");
+            }
         }
     }
+}
+
+/// Forgets one tenant's turns, and entries of its ledger of model calls.
+async fn forget_turns(
+    shared: &Shared,
+    scope: &TenantScope,
+    before: Timestamp,
+    books: Timestamp,
+) -> Result<(), Error> {
+    let services = &shared.services;
+    while services.turns.forget_before(scope, before).await? {
+        tokio::task::yield_now().await;
+    }
+    while services.models.ledger.forget_before(scope, books).await? {
+        tokio::task::yield_now().await;
+    }
+    Ok(())
 }
 
 /// Forgets one tenant's history: the messages, then the conversations that have none left.

@@ -3,7 +3,7 @@
 use crate::documents::Document;
 use crate::port::store::RecordKind;
 use caxton_core::session::{SessionId, TurnEvent, TurnId};
-use caxton_core::{AgentName, Timestamp};
+use caxton_core::{AgentName, MessageId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// How a turn stands.
@@ -71,6 +71,7 @@ impl Chunk {
 /// The turn that a message handed over goes on with.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Alias {
+    pub(crate) message: MessageId,
     pub(crate) turn: TurnId,
 }
 

@@ -179,7 +179,7 @@ impl Turns {
     ) -> Result<Op, Error> {
         let mut inner = self.inner.lock();
         inner.aliases.insert((tenant.clone(), message), turn);
-        documents::put(&message.to_string(), &Alias { turn })
+        documents::put(&message.to_string(), &Alias { message, turn })
     }
 
     /// The turn that a message goes on with, if it does.
@@ -214,6 +214,35 @@ impl Turns {
             asked.token = Some(token);
         }
         Ok(ops)
+    }
+
+    /// Forgets turns that ended before a time, some at a time; `true`: there may be more. Their ids
+    /// are in the order of their beginnings.
+    pub(crate) async fn forget_before(
+        &self,
+        scope: &TenantScope,
+        before: Timestamp,
+    ) -> Result<bool, Error> {
+        let asked = PageRequest::first(PAGE_ROWS);
+        let page = self.documents.list::<TurnRecord>(scope, "", &asked).await?;
+        let mut ops = Vec::new();
+        for record in page
+            .rows
+            .iter()
+            .filter(|it| it.ended.is_some_and(|at| at < before))
+        {
+            ops.extend(self.forgetting(scope, record.id).await?);
+        }
+        let page = self.documents.list::<Alias>(scope, "", &asked).await?;
+        let before_ms = u64::try_from(before.as_us() / 1_000).unwrap_or(0);
+        for alias in page.rows.iter().filter(|it| it.message.as_ms() < before_ms) {
+            ops.push(documents::remove::<Alias>(&alias.message.to_string()));
+        }
+        if ops.is_empty() {
+            return Ok(false);
+        }
+        self.documents.commit(scope, ops).await?;
+        Ok(true)
     }
 
     /// What forgets one turn.

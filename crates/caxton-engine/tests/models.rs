@@ -1,0 +1,513 @@
+//! Asking models, with a model that answers as a test says and paused time: failing over, honest
+//! ends, ceilings, quotas and the ledger.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod support;
+
+use caxton_core::error::Code;
+use caxton_core::model::{
+    ChatMessage, ModelEvent, ModelFault, ModelFaultKind as Kind, ModelName, ModelRequest, Price,
+    StopReason, Tokens,
+};
+use caxton_core::session::{TurnEvent, TurnFailure, TurnOutcome};
+use caxton_core::{TenantId, Timestamp};
+use caxton_engine::limits::{Overage, Period, Quota, QuotaLimit};
+use caxton_engine::models::{CallOutcome, ModelCallRecord, ModelOptions};
+use caxton_engine::port::memory::{MemoryDisk, MemoryStore};
+use caxton_engine::port::model::{
+    Endpoint, Model, ModelCall, ModelFacts, ModelStream, ProviderKind,
+};
+use caxton_engine::port::store::PageRequest;
+use caxton_engine::port::{Answer, Clock, ManualClock, NativeRuntime, SeededEntropy};
+use caxton_engine::turn::Follow;
+use caxton_engine::{App, Options, Ports};
+use futures::StreamExt;
+use parking_lot::Mutex;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+use support::ctx;
+
+/// What one try of a model comes to.
+#[derive(Clone, Debug)]
+enum Play {
+    Refuse(ModelFault),
+    Answer(Vec<Step>),
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Say(&'static str),
+    Used(u64, u64),
+    Done,
+    Break(Kind),
+    Hang,
+}
+
+/// Plays what is queued for each model, and keeps what it was asked.
+#[derive(Debug, Default)]
+struct Stage {
+    plays: Mutex<HashMap<String, VecDeque<Play>>>,
+    asked: Mutex<Vec<(String, u32, u32)>>,
+}
+
+impl Stage {
+    fn plays(&self, model: &str, plays: impl IntoIterator<Item = Play>) {
+        let mut all = self.plays.lock();
+        all.entry(model.to_owned()).or_default().extend(plays);
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().iter().map(|it| it.0.clone()).collect()
+    }
+}
+
+impl Model for Stage {
+    fn stream(&self, call: ModelCall) -> Answer<'_, Result<ModelStream, ModelFault>> {
+        let name = format!("{}/{}", call.endpoint.provider, call.model);
+        let asked = (name.clone(), call.request.output_tokens_max, call.attempt);
+        self.asked.lock().push(asked);
+        let most = u64::from(call.request.output_tokens_max);
+        let play = self
+            .plays
+            .lock()
+            .get_mut(&name)
+            .and_then(VecDeque::pop_front);
+        Box::pin(async move {
+            match play.unwrap_or_else(|| panic!("{name} was not to be asked")) {
+                Play::Refuse(fault) => Err(fault),
+                Play::Answer(steps) => {
+                    let steps = futures::stream::iter(steps).then(move |step| async move {
+                        match step {
+                            Step::Say(text) => Ok(ModelEvent::Text(text.to_owned())),
+                            Step::Used(input, output) => Ok(ModelEvent::Usage(Tokens {
+                                input,
+                                output: output.min(most),
+                                ..Tokens::default()
+                            })),
+                            Step::Done => Ok(ModelEvent::Finished(StopReason::End)),
+                            Step::Break(kind) => Err(ModelFault::new(kind, "as played")),
+                            Step::Hang => std::future::pending().await,
+                        }
+                    });
+                    Ok(steps.boxed())
+                }
+            }
+        })
+    }
+
+    fn facts(&self, _kind: ProviderKind, _model: &str) -> ModelFacts {
+        ModelFacts {
+            context_tokens_max: 10_000,
+            output_tokens_max: 1_000,
+            price: Some(Price {
+                input: 1_000_000,
+                output: 2_000_000,
+                ..Price::default()
+            }),
+        }
+    }
+}
+
+struct World {
+    stage: Arc<Stage>,
+    disk: MemoryDisk,
+    clock: Arc<ManualClock>,
+    app: App,
+}
+
+async fn start(disk: &MemoryDisk, clock: &Arc<ManualClock>, stage: &Arc<Stage>) -> App {
+    let endpoint = |provider: &str| Endpoint {
+        provider: provider.to_owned(),
+        kind: ProviderKind::OpenaiChat,
+        base_url: String::new(),
+        secret: None,
+        trusted: true,
+    };
+    let ports = Ports {
+        model: Arc::clone(stage) as Arc<dyn Model>,
+        ..Ports::new(
+            Arc::new(MemoryStore::open(disk.clone())),
+            Arc::clone(clock) as Arc<dyn Clock>,
+            Arc::new(SeededEntropy::new(5)),
+            Arc::new(NativeRuntime::default()),
+        )
+    };
+    let options = Options {
+        models: ModelOptions {
+            providers: vec![endpoint("one"), endpoint("two")],
+            ..ModelOptions::default()
+        },
+        ..Options::default()
+    };
+    App::start(ports, options).await.unwrap()
+}
+
+async fn world() -> World {
+    let start_at = Timestamp::from_us(1_795_324_162_000_000);
+    let (disk, clock) = (MemoryDisk::default(), Arc::new(ManualClock::new(start_at)));
+    let stage = Arc::new(Stage::default());
+    let app = start(&disk, &clock, &stage).await;
+    World {
+        stage,
+        disk,
+        clock,
+        app,
+    }
+}
+
+impl World {
+    async fn begin(&self) -> Follow {
+        let request = ModelRequest::new(vec![ChatMessage::user("hello")], 500);
+        let model = ModelName::parse("one/m").unwrap();
+        let ctx = ctx();
+        let begun = self.app.turn_start_model(&ctx, model, request);
+        begun.await.unwrap()
+    }
+
+    async fn turn(&self) -> (String, Result<TurnOutcome, TurnFailure>) {
+        ended(self.begin().await).await
+    }
+
+    async fn ledger(&self) -> Vec<ModelCallRecord> {
+        let page = PageRequest::first(1000);
+        let listed = self.app.model_call_list(&ctx(), None, &page).await;
+        listed.unwrap().rows
+    }
+
+    async fn pass(&self, time: Duration) {
+        self.clock.sleep_until(self.clock.now().plus(time)).await;
+    }
+
+    async fn quota(&self, tokens: u64) {
+        let quota = Quota {
+            tokens: Some(QuotaLimit {
+                limit: tokens,
+                period: Period::Month,
+                overage: Overage::Refuse,
+            }),
+            ..Quota::default()
+        };
+        let tenant = TenantId::default_tenant();
+        let set = self.app.quota_set(&ctx(), &tenant, "", quota).await;
+        set.unwrap();
+    }
+
+    async fn tokens_used(&self) -> u64 {
+        let tenant = TenantId::default_tenant();
+        let (usage, _) = self.app.usage_show(&ctx(), &tenant, "").await.unwrap();
+        usage.tokens.month
+    }
+}
+
+/// Reads a turn to its end: what was said, and how it ended.
+async fn ended(mut follow: Follow) -> (String, Result<TurnOutcome, TurnFailure>) {
+    let (mut said, mut last, mut end) = (String::new(), 0, None);
+    while let Some(events) = follow.next().await {
+        for (id, event) in events {
+            assert!(id > last, "ids grow");
+            assert!(end.is_none(), "nothing follows the end");
+            last = id;
+            match &*event {
+                TurnEvent::Text { text } => said.push_str(text),
+                TurnEvent::Completed(outcome) => end = Some(Ok((**outcome).clone())),
+                TurnEvent::Failed(failure) => end = Some(Err(failure.clone())),
+                _ => {}
+            }
+        }
+    }
+    (said, end.expect("a turn ends"))
+}
+
+/// Waits until so many events were heard.
+async fn heard(follow: &mut Follow, events: usize) {
+    let mut count = 0;
+    while count < events {
+        count += follow.next().await.expect("the turn goes on").len();
+    }
+}
+
+fn good() -> Play {
+    Play::Answer(vec![
+        Step::Say("he"),
+        Step::Say("llo"),
+        Step::Used(10, 5),
+        Step::Done,
+    ])
+}
+
+fn refuse(kind: Kind) -> Play {
+    Play::Refuse(ModelFault::new(kind, "as played"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_is_told_as_it_comes_and_accounted_as_the_provider_says() {
+    let world = world().await;
+    world.stage.plays("one/m", [good()]);
+    let (said, end) = world.turn().await;
+    let outcome = end.unwrap();
+    assert_eq!(said, "hello");
+    assert_eq!((outcome.usage.input, outcome.usage.output), (10, 5));
+    assert_eq!(outcome.cost_micros, 10 + 2 * 5);
+    world.pass(Duration::from_secs(1)).await;
+    let ledger = world.ledger().await;
+    assert_eq!(ledger.len(), 1);
+    assert_eq!(ledger[0].outcome, CallOutcome::Completed);
+    assert_eq!(ledger[0].cost_micros, 20);
+    assert!(!ledger[0].tokens.estimated && ledger[0].visible);
+    assert_eq!(world.tokens_used().await, 15);
+}
+
+#[tokio::test(start_paused = true)]
+async fn before_the_first_word_failing_is_not_seen_and_is_tried_again() {
+    let world = world().await;
+    let broken = Play::Answer(vec![Step::Used(10, 0), Step::Break(Kind::Malformed)]);
+    let cut = Play::Answer(vec![]);
+    world.stage.plays("one/m", [broken, cut, good()]);
+    let begun = world.clock.now();
+    let (said, end) = world.turn().await;
+    assert_eq!(said, "hello");
+    assert!(end.is_ok());
+    let took = world.clock.now().since(begun);
+    assert!(
+        took >= Duration::from_millis(300) && took < Duration::from_secs(2),
+        "{took:?}"
+    );
+    assert_eq!(world.stage.asked().len(), 3);
+    world.pass(Duration::from_secs(1)).await;
+    let ledger = world.ledger().await;
+    // What the first try took is counted with the rest, and said to be reckoned.
+    assert_eq!((ledger[0].tries, ledger[0].tokens.input), (3, 20));
+    assert!(ledger[0].tokens.estimated);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_the_first_word_a_fault_is_told_and_nothing_is_said_twice() {
+    for kind in [Kind::Cut, Kind::Server, Kind::Malformed] {
+        let world = world().await;
+        let broken = Play::Answer(vec![Step::Say("half"), Step::Break(kind)]);
+        world.stage.plays("one/m", [broken]);
+        let (said, end) = world.turn().await;
+        assert_eq!(said, "half");
+        let failure = end.unwrap_err();
+        assert_eq!(failure.code, kind.code().as_str());
+        assert_eq!(world.stage.asked().len(), 1);
+        world.pass(Duration::from_secs(1)).await;
+        let ledger = world.ledger().await;
+        assert_eq!(
+            ledger[0].outcome,
+            CallOutcome::Failed(kind.as_str().to_owned())
+        );
+        assert!(ledger[0].tokens.estimated && ledger[0].tokens.output >= 1);
+        assert_eq!(world.tokens_used().await, ledger[0].tokens.total());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_provider_asks_to_wait_is_waited() {
+    let world = world().await;
+    let busy = ModelFault::new(Kind::RateLimited, "slow down");
+    let busy = busy.with_retry_after(Some(Duration::from_secs(7)));
+    world.stage.plays("one/m", [Play::Refuse(busy), good()]);
+    let begun = world.clock.now();
+    assert!(world.turn().await.1.is_ok());
+    assert!(world.clock.now().since(begun) >= Duration::from_secs(7));
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_ends_a_call_before_and_after_the_first_word() {
+    let world = world().await;
+    let hang = Play::Answer(vec![Step::Hang]);
+    world
+        .stage
+        .plays("one/m", [hang.clone(), hang.clone(), hang]);
+    let (_, end) = world.turn().await;
+    assert_eq!(end.unwrap_err().code, Code::ModelTimeout.as_str());
+    let half = Play::Answer(vec![Step::Say("half"), Step::Hang]);
+    let world = self::world().await;
+    world.stage.plays("one/m", [half]);
+    let begun = world.clock.now();
+    let (said, end) = world.turn().await;
+    assert_eq!(
+        (said.as_str(), end.unwrap_err().code.as_str()),
+        ("half", Code::ModelTimeout.as_str())
+    );
+    assert!(world.clock.now().since(begun) < Duration::from_secs(70));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_fails_again_and_again_is_left_alone() {
+    let world = world().await;
+    world.stage.plays("one/m", vec![refuse(Kind::Auth); 5]);
+    for _ in 0..5 {
+        let end = world.turn().await.1;
+        assert_eq!(end.unwrap_err().code, Code::ModelRefusedCredential.as_str());
+    }
+    let failure = world.turn().await.1.unwrap_err();
+    assert_eq!(failure.code, Code::BreakerOpen.as_str());
+    assert!(failure.retry_after_ms.unwrap() > 0);
+    assert_eq!(world.stage.asked().len(), 5);
+    let (_, breaker) = world.app.provider_show(&ctx(), "one").await.unwrap();
+    assert_eq!(breaker.state, caxton_core::breaker::State::Open);
+    world.pass(Duration::from_secs(6)).await;
+    world.stage.plays("one/m", [good()]);
+    assert!(world.turn().await.1.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fault_of_the_request_opens_no_breaker_and_is_not_repeated() {
+    let world = world().await;
+    world.stage.plays("one/m", vec![refuse(Kind::Invalid); 8]);
+    for _ in 0..8 {
+        let end = world.turn().await.1;
+        assert_eq!(end.unwrap_err().code, Code::ModelRefusedRequest.as_str());
+    }
+    assert_eq!(world.stage.asked().len(), 8);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hundred_at_the_last_tokens_never_use_more_than_there_is() {
+    let world = world().await;
+    world.quota(400).await;
+    world.stage.plays("one/m", vec![good(); 100]);
+    let mut turns = Vec::new();
+    for _ in 0..100 {
+        turns.push(world.begin().await);
+    }
+    let ends = futures::future::join_all(turns.into_iter().map(ended)).await;
+    let went = ends.iter().filter(|(_, end)| end.is_ok()).count();
+    for (_, end) in &ends {
+        if let Err(failure) = end {
+            assert_eq!(failure.code, Code::QuotaExceeded.as_str());
+        }
+    }
+    assert!((1..100).contains(&went), "{went} went");
+    for (_, most, _) in world.stage.asked.lock().iter() {
+        assert!(*most <= 400, "a ceiling past the quota: {most}");
+    }
+    assert!(world.tokens_used().await <= 400);
+    let counted: u64 = ends
+        .iter()
+        .filter_map(|(_, end)| end.as_ref().ok())
+        .map(|outcome| outcome.usage.total())
+        .sum();
+    assert_eq!(world.tokens_used().await, counted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_turn_ends_at_once_and_its_call_is_accounted() {
+    let world = world().await;
+    world
+        .stage
+        .plays("one/m", [Play::Answer(vec![Step::Say("half"), Step::Hang])]);
+    let mut follow = world.begin().await;
+    let id = follow.turn().id();
+    heard(&mut follow, 2).await;
+    let begun = world.clock.now();
+    world.app.turn_cancel(&ctx(), id).await.unwrap();
+    let rest = follow.next().await.unwrap();
+    let TurnEvent::Failed(failure) = &*rest[0].1 else {
+        panic!("{rest:?}");
+    };
+    assert_eq!(failure.code, Code::TurnCancelled.as_str());
+    assert!(world.clock.now().since(begun) < Duration::from_secs(1));
+    world.pass(Duration::from_secs(1)).await;
+    assert_eq!(world.ledger().await[0].outcome, CallOutcome::Cancelled);
+    // Once more changes nothing.
+    world.app.turn_cancel(&ctx(), id).await.unwrap();
+    assert!(follow.next().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_follower_may_leave_and_come_back_and_sees_each_event_once() {
+    let world = world().await;
+    world.stage.plays("one/m", [good()]);
+    let follow = world.begin().await;
+    let id = follow.turn().id();
+    drop(follow);
+    let mut all = Vec::new();
+    let mut whole = world.app.turn_follow(&ctx(), id, 0).await.unwrap();
+    while let Some(events) = whole.next().await {
+        all.extend(events);
+    }
+    for (at, (after, _)) in all.iter().enumerate() {
+        let mut rest = Vec::new();
+        let mut follow = world.app.turn_follow(&ctx(), id, *after).await.unwrap();
+        while let Some(events) = follow.next().await {
+            rest.extend(events);
+        }
+        assert_eq!(rest, all[at + 1..]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_kill_leaves_open_is_settled_once_with_an_estimate() {
+    let world = world().await;
+    world
+        .stage
+        .plays("one/m", [Play::Answer(vec![Step::Say("half"), Step::Hang])]);
+    let mut follow = world.begin().await;
+    heard(&mut follow, 2).await;
+    world.pass(Duration::from_secs(1)).await;
+    assert_eq!(world.ledger().await[0].outcome, CallOutcome::Open);
+    // The next server on the same disk: the first is fenced off, as one that was killed.
+    let stage = Arc::new(Stage::default());
+    let next = World {
+        app: start(&world.disk, &world.clock, &stage).await,
+        disk: world.disk.clone(),
+        clock: Arc::clone(&world.clock),
+        stage,
+    };
+    for _ in 0..2 {
+        next.stage.plays("one/m", [good()]);
+        assert!(next.turn().await.1.is_ok());
+    }
+    next.pass(Duration::from_secs(1)).await;
+    let ledger = next.ledger().await;
+    assert_eq!(ledger.len(), 3);
+    assert_eq!(ledger[0].outcome, CallOutcome::Interrupted);
+    assert!(ledger[0].tokens.estimated && ledger[0].tokens.input > 0);
+    assert_eq!(next.tokens_used().await, ledger[0].tokens.total() + 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_of_the_server_accounts_for_calls_on_their_way() {
+    let world = world().await;
+    world
+        .stage
+        .plays("one/m", [Play::Answer(vec![Step::Say("half"), Step::Hang])]);
+    let mut follow = world.begin().await;
+    heard(&mut follow, 2).await;
+    world.app.stop(Duration::from_secs(1)).await;
+    let stage = Arc::new(Stage::default());
+    let app = start(&world.disk, &world.clock, &stage).await;
+    let page = PageRequest::first(10);
+    let ledger = app.model_call_list(&ctx(), None, &page).await.unwrap().rows;
+    assert_eq!(ledger[0].outcome, CallOutcome::Interrupted);
+    assert!(
+        ledger[0].tokens.output >= 1,
+        "what was said is counted: {ledger:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_prompt_past_the_window_and_an_unknown_provider_are_refused() {
+    let world = world().await;
+    let long = ChatMessage::user("x".repeat(50_000));
+    let request = ModelRequest::new(vec![long], 10);
+    let model = ModelName::parse("one/m").unwrap();
+    let ctx = ctx();
+    let follow = world.app.turn_start_model(&ctx, model, request.clone());
+    let (_, end) = ended(follow.await.unwrap()).await;
+    assert_eq!(end.unwrap_err().code, Code::ContextTooLong.as_str());
+    let model = ModelName::parse("nobody/m").unwrap();
+    let refused = world.app.turn_start_model(&ctx, model, request).await;
+    assert_eq!(refused.unwrap_err().code, Code::ProviderNotFound);
+    assert!(world.stage.asked().is_empty());
+}
