@@ -10,6 +10,7 @@ pub mod assistant;
 pub mod audit;
 pub mod breaker;
 pub mod conversation;
+pub mod egress;
 pub mod error;
 pub mod grant;
 pub mod id;

@@ -37,12 +37,14 @@ pub enum ModelFaultKind {
     TooLarge,
     /// An address that may not be reached.
     Forbidden,
+    /// A `scripted` model's script is missing or malformed.
+    Script,
     /// A defect here.
     Internal,
 }
 
 impl ModelFaultKind {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Auth,
         Self::NotFound,
         Self::Invalid,
@@ -57,6 +59,7 @@ impl ModelFaultKind {
         Self::Cut,
         Self::TooLarge,
         Self::Forbidden,
+        Self::Script,
         Self::Internal,
     ];
 
@@ -77,6 +80,7 @@ impl ModelFaultKind {
             Self::Cut => "cut",
             Self::TooLarge => "too_large",
             Self::Forbidden => "forbidden",
+            Self::Script => "script",
             Self::Internal => "internal",
         }
     }
@@ -98,7 +102,7 @@ impl ModelFaultKind {
     /// Whether another model may do better. One that finds fault with the request itself says what
     /// all of them would say.
     pub const fn fails_over(self) -> bool {
-        !matches!(self, Self::Invalid | Self::Internal)
+        !matches!(self, Self::Invalid | Self::Script | Self::Internal)
     }
 
     /// Whether it tells of the provider's health, so that a breaker counts it.
@@ -117,6 +121,7 @@ impl ModelFaultKind {
             Self::Timeout => Code::ModelTimeout,
             Self::Malformed | Self::Cut | Self::TooLarge => Code::ModelAnswerBroken,
             Self::Forbidden => Code::EgressRefused,
+            Self::Script => Code::ScriptMalformed,
             Self::Internal => Code::Internal,
         }
     }

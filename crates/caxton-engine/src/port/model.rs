@@ -4,6 +4,7 @@
 use super::Answer;
 use super::secrets::Secret;
 use bytes::Bytes;
+use caxton_core::error::Error;
 use caxton_core::model::{ModelEvent, ModelFault, ModelFaultKind, ModelRequest, Price};
 use caxton_core::{TenantId, TraceContext};
 use futures::stream::BoxStream;
@@ -12,7 +13,9 @@ use std::fmt;
 use std::sync::Arc;
 
 /// An answer as it is written. It ends after [`ModelEvent::Finished`] or a fault; one that ends
-/// without either was cut off. Dropped, the provider is told to stop where it can be.
+/// without either was cut off. Dropped, the provider is told to stop where it can be. Nothing comes
+/// after `Finished`; who polls on until the end, for a moment only, leaves the provider a connection
+/// that is used again.
 pub type ModelStream = BoxStream<'static, Result<ModelEvent, ModelFault>>;
 
 /// Asks models.
@@ -23,6 +26,15 @@ pub trait Model: Send + Sync + fmt::Debug {
 
     /// What is known of a model.
     fn facts(&self, kind: ProviderKind, model: &str) -> ModelFacts;
+
+    /// Whether the scripts that a deployment brings along can be read, so that what is malformed is
+    /// refused then and not in a turn.
+    ///
+    /// # Errors
+    /// `CX-7013`, naming the place.
+    fn check_scripts(&self, _bundle: &[u8]) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 /// How a provider is spoken to.

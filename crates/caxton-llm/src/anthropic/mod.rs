@@ -1,0 +1,7 @@
+//! Anthropic Messages.
+
+mod request;
+mod stream;
+
+pub use request::request;
+pub use stream::Decoder;

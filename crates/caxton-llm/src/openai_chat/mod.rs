@@ -1,0 +1,7 @@
+//! `OpenAI` Chat Completions, and everything that calls itself compatible with it.
+
+mod request;
+mod stream;
+
+pub use request::{arguments_text, request, url};
+pub use stream::Decoder;

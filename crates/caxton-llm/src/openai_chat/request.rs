@@ -1,0 +1,297 @@
+//! A request in Chat Completions' words.
+
+use crate::json::Fields;
+use crate::quirks::Quirk;
+use crate::traits::Traits;
+use crate::wire::Outgoing;
+use caxton_core::model::{
+    ChatMessage, ChatRole, Dialect, Image, ModelRequest, Part, ToolChoice, ToolSpec,
+};
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+use std::borrow::Cow;
+
+/// The request. The endpoint's base address ends with the version (`…/v1`).
+pub fn request(request: &ModelRequest, model: &str, traits: &Traits) -> Outgoing {
+    let mut body = Fields::new();
+    body.put("model", model);
+    body.put("messages", &messages(request));
+    body.put("stream", &true);
+    if !traits.quirks.has(Quirk::NoStreamOptions) {
+        body.put("stream_options", &stream_options(traits));
+    }
+    body.put(ceiling(traits), &request.output_tokens_max);
+    if !request.tools.is_empty() {
+        let tools: Vec<Tool<'_>> = request.tools.iter().map(Tool::of).collect();
+        body.put("tools", &tools);
+        body.put("tool_choice", &tool_choice(&request.tool_choice));
+    }
+    if traits.may_sample() {
+        body.put_some("temperature", request.temperature.as_ref());
+        body.put_some("top_p", request.top_p.as_ref());
+    }
+    if !request.stop.is_empty() && !traits.quirks.has(Quirk::NoStop) {
+        body.put("stop", &request.stop);
+    }
+    body.put_some("reasoning_effort", traits.effort(request.thinking).as_ref());
+    let extra = request.extra.as_ref();
+    body.extra(extra.and_then(|(dialect, map)| (*dialect == Dialect::OpenaiChat).then_some(map)));
+    Outgoing {
+        path: "/chat/completions",
+        headers: Vec::new(),
+        body: body.finish(),
+    }
+}
+
+/// Usage in the last chunk. Padding against traffic analysis doubles what is to be read; a server
+/// between here and the client takes its use away anyway.
+fn stream_options(traits: &Traits) -> Value {
+    if traits.official {
+        json!({"include_usage": true, "include_obfuscation": false})
+    } else {
+        json!({"include_usage": true})
+    }
+}
+
+/// `OpenAI` has replaced `max_tokens`; most others have not.
+fn ceiling(traits: &Traits) -> &'static str {
+    if traits.official == traits.quirks.has(Quirk::OtherCeiling) {
+        "max_tokens"
+    } else {
+        "max_completion_tokens"
+    }
+}
+
+#[derive(Serialize)]
+struct Message<'a> {
+    role: &'static str,
+    content: Option<Content<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<Call<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_call_id: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Content<'a> {
+    Text(Cow<'a, str>),
+    Parts(Vec<Piece<'a>>),
+}
+
+/// A part of a message's content.
+enum Piece<'a> {
+    Text(&'a str),
+    Image(Cow<'a, str>),
+    Other(&'a Value),
+}
+
+impl Serialize for Piece<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Text<'a> {
+            r#type: &'static str,
+            text: &'a str,
+        }
+        #[derive(Serialize)]
+        struct Picture<'a> {
+            r#type: &'static str,
+            image_url: Url<'a>,
+        }
+        #[derive(Serialize)]
+        struct Url<'a> {
+            url: &'a str,
+        }
+        match self {
+            Self::Text(text) => Text {
+                r#type: "text",
+                text,
+            }
+            .serialize(to),
+            Self::Image(url) => Picture {
+                r#type: "image_url",
+                image_url: Url { url },
+            }
+            .serialize(to),
+            Self::Other(value) => value.serialize(to),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Call<'a> {
+    id: &'a str,
+    r#type: &'static str,
+    function: Function<'a>,
+}
+
+#[derive(Serialize)]
+struct Function<'a> {
+    name: &'a str,
+    /// JSON, as text.
+    arguments: Cow<'a, str>,
+}
+
+#[derive(Serialize)]
+struct Tool<'a> {
+    r#type: &'static str,
+    function: Described<'a>,
+}
+
+#[derive(Serialize)]
+struct Described<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    description: &'a str,
+    parameters: &'a Value,
+}
+
+impl<'a> Tool<'a> {
+    fn of(tool: &'a ToolSpec) -> Self {
+        Self {
+            r#type: "function",
+            function: Described {
+                name: &tool.name,
+                description: &tool.description,
+                parameters: &tool.schema,
+            },
+        }
+    }
+}
+
+fn tool_choice(choice: &ToolChoice) -> Value {
+    match choice {
+        ToolChoice::Auto => json!("auto"),
+        ToolChoice::None => json!("none"),
+        ToolChoice::Required => json!("required"),
+        ToolChoice::Named(name) => json!({"type": "function", "function": {"name": name}}),
+    }
+}
+
+fn messages(request: &ModelRequest) -> Vec<Message<'_>> {
+    let mut out = Vec::with_capacity(request.messages.len() + 1);
+    if !request.system.is_empty() {
+        out.push(plain("system", request.system.as_str().into()));
+    }
+    for message in &request.messages {
+        match message.role {
+            ChatRole::User => user(message, &mut out),
+            ChatRole::Assistant => out.extend(assistant(message)),
+        }
+    }
+    out
+}
+
+fn plain<'a>(role: &'static str, text: Cow<'a, str>) -> Message<'a> {
+    Message {
+        role,
+        content: Some(Content::Text(text)),
+        tool_calls: Vec::new(),
+        tool_call_id: None,
+    }
+}
+
+/// What tools answered comes first, each as a message of its own, then what the user says. A tool's
+/// message has text only: its pictures follow as the user's.
+fn user<'a>(message: &'a ChatMessage, out: &mut Vec<Message<'a>>) {
+    let mut pieces: Vec<Piece<'a>> = Vec::new();
+    for part in &message.parts {
+        let Part::ToolResult {
+            id,
+            parts,
+            is_error,
+        } = part
+        else {
+            continue;
+        };
+        let mut text = String::new();
+        if *is_error {
+            text.push_str("error: ");
+        }
+        for part in parts {
+            match part {
+                Part::Text { text: more } => text.push_str(more),
+                Part::Image { image } => {
+                    text.push_str("[picture below]");
+                    pieces.push(Piece::Image(url(image)));
+                }
+                _ => {}
+            }
+        }
+        out.push(Message {
+            tool_call_id: Some(id),
+            ..plain("tool", text.into())
+        });
+    }
+    for part in &message.parts {
+        match part {
+            Part::Text { text } if !text.is_empty() => pieces.push(Piece::Text(text)),
+            Part::Image { image } => pieces.push(Piece::Image(url(image))),
+            Part::Other {
+                dialect: Dialect::OpenaiChat,
+                value,
+            } => pieces.push(Piece::Other(value)),
+            _ => {}
+        }
+    }
+    match pieces.as_slice() {
+        [] => {}
+        [Piece::Text(text)] => out.push(plain("user", (*text).into())),
+        _ => out.push(Message {
+            content: Some(Content::Parts(pieces)),
+            ..plain("user", Cow::Borrowed(""))
+        }),
+    }
+}
+
+/// Thinking is not given back: this protocol has no place for it.
+fn assistant(message: &ChatMessage) -> Option<Message<'_>> {
+    let mut texts: Vec<&str> = Vec::new();
+    let mut tool_calls = Vec::new();
+    for part in &message.parts {
+        match part {
+            Part::Text { text } if !text.is_empty() => texts.push(text),
+            Part::ToolCall {
+                id,
+                name,
+                arguments,
+            } => tool_calls.push(Call {
+                id,
+                r#type: "function",
+                function: Function {
+                    name,
+                    arguments: arguments_text(arguments),
+                },
+            }),
+            _ => {}
+        }
+    }
+    let content = match texts.as_slice() {
+        [] if tool_calls.is_empty() => return None,
+        [] => None,
+        [text] => Some(Content::Text((*text).into())),
+        texts => Some(Content::Text(texts.concat().into())),
+    };
+    Some(Message {
+        role: "assistant",
+        content,
+        tool_calls,
+        tool_call_id: None,
+    })
+}
+
+/// Arguments as the model wrote them: those that were no JSON are still its text.
+pub fn arguments_text(arguments: &Value) -> Cow<'_, str> {
+    match arguments {
+        Value::String(text) => text.as_str().into(),
+        value => value.to_string().into(),
+    }
+}
+
+/// A picture's address, or the picture as one.
+pub fn url(image: &Image) -> Cow<'_, str> {
+    match image {
+        Image::Url(url) => url.as_str().into(),
+        Image::Data { media_type, data } => format!("data:{media_type};base64,{data}").into(),
+    }
+}
