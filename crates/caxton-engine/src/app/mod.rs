@@ -27,7 +27,7 @@ use crate::audit::{Audit, Signer};
 use crate::directory::Directory;
 use crate::documents::Documents;
 use crate::idempotency::{Bounds, Idempotency};
-use crate::limits::{Quotas, Rates};
+use crate::limits::{Quotas, Rates, Refusals};
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::port::behavior::Program;
@@ -71,7 +71,9 @@ impl App {
         let meters = crate::models::Meters::new(&metrics.registry)
             .map_err(|error| Error::new(Code::Internal, error.to_string()))?;
         let quotas = Documents::new(Arc::clone(&ports.store), epoch);
-        let quotas = Arc::new(Quotas::new(quotas));
+        let refusals = Refusals::new(&metrics.registry)
+            .map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+        let quotas = Arc::new(Quotas::counted(quotas, refusals.clone()));
         let shared = Shared::new(ports, options, metrics, meters, Arc::clone(&quotas), epoch);
         let started = shared.services.clock.now();
         let services = &shared.services;
@@ -95,7 +97,7 @@ impl App {
             Signer::new(&seed),
         ));
         let documents = Documents::new(Arc::clone(&services.store), epoch);
-        let rates = Arc::new(Rates::new(documents.clone()));
+        let rates = Arc::new(Rates::new(documents.clone(), refusals));
         let idempotency = Idempotency::new(
             Arc::clone(&services.store),
             documents.clone(),

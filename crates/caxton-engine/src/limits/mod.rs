@@ -5,9 +5,11 @@
 
 mod quota;
 mod rate;
+mod refusals;
 
 pub use quota::{Overage, Period, Quota, QuotaLimit, Usage, Used};
 pub use rate::{RateSettings, RateState};
 
 pub(crate) use quota::{Quotas, Reservation, Unit};
 pub(crate) use rate::Rates;
+pub(crate) use refusals::Refusals;

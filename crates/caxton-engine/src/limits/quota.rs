@@ -5,6 +5,7 @@
 //! Counts are in memory and written down every second and at a stop: what a kill loses is a second of
 //! counting, and never a message.
 
+use super::refusals::Refusals;
 use crate::documents::{self, Document, Documents};
 use crate::opctx::TenantScope;
 use crate::port::store::RecordKind;
@@ -233,6 +234,7 @@ impl Inner {
 /// The quotas of a server.
 pub(crate) struct Quotas {
     documents: Documents,
+    refusals: Refusals,
     at_hand: Cache<Holder, Option<Arc<Quota>>>,
     inner: Arc<Inner>,
 }
@@ -245,8 +247,14 @@ impl fmt::Debug for Quotas {
 
 impl Quotas {
     pub(crate) fn new(documents: Documents) -> Self {
+        Self::counted(documents, Refusals::uncounted())
+    }
+
+    /// The same; refusals are counted.
+    pub(crate) fn counted(documents: Documents, refusals: Refusals) -> Self {
         Self {
             documents,
+            refusals,
             at_hand: Cache::new(QUOTAS_AT_HAND_MAX),
             inner: Arc::default(),
         }
@@ -365,6 +373,7 @@ impl Quotas {
                 let reserved = count.reserved.get(unit as usize).copied().unwrap_or(0);
                 let left = limit.limit.saturating_sub(used.saturating_add(reserved));
                 if least > left {
+                    self.refusals.add("quota", unit.name());
                     return Err(exceeded(holder, unit, limit, now));
                 }
                 amount = amount.min(left);

@@ -1,5 +1,6 @@
 //! Rates: one bucket for the server, one a tenant, one a key, one an operation of a tenant.
 
+use super::refusals::Refusals;
 use crate::documents::{Document, Documents};
 use crate::opctx::TenantScope;
 use crate::port::store::RecordKind;
@@ -60,6 +61,7 @@ pub struct RateState {
 /// The rates of a server.
 pub(crate) struct Rates {
     documents: Documents,
+    refusals: Refusals,
     /// The server's own settings and the tenants', by tenant.
     settings: Cache<TenantId, Option<Arc<RateSettings>>>,
     buckets: Mutex<HashMap<Of, Bucket, foldhash::fast::RandomState>>,
@@ -72,9 +74,10 @@ impl std::fmt::Debug for Rates {
 }
 
 impl Rates {
-    pub(crate) fn new(documents: Documents) -> Self {
+    pub(crate) fn new(documents: Documents, refusals: Refusals) -> Self {
         Self {
             documents,
+            refusals,
             settings: Cache::new(TENANTS_AT_HAND_MAX),
             buckets: Mutex::default(),
         }
@@ -164,6 +167,7 @@ impl Rates {
             let bucket = buckets.get(of).copied().unwrap_or_default();
             let decision = bucket.look(*rate, now);
             if !decision.allowed {
+                self.refusals.add("rate", name);
                 return Err(refused(name, *rate, decision.wait));
             }
             let state = RateState {

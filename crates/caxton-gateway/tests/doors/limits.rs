@@ -83,6 +83,9 @@ async fn keys_and_operations_have_rates() {
         .insert("x-api-key", two.parse().unwrap());
     let status = client.list_agents(asked).await.unwrap_err();
     assert_eq!(status.code(), tonic::Code::ResourceExhausted, "{status:?}");
+    counted(&world, "rate_operation", 1).await;
+    counted(&world, "rate_key", 2).await;
+    counted(&world, "rate_tenant", 0).await;
     for wrong in [
         json!({"key": {"count": "0", "seconds": "1"}}),
         json!({"key": {"count": "1", "seconds": "100000"}}),
@@ -113,6 +116,7 @@ async fn a_hundred_messages_at_the_last_of_a_quota() {
         assert!(!refused.header("retry-after").is_empty());
         refused.problem(429, Code::QuotaExceeded);
     }
+    counted(&world, "quota_messages", 93).await;
     let usage = world
         .as_key(&key, "GET", "/v1/tenants/acme/usage", Value::Null)
         .await;
@@ -141,4 +145,15 @@ async fn a_hundred_messages_at_the_last_of_a_quota() {
         .as_key(&key, "GET", "/v1/tenants/default/usage", Value::Null)
         .await;
     other.problem(404, Code::TenantNotFound);
+}
+
+/// That so many refusals of a kind were counted.
+#[track_caller]
+fn counted(world: &World, kind: &str, times: u32) -> impl Future<Output = ()> {
+    let place = std::panic::Location::caller();
+    async move {
+        let text = world.get("/metrics").await.is(200).text;
+        let line = format!("caxton_limit_refusals_total{{kind=\"{kind}\"}} {times}");
+        assert!(text.lines().any(|it| it == line), "{place}: {line}\n{text}");
+    }
 }

@@ -18,6 +18,8 @@ async fn every_series_is_there_before_it_is_needed() {
         "caxton_dead_letters_total 0",
         "caxton_handler_faults_total{kind=\"trap\"} 0",
         "caxton_streams 0",
+        "caxton_limit_refusals_total{kind=\"rate_key\"} 0",
+        "caxton_limit_refusals_total{kind=\"quota_tokens\"} 0",
         "caxton_guest_metrics_dropped_total 0",
         "caxton_http_requests_total{grpc_status=\"\",method=\"POST\",route=\"/v1/messages\",status=\"202\"} 0",
         "caxton_http_requests_total{grpc_status=\"0\",method=\"POST\",route=\"/caxton.v1.CaxtonManagement/SendMessage\",status=\"200\"} 0",
