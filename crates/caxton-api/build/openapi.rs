@@ -24,6 +24,8 @@ pub fn document(contract: &Contract, version: &str) -> Value {
             path.insert(verb, self::operation(service, operation));
         }
     }
+    paths.insert(SOCKET.to_owned(), json!({"get": socket()}));
+    tags.insert("ws".to_owned());
     let tags: Vec<Value> = tags.into_iter().map(|name| json!({"name": name})).collect();
     json!({
         "openapi": "3.1.0",
@@ -65,7 +67,8 @@ fn operation(service: &Service, operation: &Operation) -> Value {
         "tags": [tag(operation)],
         "operationId": id,
         "summary": summary(&operation.comment),
-        "description": operation.comment,
+        "description": format!("{}\n\nNeeds the permission `{}`.", operation.comment, operation.permission),
+        "x-caxton-permission": operation.permission,
         "parameters": parameters(operation),
     });
     let fields = out.as_object_mut().expect("written above");
@@ -74,6 +77,34 @@ fn operation(service: &Service, operation: &Operation) -> Value {
     }
     fields.insert("responses".to_owned(), responses(service, operation));
     out
+}
+
+/// Where streams come over a WebSocket.
+const SOCKET: &str = "/v1/ws";
+
+/// The WebSocket, as far as the document can tell of one: how it is opened.
+fn socket() -> Value {
+    json!({
+        "tags": ["ws"],
+        "operationId": "openSocket",
+        "summary": "Open a WebSocket for streams",
+        "description": "Open a WebSocket for streams. `{\"op\": \"subscribe\", \"id\": …, \"stream\": \
+            \"messages\" | \"logs\", …}` with the stream's parameters begins one, and events come as \
+            `{id, event, data, eventId}`; `docs/api.md` tells the frames.\n\nEach subscription needs \
+            the permission of the operation whose stream it is.",
+        "parameters": [
+            {
+                "name": "Upgrade", "in": "header", "required": true,
+                "description": "The protocol to go on in.",
+                "schema": {"type": "string", "enum": ["websocket"]},
+            },
+            {"$ref": "#/components/parameters/Tenant"},
+        ],
+        "responses": {
+            "101": {"description": "It goes on as a WebSocket (RFC 6455)."},
+            "default": {"$ref": "#/components/responses/Problem"},
+        },
+    })
 }
 
 fn parameters(operation: &Operation) -> Vec<Value> {

@@ -20,7 +20,9 @@ fn document() -> Value {
 /// Path, verb and operation of everything in the document.
 fn routes() -> Vec<(String, String, Value)> {
     let document = document();
-    let paths = document["paths"].as_object().unwrap().clone();
+    let mut paths = document["paths"].as_object().unwrap().clone();
+    // No operation of the contract: the gateway's own, and tried there.
+    assert!(paths.remove("/v1/ws").is_some());
     paths
         .into_iter()
         .flat_map(|(path, verbs)| {
@@ -187,6 +189,36 @@ fn the_problem_has_its_schema() {
         .keys()
         .collect();
     assert_eq!(names, documented);
+}
+
+#[test]
+fn every_operation_says_which_permission_it_needs() {
+    let document = document();
+    for operation in caxton_api::OPERATIONS {
+        let variables = |path: &str| {
+            let part = |it: &str| {
+                if it.starts_with('{') {
+                    "{}".to_owned()
+                } else {
+                    it.to_owned()
+                }
+            };
+            path.split('/').map(part).collect::<Vec<_>>()
+        };
+        let paths = document["paths"].as_object().unwrap();
+        let mut found = paths
+            .iter()
+            .filter(|(path, _)| variables(path) == variables(operation.path));
+        let (_, verbs) = found.next().unwrap();
+        let described = &verbs[operation.verb];
+        assert_eq!(
+            described["x-caxton-permission"], operation.permission,
+            "{}",
+            operation.method
+        );
+        let text = described["description"].as_str().unwrap();
+        assert!(text.contains(operation.permission), "{text}");
+    }
 }
 
 #[test]
