@@ -36,3 +36,4 @@ pub use options::Options;
 pub use peer::{Peer, PeerIdentity};
 pub use starting::starting;
 pub use tls::Tls;
+pub use ws::STREAMS as WEBSOCKET_STREAMS;

@@ -11,6 +11,7 @@ mod upgrade;
 
 use std::time::Duration;
 
+pub use session::STREAMS;
 pub(crate) use upgrade::{lift_credential, upgrade};
 
 /// What a client says in one frame, in bytes.

@@ -24,7 +24,7 @@ use crate::api::Api;
 use crate::door::auth::Caller;
 
 /// The streams there are, by the name they have here, and the contract's operation behind each.
-pub(super) const STREAMS: [(&str, &str); 2] = [
+pub const STREAMS: [(&str, &str); 2] = [
     ("messages", "caxton.v1.CaxtonManagement/WatchMessages"),
     ("logs", "caxton.v1.CaxtonManagement/WatchLogs"),
 ];

@@ -177,17 +177,17 @@ async fn another_tenants_things_are_not_there() {
 }
 
 /// One of each thing that a tenant can have.
-struct Owned {
-    agent: String,
-    message: String,
-    conversation: String,
+pub(crate) struct Owned {
+    pub(crate) agent: String,
+    pub(crate) message: String,
+    pub(crate) conversation: String,
     dead_letter: String,
     key: String,
     assignment: String,
 }
 
 impl Owned {
-    async fn make(world: &World, key: &str, key_id: String) -> Self {
+    pub(crate) async fn make(world: &World, key: &str, key_id: String) -> Self {
         world
             .as_key(key, "POST", "/v1/agents", agent("theirs", "echo", ""))
             .await
@@ -266,7 +266,7 @@ impl Owned {
         }
     }
 
-    async fn is_whole(&self, world: &World, key: &str) {
+    pub(crate) async fn is_whole(&self, world: &World, key: &str) {
         let letter = self.dead_letter.replace(':', "%3A");
         for path in [
             format!("/v1/agents/{}", self.agent),

@@ -37,4 +37,5 @@ mod tenancy;
 mod tls;
 mod tokens;
 mod uploads;
+mod wall;
 mod websocket;

@@ -14,7 +14,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use crate::support::{KEY, World, guard, request};
 
-struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
+pub(crate) struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Socket {
     async fn open(world: &World) -> Self {
@@ -23,7 +23,10 @@ impl Socket {
             .unwrap()
     }
 
-    async fn with(world: &World, headers: &[(&'static str, &str)]) -> Result<Self, Box<Error>> {
+    pub(crate) async fn with(
+        world: &World,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Self, Box<Error>> {
         let url = format!("{}/v1/ws", world.base.replace("http://", "ws://"));
         let mut request = url.into_client_request().unwrap();
         for (name, value) in headers {
@@ -34,7 +37,7 @@ impl Socket {
         Ok(Self(socket))
     }
 
-    async fn say(&mut self, frame: Value) {
+    pub(crate) async fn say(&mut self, frame: Value) {
         self.say_text(&frame.to_string()).await;
     }
 
@@ -43,7 +46,7 @@ impl Socket {
     }
 
     /// The next frame that is JSON.
-    async fn hear(&mut self) -> Value {
+    pub(crate) async fn hear(&mut self) -> Value {
         loop {
             match guard(self.0.next()).await.unwrap().unwrap() {
                 Message::Text(text) => return serde_json::from_str(&text).unwrap(),
@@ -63,7 +66,7 @@ impl Socket {
         }
     }
 
-    async fn subscribe(&mut self, id: &str, stream: &str, more: Value) {
+    pub(crate) async fn subscribe(&mut self, id: &str, stream: &str, more: Value) {
         let mut frame = json!({"op": "subscribe", "id": id, "stream": stream});
         for (name, value) in more.as_object().unwrap() {
             frame[name] = value.clone();
