@@ -214,14 +214,27 @@ impl Host {
         Ok(())
     }
 
-    /// Gives the message to another agent, which goes on with the same turn.
-    pub fn hand_over(&mut self, turn: &Turn, to: AgentName, ask: &Ask) -> Result<(), Error> {
+    /// Gives the message to another agent, which goes on with the same turn and answers whoever
+    /// `asked`.
+    pub fn hand_over(
+        &mut self,
+        turn: &Turn,
+        to: AgentName,
+        asked: &Acl,
+        ask: &Ask,
+    ) -> Result<(), Error> {
         let tenant = self.inner.mailbox.agent.tenant.clone();
         let mut acl = Acl::new(Performative::Request)
             .to(AgentId::new(tenant.clone(), to))
             .content(ask.to_content()?);
         acl.language = Some(ASK_LANGUAGE.to_owned());
         acl.conversation_id = Some(turn.session().conversation()?);
+        acl.protocol.clone_from(&asked.protocol);
+        acl.reply_with.clone_from(&asked.reply_with);
+        acl.reply_to = match (asked.reply_to.as_slice(), &asked.sender) {
+            ([], Some(sender)) => vec![sender.clone()],
+            (named, _) => named.to_vec(),
+        };
         let message = self.send(acl)?;
         let alias = self
             .inner

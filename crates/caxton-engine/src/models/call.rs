@@ -304,10 +304,14 @@ impl Asking<'_> {
             .observe(after.as_secs_f64());
         let ms = self.models.clock.now().since(self.open.record.began);
         self.open.record.first_word_ms = Some(millis(ms));
+        self.open.record.visible = true;
         if self.caller.durable {
             self.open.opened().await.map_err(End::Stopped)?;
+            // A server that ends now must not ask again when it starts: somebody saw the beginning.
+            let (ledger, tenant) = (&self.models.ledger, self.caller.turn.tenant());
+            let seen = ledger.seen(tenant, &self.open.record).await;
+            seen.map_err(End::Stopped)?;
         }
-        self.open.record.visible = true;
         Ok(())
     }
 

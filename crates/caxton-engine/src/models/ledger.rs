@@ -272,6 +272,16 @@ impl Ledger {
         self.documents.get(&Self::scope(tenant), &id).await
     }
 
+    /// Writes down that something of an open call's answer is about to be seen.
+    pub(super) async fn seen(
+        &self,
+        tenant: &TenantId,
+        record: &ModelCallRecord,
+    ) -> Result<(), Error> {
+        let put = documents::put(&record.id, record)?;
+        self.documents.commit(&Self::scope(tenant), vec![put]).await
+    }
+
     /// The entries of a tenant, or of one of its turns, oldest first.
     pub(crate) async fn list(
         &self,
