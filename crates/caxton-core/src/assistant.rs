@@ -32,7 +32,7 @@ pub struct Assistant {
     /// Assistants and agents that this one may hand a conversation over to.
     #[serde(default)]
     pub handover: Vec<AgentName>,
-    /// Tokens of one answer of the model, thinking included.
+    /// Tokens of one answer of the model; what its level of thinking gives it comes beside that.
     #[serde(default = "output_tokens_max")]
     pub output_tokens_max: u32,
     /// Tokens of history, prompt and answer together; 0: as the model has it.

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub const MANIFEST_BYTES_MAX: usize = 256 << 10;
 /// Most capabilities one manifest may declare.
 pub const CAPABILITIES_MAX: usize = 64;
+/// Most tools one manifest may allow.
+pub const TOOLS_ALLOWED_MAX: usize = 64;
 
 /// A parsed manifest. Defaults are filled in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,8 +142,23 @@ pub struct Sandbox {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tools {
-    /// Tools the agent may call. No tool can be registered yet, so a name here is an error.
+    /// Tools an assistant may call: `agent:NAME` lets it ask an agent of its tenant. Wasm agents send
+    /// messages themselves, so that a name there is an error.
     pub allow: Vec<String>,
+}
+
+/// What an allowed tool begins with that is an agent.
+const AGENT_TOOL: &str = "agent:";
+
+impl Tools {
+    /// The agents that may be asked.
+    pub fn agents(&self) -> impl Iterator<Item = Result<AgentName, Error>> {
+        let names = self
+            .allow
+            .iter()
+            .filter_map(|it| it.strip_prefix(AGENT_TOOL));
+        names.map(AgentName::parse)
+    }
 }
 
 /// Which WebAssembly features the sandbox has.
@@ -242,12 +259,7 @@ impl Manifest {
             }
             (None, _) => {}
         }
-        if let Some(tool) = self.tools.allow.first() {
-            return Err(malformed(format!(
-                "tools.allow names `{}`; no such tool is registered",
-                shown(tool)
-            )));
-        }
+        self.check_tools()?;
         match &self.component {
             Some(file)
                 if file.is_empty() || file.contains(['/', '\\', '\0']) || file.starts_with('.') =>
@@ -259,6 +271,37 @@ impl Manifest {
             }
             _ => Ok(()),
         }
+    }
+
+    fn check_tools(&self) -> Result<(), Error> {
+        let allow = &self.tools.allow;
+        if allow.len() > TOOLS_ALLOWED_MAX {
+            return Err(malformed(format!("more than {TOOLS_ALLOWED_MAX} tools")));
+        }
+        let is_assistant = self.behavior == BehaviorKind::Assistant;
+        let known = |tool: &&String| is_assistant && tool.starts_with(AGENT_TOOL);
+        if let Some(tool) = allow.iter().find(|tool| !known(tool)) {
+            return Err(malformed(format!(
+                "tools.allow names `{}`; no such tool is registered: an assistant may name `agent:NAME`",
+                shown(tool)
+            )));
+        }
+        for agent in self.tools.agents() {
+            let agent =
+                agent.map_err(|error| malformed(format!("tools.allow: {}", error.detail)))?;
+            if agent == self.name {
+                return Err(malformed(
+                    "tools.allow names the assistant itself".to_owned(),
+                ));
+            }
+        }
+        let handover = self.assistant.iter().flat_map(|it| &it.handover);
+        if handover.into_iter().any(|to| *to == self.name) {
+            return Err(malformed(
+                "assistant.handover names the assistant itself".to_owned(),
+            ));
+        }
+        Ok(())
     }
 
     /// The manifest as TOML, every key written out.
@@ -362,6 +405,20 @@ mod tests {
     }
 
     #[test]
+    fn an_assistant_may_ask_agents_and_has_a_lane_for_each_session() {
+        let text =
+            "name = \"a\"\nbehavior = \"assistant\"\n[tools]\nallow = [\"agent:b\", \"agent:c.d\"]";
+        let manifest = Manifest::parse(text).unwrap();
+        let agents: Vec<AgentName> = manifest.tools.agents().map(Result::unwrap).collect();
+        assert_eq!(
+            agents.iter().map(AgentName::as_str).collect::<Vec<_>>(),
+            ["b", "c.d"]
+        );
+        assert_eq!(manifest.delivery.mailbox, MailboxMode::Conversation);
+        assert!(manifest.assistant.is_some());
+    }
+
+    #[test]
     fn faults_are_named_with_their_line_and_the_nearest_key() {
         let check = |text: &str, expected: &str| {
             let error = Manifest::parse(text).unwrap_err();
@@ -392,6 +449,27 @@ mod tests {
         );
         check("name = \"a\"\nbehavior = \"native\"", "unknown variant");
         check("name = \"a\"\n[tools]\nallow = [\"fetch\"]", "no such tool");
+        check(
+            "name = \"a\"\n[tools]\nallow = [\"agent:b\"]",
+            "no such tool",
+        );
+        let assistant = "name = \"a\"\nbehavior = \"assistant\"\n";
+        check(
+            &format!("{assistant}[tools]\nallow = [\"fetch\"]"),
+            "no such tool",
+        );
+        check(
+            &format!("{assistant}[tools]\nallow = [\"agent:../b\"]"),
+            "is not an agent name",
+        );
+        check(
+            &format!("{assistant}[tools]\nallow = [\"agent:a\"]"),
+            "itself",
+        );
+        check(
+            &format!("{assistant}[assistant]\nhandover = [\"a\"]"),
+            "itself",
+        );
         check("version = \"1.0.0\"", "missing field `name`");
         check("name = ", "line 1");
     }
