@@ -30,7 +30,7 @@ use std::{env, fs};
 use prost::Message;
 use prost_reflect::DescriptorPool;
 
-const PROTOS: [&str; 13] = [
+const PROTOS: &[&str] = &[
     "agents.proto",
     "audit.proto",
     "conversations.proto",
@@ -41,6 +41,7 @@ const PROTOS: [&str; 13] = [
     "messages.proto",
     "options.proto",
     "requests.proto",
+    "providers.proto",
     "roles.proto",
     "server.proto",
     "tenants.proto",
@@ -101,7 +102,10 @@ fn operations(contract: &model::Contract) -> String {
 }
 
 fn compile(root: &Path) -> Vec<u8> {
-    let files = PROTOS.map(|name| root.join("caxton/v1").join(name));
+    let files: Vec<PathBuf> = PROTOS
+        .iter()
+        .map(|name| root.join("caxton/v1").join(name))
+        .collect();
     let mut compiler = protox::Compiler::new([root]).expect("proto/ exists");
     compiler.include_imports(true).include_source_info(true);
     if let Err(error) = compiler.open_files(files) {

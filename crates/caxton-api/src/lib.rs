@@ -16,6 +16,7 @@ pub mod json;
 pub mod keys;
 pub mod limits;
 pub mod management;
+pub mod providers;
 pub mod requests;
 pub mod rest;
 pub mod roles;
@@ -54,12 +55,13 @@ pub struct Operation {
 include!(concat!(env!("OUT_DIR"), "/operations.rs"));
 
 /// The full names of the gRPC services, for health and reflection.
-pub const SERVICES: [&str; 8] = [
+pub const SERVICES: &[&str] = &[
     "caxton.v1.Audit",
     "caxton.v1.CaxtonManagement",
     "caxton.v1.Keys",
     "caxton.v1.Limits",
     "caxton.v1.Requests",
+    "caxton.v1.Providers",
     "caxton.v1.Roles",
     "caxton.v1.Server",
     "caxton.v1.Tenants",

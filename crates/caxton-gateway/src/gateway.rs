@@ -8,7 +8,8 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use caxton_api::{
-    OPENAPI, audit, keys, limits as limits_api, management, requests, roles, server, tenants,
+    OPENAPI, audit, keys, limits as limits_api, management, providers, requests, roles, server,
+    tenants,
 };
 use caxton_core::error::Error;
 use caxton_engine::App;
@@ -98,6 +99,7 @@ impl Gateway {
         let server: Arc<dyn server::ServerApi> = Arc::new(self.api.clone());
         let tenants: Arc<dyn tenants::TenantsApi> = Arc::new(self.api.clone());
         let keys: Arc<dyn keys::KeysApi> = Arc::new(self.api.clone());
+        let providers: Arc<dyn providers::ProvidersApi> = Arc::new(self.api.clone());
         let roles: Arc<dyn roles::RolesApi> = Arc::new(self.api.clone());
         let audit: Arc<dyn audit::AuditApi> = Arc::new(self.api.clone());
         let rates: Arc<dyn limits_api::LimitsApi> = Arc::new(self.api.clone());
@@ -120,6 +122,8 @@ impl Gateway {
             .merge(tenants::grpc_router(tenants, limits))
             .merge(keys::router(Arc::clone(&keys), limits))
             .merge(keys::grpc_router(keys, limits))
+            .merge(providers::router(Arc::clone(&providers), limits))
+            .merge(providers::grpc_router(providers, limits))
             .merge(roles::router(Arc::clone(&roles), limits))
             .merge(roles::grpc_router(roles, limits))
             .merge(audit::router(Arc::clone(&audit), limits))

@@ -10,6 +10,7 @@ use caxton_api::audit::{self, AuditApi};
 use caxton_api::client::Client;
 use caxton_api::keys::{self, KeysApi};
 use caxton_api::limits::{self, LimitsApi};
+use caxton_api::providers::{self, ProvidersApi};
 use caxton_api::requests::{self, RequestsApi};
 use caxton_api::roles::{self, RolesApi};
 use caxton_api::tenants::{self, TenantsApi};
@@ -140,6 +141,14 @@ nouns! {
     }
     requests RequestsApi requests_client RequestsClient {
         list_requests(ListRequestsRequest = ListRequestsRequest { page_size: 1, page_token: name(), id: name(), trace_id: name(), actor: name(), operation: name(), status: 404, from: name(), until: name() }) -> ListRequestsResponse;
+    }
+    providers ProvidersApi providers_client ProvidersClient {
+        list_providers(ListProvidersRequest = ListProvidersRequest { page_size: 1, page_token: name() }) -> ListProvidersResponse;
+        get_provider(GetProviderRequest = GetProviderRequest { provider: name() }) -> Provider;
+        set_provider(SetProviderRequest = SetProviderRequest { provider: name(), kind: name(), base_url: name(), secret: name() }) -> Provider;
+        delete_provider(DeleteProviderRequest = DeleteProviderRequest { provider: name() }) -> Empty;
+        override_provider(OverrideProviderRequest = OverrideProviderRequest { provider: name(), r#override: name() }) -> Provider;
+        list_model_calls(ListModelCallsRequest = ListModelCallsRequest { page_size: 1, page_token: name(), turn: name() }) -> ListModelCallsResponse;
     }
     roles RolesApi roles_client RolesClient {
         create_role_assignment(CreateRoleAssignmentRequest = CreateRoleAssignmentRequest { subject: name(), role: name() }) -> RoleAssignment;

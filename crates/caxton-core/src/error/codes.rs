@@ -334,7 +334,7 @@ codes! {
         "mend what the answer names".
     ModelCallNotFound "CX-7015" NotFound "no such model call";
         "there is no model call with this id in this tenant";
-        "list them with `caxton usage calls`".
+        "list them with `caxton model-call list`".
     SessionNotFound "CX-7020" NotFound "no such session";
         "there is no session with this id in this tenant";
         "list them with `caxton session list`".

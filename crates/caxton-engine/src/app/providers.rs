@@ -41,6 +41,13 @@ impl App {
         Ok((view, breaker))
     }
 
+    /// A provider without its breaker. Errors: `CX-7002`.
+    pub async fn provider_view(&self, ctx: &OpCtx, name: &str) -> Result<ProviderView, Error> {
+        let scope = ctx.authorize(Permission::ProviderRead)?;
+        let directory = &self.shared.services.models.directory;
+        directory.show(&scope, name).await
+    }
+
     /// Sets one of the tenant's own. A secret is kept sealed and never shown again; a new address
     /// never gets the secret of the old one. Errors: `CX-7014`, `CX-7030`.
     pub async fn provider_set(
@@ -50,14 +57,20 @@ impl App {
     ) -> Result<ProviderView, Error> {
         let scope = ctx.authorize(Permission::ProviderWrite)?;
         let directory = &self.shared.services.models.directory;
-        directory.set(&scope, provider, self.now()).await
+        let target = format!("providers/{}", provider.name);
+        let work = directory.set(&scope, provider, self.now());
+        self.act(ctx, scope.tenant(), "provider.set", target, work)
+            .await
     }
 
     /// Errors: `CX-7002`.
     pub async fn provider_remove(&self, ctx: &OpCtx, name: &str) -> Result<(), Error> {
         let scope = ctx.authorize(Permission::ProviderWrite)?;
         let directory = &self.shared.services.models.directory;
-        directory.remove(&scope, name).await
+        let target = format!("providers/{}", caxton_core::error::shown(name));
+        let work = directory.remove(&scope, name);
+        self.act(ctx, scope.tenant(), "provider.remove", target, work)
+            .await
     }
 
     /// A person's word over a breaker's own judgement; `None` also closes it. That of a provider of
@@ -74,9 +87,12 @@ impl App {
         if endpoint.trusted {
             ctx.authorize_platform(Permission::PlatformWrite)?;
         }
-        models
-            .breakers
-            .set_override(scope.tenant(), &endpoint, word);
-        Ok(models.breakers.view(scope.tenant(), &endpoint, self.now()))
+        let (tenant, target) = (scope.tenant(), format!("providers/{}", endpoint.provider));
+        let work = async {
+            models.breakers.set_override(tenant, &endpoint, word);
+            Ok(models.breakers.view(tenant, &endpoint, self.now()))
+        };
+        self.act(ctx, tenant, "provider.override", target, work)
+            .await
     }
 }

@@ -15,6 +15,7 @@ mod limits;
 mod logs;
 mod messages;
 mod page;
+mod providers;
 mod requests;
 mod roles;
 mod sealed;
@@ -287,6 +288,10 @@ fn touches_data(needed: Permission) -> bool {
             | Permission::LogRead
             | Permission::MessageRead
             | Permission::MessageSend
+            | Permission::SessionRead
+            | Permission::SessionWrite
+            | Permission::ModelUse
+            | Permission::ProviderRead
             | Permission::KeyRead
             | Permission::RoleRead
             | Permission::UsageRead

@@ -5,6 +5,7 @@ use caxton_api::audit::AuditApi;
 use caxton_api::keys::KeysApi;
 use caxton_api::limits::LimitsApi;
 use caxton_api::management::ManagementApi;
+use caxton_api::providers::ProvidersApi;
 use caxton_api::requests::RequestsApi;
 use caxton_api::roles::RolesApi;
 use caxton_api::server::ServerApi;
@@ -13,8 +14,8 @@ use caxton_api::wkt::Empty;
 use caxton_api::{ApiError, ApiStream, CallContext, v1};
 
 use super::{
-    Api, agents, audit, conversations, dead_letters, keys, limits, logs, messages, requests, roles,
-    server, tenants,
+    Api, agents, audit, conversations, dead_letters, keys, limits, logs, messages, providers,
+    requests, roles, server, tenants,
 };
 
 #[async_trait]
@@ -330,6 +331,57 @@ impl KeysApi for Api {
         request: v1::DeleteKeyRequest,
     ) -> Result<Empty, ApiError> {
         keys::delete(self, call, request).await
+    }
+}
+
+#[async_trait]
+impl ProvidersApi for Api {
+    async fn list_providers(
+        &self,
+        call: &CallContext,
+        request: v1::ListProvidersRequest,
+    ) -> Result<v1::ListProvidersResponse, ApiError> {
+        providers::list(self, call, &request).await
+    }
+
+    async fn get_provider(
+        &self,
+        call: &CallContext,
+        request: v1::GetProviderRequest,
+    ) -> Result<v1::Provider, ApiError> {
+        providers::get(self, call, &request).await
+    }
+
+    async fn set_provider(
+        &self,
+        call: &CallContext,
+        request: v1::SetProviderRequest,
+    ) -> Result<v1::Provider, ApiError> {
+        providers::set(self, call, request).await
+    }
+
+    async fn delete_provider(
+        &self,
+        call: &CallContext,
+        request: v1::DeleteProviderRequest,
+    ) -> Result<Empty, ApiError> {
+        providers::delete(self, call, &request).await
+    }
+
+    async fn override_provider(
+        &self,
+        call: &CallContext,
+        request: v1::OverrideProviderRequest,
+    ) -> Result<v1::Provider, ApiError> {
+        providers::set_override(self, call, &request).await
+    }
+
+    async fn list_model_calls(
+        &self,
+        call: &CallContext,
+        request: v1::ListModelCallsRequest,
+    ) -> Result<v1::ListModelCallsResponse, ApiError> {
+        providers::calls(self, call, &request).await
     }
 }
 

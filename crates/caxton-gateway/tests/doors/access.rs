@@ -218,6 +218,11 @@ impl Owned {
             }
             tokio::task::yield_now().await;
         };
+        let provider = json!({"kind": "openai-chat", "baseUrl": "https://models.example/v1"});
+        world
+            .as_key(key, "PUT", "/v1/providers/theirs", provider)
+            .await
+            .is(200);
         let assignment = "cert:theirs".to_owned();
         let given = json!({"subject": assignment, "role": "viewer"});
         world
@@ -259,6 +264,7 @@ impl Owned {
             "{key}" => pair(&self.key),
             "{role_assignment}" => vec![(self.assignment.clone(), "cert:nobody".to_owned())],
             "{tenant}" => vec![("acme".to_owned(), "nobody".to_owned())],
+            "{provider}" => vec![("theirs".to_owned(), "nobodys".to_owned())],
             "{person}" => vec![("person:00".to_owned(), "person:11".to_owned())],
             // The platform's.
             "{backup}" => Vec::new(),
@@ -275,6 +281,7 @@ impl Owned {
             format!("/v1/deadLetters/{letter}"),
             format!("/v1/keys/{}", self.key),
             "/v1/roleAssignments/cert%3Atheirs".to_owned(),
+            "/v1/providers/theirs".to_owned(),
             "/v1/tenants/acme".to_owned(),
         ] {
             world.as_key(key, "GET", &path, Value::Null).await.is(200);

@@ -17,8 +17,10 @@ mod interactive;
 mod key;
 mod limit;
 mod message;
+mod model_call;
 pub mod output;
 mod parse;
+mod provider;
 mod quota;
 mod request;
 mod role;
@@ -149,6 +151,12 @@ enum Command {
     /// API keys.
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Where models come from.
+    #[command(subcommand)]
+    Provider(provider::ProviderCommand),
+    /// What models were asked, and what it took.
+    #[command(subcommand)]
+    ModelCall(model_call::ModelCallCommand),
     /// Who has which role in the tenant.
     #[command(subcommand)]
     Role(role::RoleCommand),
@@ -246,6 +254,8 @@ impl Cli {
             Command::DeadLetter(command) => block(dead_letter::run(command, &global, output)),
             Command::Tenant(command) => block(tenant::run(command, &global, output)),
             Command::Key(command) => block(key::run(command, &global, output)),
+            Command::Provider(command) => block(provider::run(command, &global, output)),
+            Command::ModelCall(command) => block(model_call::run(command, &global, output)),
             Command::Role(command) => block(role::run(command, &global, output)),
             Command::Limit(command) => block(limit::run(command, &global, output)),
             Command::Quota(command) => block(quota::run(command, &global, output)),

@@ -5,7 +5,7 @@ use crate::support::Home;
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/help.txt");
 
 /// The commands that the documentation promises; the test walks these and finds their children.
-const COMMANDS: [&str; 24] = [
+const COMMANDS: &[&str] = &[
     "try",
     "serve",
     "agent",
@@ -14,6 +14,8 @@ const COMMANDS: [&str; 24] = [
     "dead-letter",
     "tenant",
     "key",
+    "provider",
+    "model-call",
     "role",
     "limit",
     "quota",

@@ -1,0 +1,194 @@
+//! `caxton provider`: where models come from.
+
+use super::output::{Column, Output, age, fields};
+use super::{Global, target};
+use crate::failure::{Failure, Outcome};
+use caxton_api::client::Client;
+use caxton_api::v1::{
+    DeleteProviderRequest, GetProviderRequest, ListProvidersRequest, ListProvidersResponse,
+    OverrideProviderRequest, Provider, SetProviderRequest,
+};
+use clap::{Args, Subcommand, ValueEnum};
+use std::io::Read;
+
+/// Bytes of a secret that are read: one more than a server takes, so that it says what is wrong.
+const SECRET_BYTES_READ: u64 = (8 << 10) + 1;
+
+#[derive(Debug, Subcommand)]
+pub enum ProviderCommand {
+    /// Set a provider of the tenant's own, and its secret.
+    Set(SetArgs),
+    /// List the tenant's providers and the operator's.
+    #[command(visible_alias = "ls")]
+    List(ListArgs),
+    /// Show a provider and its circuit breaker.
+    Show(Named),
+    /// Remove a provider of the tenant's own.
+    #[command(visible_alias = "rm")]
+    Remove(Named),
+    /// Close a provider's circuit breaker, so that it is asked again at once.
+    Reset(Named),
+}
+
+#[derive(Debug, Args)]
+pub struct Named {
+    /// The provider's name: what stands before the slash in a model's.
+    provider: String,
+}
+
+/// How a provider is spoken to.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Kind {
+    /// Anthropic Messages.
+    Anthropic,
+    /// OpenAI Chat Completions, and everything compatible (Ollama, vLLM, …).
+    OpenaiChat,
+    /// OpenAI Responses.
+    OpenaiResponses,
+}
+
+#[derive(Debug, Args)]
+pub struct SetArgs {
+    /// The provider's name: what stands before the slash in a model's.
+    provider: String,
+    /// How it is spoken to.
+    #[arg(long, value_enum)]
+    kind: Kind,
+    /// Where it is, if not where its kind is.
+    #[arg(long, value_name = "URL", default_value = "")]
+    url: String,
+    /// Read the secret from a file, or from standard input with `-`. Without it the secret stays.
+    #[arg(long, value_name = "FILE", conflicts_with = "secret_env")]
+    secret_file: Option<String>,
+    /// Read the secret from an environment variable.
+    #[arg(long, value_name = "VARIABLE")]
+    secret_env: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// At most so many.
+    #[arg(long, default_value_t = 1000)]
+    limit: usize,
+}
+
+pub async fn run(command: ProviderCommand, global: &Global, output: &Output) -> Outcome {
+    let client = target::client(global)?;
+    match command {
+        ProviderCommand::Set(args) => {
+            let kind = match args.kind {
+                Kind::Anthropic => "anthropic",
+                Kind::OpenaiChat => "openai-chat",
+                Kind::OpenaiResponses => "openai-responses",
+            };
+            let request = SetProviderRequest {
+                secret: secret(&args)?,
+                provider: args.provider,
+                kind: kind.to_owned(),
+                base_url: args.url,
+            };
+            let set = client.set_provider(&request).await?;
+            output.answer(&set, &set.name, || text(&set))
+        }
+        ProviderCommand::List(args) => list(&args, &client, output).await,
+        ProviderCommand::Show(Named { provider }) => {
+            let found = client
+                .get_provider(&GetProviderRequest { provider })
+                .await?;
+            output.answer(&found, &found.name, || text(&found))
+        }
+        ProviderCommand::Remove(Named { provider }) => {
+            let request = DeleteProviderRequest {
+                provider: provider.clone(),
+            };
+            client.delete_provider(&request).await?;
+            output.note(&format!("{provider} is removed"));
+            Ok(())
+        }
+        ProviderCommand::Reset(Named { provider }) => {
+            let request = OverrideProviderRequest {
+                provider,
+                r#override: String::new(),
+            };
+            let found = client.override_provider(&request).await?;
+            output.answer(&found, &found.name, || text(&found))
+        }
+    }
+}
+
+/// A secret never stands on the command line, where everybody on the machine reads it.
+fn secret(args: &SetArgs) -> Outcome<String> {
+    let failed =
+        |what: &str, why: String| Failure::plain(format!("cannot read {what}")).because(why);
+    let text = match (&args.secret_file, &args.secret_env) {
+        (Some(file), _) => {
+            let mut text = String::new();
+            let read = match file.as_str() {
+                "-" => std::io::stdin()
+                    .take(SECRET_BYTES_READ)
+                    .read_to_string(&mut text),
+                file => std::fs::File::open(file)
+                    .and_then(|open| open.take(SECRET_BYTES_READ).read_to_string(&mut text)),
+            };
+            read.map_err(|error| failed(file, error.to_string()))?;
+            text
+        }
+        (None, Some(variable)) => std::env::var(variable)
+            .map_err(|error| failed(&format!("${variable}"), error.to_string()))?,
+        (None, None) => String::new(),
+    };
+    Ok(text.trim().to_owned())
+}
+
+async fn list(args: &ListArgs, client: &Client, output: &Output) -> Outcome {
+    let mut request = ListProvidersRequest::default();
+    let mut found: Vec<Provider> = Vec::new();
+    while found.len() < args.limit {
+        request.page_size = super::page_size(args.limit, found.len());
+        let page = client.list_providers(&request).await?;
+        found.extend(page.providers);
+        request.page_token = page.next_page_token;
+        if request.page_token.is_empty() {
+            break;
+        }
+    }
+    let columns = ["NAME", "KIND", "URL", "SECRET", "WHOSE", "SINCE"].map(Column::Text);
+    let rows = found.iter().map(|it| {
+        let word = |yes: bool, one: &str, other: &str| if yes { one } else { other }.to_owned();
+        vec![
+            it.name.clone(),
+            it.kind.clone(),
+            it.base_url.clone(),
+            word(it.has_secret, "kept", "none"),
+            word(it.operators, "operator", "tenant"),
+            age(it.create_time.as_ref()),
+        ]
+    });
+    let rows = rows.collect();
+    let names: Vec<String> = found.iter().map(|it| it.name.clone()).collect();
+    let data = ListProvidersResponse {
+        providers: found,
+        next_page_token: request.page_token,
+    };
+    output.list(&data, &columns, rows, &names)
+}
+
+fn text(it: &Provider) -> String {
+    let breaker = it.breaker.as_ref().map_or_else(String::new, |breaker| {
+        let until = breaker
+            .retry_time
+            .map(|at| format!(", asked again at {at}"));
+        format!("{}{}", breaker.state, until.unwrap_or_default())
+    });
+    let secret = if it.has_secret { "kept" } else { "none" };
+    let mut rows = vec![
+        ("name", it.name.clone()),
+        ("kind", it.kind.clone()),
+        ("url", it.base_url.clone()),
+        ("secret", secret.to_owned()),
+    ];
+    if !breaker.is_empty() {
+        rows.push(("breaker", breaker));
+    }
+    fields(&rows)
+}
