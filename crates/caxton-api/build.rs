@@ -35,6 +35,7 @@ const PROTOS: &[&str] = &[
     "audit.proto",
     "conversations.proto",
     "dead_letters.proto",
+    "external.proto",
     "keys.proto",
     "limits.proto",
     "management.proto",

@@ -399,6 +399,19 @@ fn problem() -> Value {
                     "required": ["field", "detail"],
                 },
             },
+            "reply": {
+                "type": "object",
+                "description": "The agent's answer, where it is what says no.",
+                "properties": {
+                    "id": text("The answer's message id."),
+                    "performative": text("refuse, failure or not-understood."),
+                    "content": text("What it says, 2048 bytes at most."),
+                    "contentBase64": text("The same where it is no text."),
+                    "encoding": text("Its media type."),
+                    "truncated": {"type": "boolean", "description": "Whether it says more."},
+                },
+                "required": ["id", "performative"],
+            },
         },
         "required": ["type", "title", "status", "detail", "code"],
     })

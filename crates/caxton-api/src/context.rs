@@ -122,7 +122,9 @@ impl CallContext {
     /// Adds to an error what only the door knows: the path and the trace.
     #[must_use]
     pub fn complete(&self, mut error: ApiError) -> ApiError {
-        error.instance.get_or_insert_with(|| self.instance.clone());
+        error
+            .instance
+            .get_or_insert_with(|| self.instance.as_str().into());
         if error.trace_id.is_none() {
             error.trace_id = self.trace_id().map(str::to_owned);
         }

@@ -16,6 +16,10 @@ use tonic_types::{ErrorDetails, StatusExt};
 /// The media type of [`Problem`].
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
+/// Bytes of an agent's answer that an error repeats: on gRPC an error travels in headers, and a client
+/// takes 8 KiB of them.
+pub const REPLY_BYTES_MAX: usize = 2048;
+
 /// `ErrorInfo.domain` of every gRPC error.
 pub const DOMAIN: &str = "caxton";
 
@@ -30,7 +34,7 @@ pub struct ApiError {
     /// What happened this time: lower case, no full stop, no secrets.
     pub detail: String,
     /// The path that was asked for. The doors fill it in.
-    pub instance: Option<String>,
+    pub instance: Option<Box<str>>,
     /// The trace of the call, 32 hex digits. The REST door fills it in from `traceparent` where the
     /// server has not.
     pub trace_id: Option<String>,
@@ -38,6 +42,8 @@ pub struct ApiError {
     pub retry_after: Option<Duration>,
     /// The faulty fields and what is wrong with each.
     pub fields: Vec<(String, String)>,
+    /// The agent's answer, where it is what says no.
+    pub reply: Option<Box<ReplyProblem>>,
 }
 
 /// A problem document (RFC 9457), as it stands on the wire.
@@ -66,6 +72,31 @@ pub struct Problem {
     /// The faulty fields.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<FieldProblem>,
+    /// The agent's answer, where it is what says no.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply: Option<Box<ReplyProblem>>,
+}
+
+/// An agent's answer that says no, as far as an error repeats it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReplyProblem {
+    /// The answer's message id.
+    pub id: String,
+    /// `refuse`, `failure` or `not-understood`.
+    pub performative: String,
+    /// What it says, [`REPLY_BYTES_MAX`] bytes at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
+    /// The same where it is no text, in base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_base64: Option<String>,
+    /// Its media type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<String>,
+    /// Whether it says more than stands here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
 }
 
 /// One faulty field of a request.
@@ -88,6 +119,7 @@ impl ApiError {
             trace_id: None,
             retry_after: None,
             fields: Vec::new(),
+            reply: None,
         }
     }
 
@@ -148,11 +180,12 @@ impl ApiError {
             title: self.code.title().to_owned(),
             status: self.http_status().as_u16(),
             detail: self.detail.clone(),
-            instance: self.instance.clone(),
+            instance: self.instance.as_deref().map(str::to_owned),
             code: self.code.as_str().to_owned(),
             trace_id: self.trace_id.clone(),
             cure: self.code.info().map(|info| info.cure.to_owned()),
             fields: fields.collect(),
+            reply: self.reply.clone(),
         }
     }
 
@@ -198,6 +231,19 @@ impl From<ApiError> for tonic::Status {
         }
         if let Some(info) = error.code.info() {
             metadata.insert("cure".to_owned(), info.cure.to_owned());
+        }
+        if let Some(reply) = error.reply.clone() {
+            metadata.insert("replyId".to_owned(), reply.id);
+            metadata.insert("replyPerformative".to_owned(), reply.performative);
+            let rest = [
+                ("replyContent", reply.content),
+                ("replyContentBase64", reply.content_base64),
+                ("replyEncoding", reply.encoding),
+            ];
+            let rest = rest
+                .into_iter()
+                .filter_map(|(name, it)| Some((name.to_owned(), it?)));
+            metadata.extend(rest);
         }
         let mut details = ErrorDetails::with_error_info(error.code.as_str(), DOMAIN, metadata);
         for (field, detail) in &error.fields {

@@ -11,6 +11,7 @@ pub mod client;
 pub mod context;
 pub mod duration;
 pub mod error;
+pub mod external_agent_router;
 pub mod grpc;
 pub mod json;
 pub mod keys;
@@ -58,6 +59,7 @@ include!(concat!(env!("OUT_DIR"), "/operations.rs"));
 pub const SERVICES: &[&str] = &[
     "caxton.v1.Audit",
     "caxton.v1.CaxtonManagement",
+    "caxton.v1.ExternalAgentRouter",
     "caxton.v1.Keys",
     "caxton.v1.Limits",
     "caxton.v1.Requests",

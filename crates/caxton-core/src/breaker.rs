@@ -252,6 +252,11 @@ impl Breaker {
         }
     }
 
+    /// Whether it has opened and not closed since.
+    pub fn was_open(&self) -> bool {
+        !matches!(self.phase, Phase::Closed { .. })
+    }
+
     /// Failures in a row, while closed.
     pub fn failures(&self) -> u32 {
         match self.phase {

@@ -37,6 +37,12 @@ permissions! {
     AgentOperate = "agents:operate";
     /// Deploy, replace and remove agents.
     AgentWrite = "agents:write";
+    /// Call agents from outside: invoke them, and submit jobs.
+    AgentInvoke = "agents:invoke";
+    /// See jobs and their answers.
+    JobRead = "jobs:read";
+    /// Cancel and remove jobs.
+    JobWrite = "jobs:write";
     /// Read agents' logs.
     LogRead = "logs:read";
     /// See messages, conversations and dead letters.
@@ -164,6 +170,7 @@ pub enum Role {
 
 const VIEWER: Permissions = Permissions::of(&[
     Permission::AgentRead,
+    Permission::JobRead,
     Permission::LogRead,
     Permission::MessageRead,
     Permission::SessionRead,
@@ -174,6 +181,8 @@ const VIEWER: Permissions = Permissions::of(&[
 const DEVELOPER: Permissions = VIEWER.or(Permissions::of(&[
     Permission::AgentOperate,
     Permission::AgentWrite,
+    Permission::AgentInvoke,
+    Permission::JobWrite,
     Permission::MessageSend,
     Permission::DeadLetterWrite,
     Permission::SessionWrite,
@@ -182,6 +191,8 @@ const DEVELOPER: Permissions = VIEWER.or(Permissions::of(&[
 ]));
 const OPERATOR: Permissions = VIEWER.or(Permissions::of(&[
     Permission::AgentOperate,
+    Permission::AgentInvoke,
+    Permission::JobWrite,
     Permission::MessageSend,
     Permission::DeadLetterWrite,
     Permission::SessionWrite,

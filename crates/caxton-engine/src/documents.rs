@@ -67,6 +67,17 @@ impl Documents {
         })
     }
 
+    /// Documents in the order of ids, strictly after `after`: for the server's own work.
+    pub(crate) async fn after<T: Document>(
+        &self,
+        scope: &TenantScope,
+        after: &str,
+        rows_max: u32,
+    ) -> Result<Vec<T>, Error> {
+        let found = self.store.records(scope, T::KIND, "", after, rows_max);
+        found.await?.iter().map(|(_, body)| read(body)).collect()
+    }
+
     pub(crate) async fn put<T: Document>(
         &self,
         scope: &TenantScope,

@@ -10,6 +10,7 @@ pub mod directory;
 mod documents;
 pub mod host;
 pub mod idempotency;
+pub mod jobs;
 mod lifecycle;
 pub mod limits;
 pub mod mailbox;

@@ -37,6 +37,8 @@ pub struct Options {
     pub audit_seed: Option<[u8; 32]>,
     /// Asking models.
     pub models: crate::models::ModelOptions,
+    /// Calls from outside.
+    pub jobs: crate::jobs::Options,
 }
 
 impl Default for Options {
@@ -58,6 +60,7 @@ impl Default for Options {
             idempotency_bytes_max: 64 << 20,
             audit_seed: None,
             models: crate::models::ModelOptions::default(),
+            jobs: crate::jobs::Options::default(),
         }
     }
 }

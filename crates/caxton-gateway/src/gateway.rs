@@ -8,8 +8,8 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use caxton_api::{
-    OPENAPI, audit, keys, limits as limits_api, management, providers, requests, roles, server,
-    tenants,
+    OPENAPI, audit, external_agent_router as external, keys, limits as limits_api, management,
+    providers, requests, roles, server, tenants,
 };
 use caxton_core::error::Error;
 use caxton_engine::App;
@@ -104,6 +104,7 @@ impl Gateway {
         let audit: Arc<dyn audit::AuditApi> = Arc::new(self.api.clone());
         let rates: Arc<dyn limits_api::LimitsApi> = Arc::new(self.api.clone());
         let requests: Arc<dyn requests::RequestsApi> = Arc::new(self.api.clone());
+        let calls: Arc<dyn external::ExternalAgentRouterApi> = Arc::new(self.api.clone());
         let limits = options.rest;
         let failed = self.metrics.authentications_failed.clone();
         let failures = failures::Failures::new(
@@ -132,6 +133,8 @@ impl Gateway {
             .merge(limits_api::grpc_router(rates, limits))
             .merge(requests::router(Arc::clone(&requests), limits))
             .merge(requests::grpc_router(requests, limits))
+            .merge(external::router(Arc::clone(&calls), limits))
+            .merge(external::grpc_router(calls, limits))
             .layer(from_fn_with_state(self.api.clone(), hold_to_limits))
             .layer(from_fn_with_state(self.api.clone(), log::note))
             .layer(from_fn_with_state(

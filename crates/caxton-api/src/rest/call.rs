@@ -46,7 +46,7 @@ pub(crate) fn open(
     let instance = parts.uri.path();
     let context = CallContext::read(method, instance, &parts.headers, parts.extensions).map_err(
         |mut error| {
-            error.instance = Some(instance.to_owned());
+            error.instance = Some(instance.into());
             error.into_response()
         },
     )?;

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use axum::Router;
 use caxton_api::audit::{self, AuditApi};
 use caxton_api::client::Client;
+use caxton_api::external_agent_router::{self, ExternalAgentRouterApi};
 use caxton_api::keys::{self, KeysApi};
 use caxton_api::limits::{self, LimitsApi};
 use caxton_api::providers::{self, ProvidersApi};
@@ -113,6 +114,15 @@ nouns! {
         trim_audit(TrimAuditRequest = TrimAuditRequest { before: name(), platform: true }) -> TrimAuditResponse;
         erase_person(ErasePersonRequest = ErasePersonRequest { person: name() }) -> Empty;
         @streams { export_audit(ExportAuditRequest) -> AuditLine; }
+    }
+    external_agent_router ExternalAgentRouterApi external_agent_router_client ExternalAgentRouterClient {
+        invoke_agent(InvokeAgentRequest = InvokeAgentRequest { agent: name(), body: Some(invoke_agent_request::Body::Content(name())), performative: name(), language: Some(name()), encoding: Some(name()), ontology: Some(name()), protocol: Some(name()), conversation_id: Some(String::new()), user_parameters: [(name(), name())].into(), timeout: name(), attempts_max: 1 }) -> InvokeAgentResponse;
+        create_job(CreateJobRequest = CreateJobRequest { agent: name(), body: Some(create_job_request::Body::ContentBase64(vec![0, 255].into())), performative: name(), language: Some(name()), encoding: Some(name()), ontology: Some(name()), protocol: Some(name()), conversation_id: None, user_parameters: [(name(), name())].into(), timeout: name(), attempts_max: u32::MAX }) -> Job;
+        list_jobs(ListJobsRequest = ListJobsRequest { page_size: 1, page_token: name(), agent: name(), state: name() }) -> ListJobsResponse;
+        get_job(GetJobRequest = GetJobRequest { job: name() }) -> Job;
+        cancel_job(CancelJobRequest = CancelJobRequest { job: name() }) -> Job;
+        delete_job(DeleteJobRequest = DeleteJobRequest { job: name() }) -> Empty;
+        @streams { stream_invocation(InvokeAgentRequest) -> InvocationEvent; watch_job(WatchJobRequest) -> JobEvent; }
     }
     tenants TenantsApi tenants_client TenantsClient {
         create_tenant(CreateTenantRequest = CreateTenantRequest { id: name(), display_name: name(), storage: name() }) -> Tenant;

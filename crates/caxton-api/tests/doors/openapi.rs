@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::body::Body;
-use caxton_api::error::{FieldProblem, Problem};
+use caxton_api::error::{FieldProblem, Problem, ReplyProblem};
 use http::Request;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
@@ -178,6 +178,14 @@ fn the_problem_has_its_schema() {
             field: String::new(),
             detail: String::new(),
         }],
+        reply: Some(Box::new(ReplyProblem {
+            id: String::new(),
+            performative: "refuse".to_owned(),
+            content: Some(String::new()),
+            content_base64: Some(String::new()),
+            encoding: Some(String::new()),
+            truncated: true,
+        })),
     };
     let schemas = document()["components"]["schemas"].clone();
     let problem = serde_json::to_value(problem).unwrap();

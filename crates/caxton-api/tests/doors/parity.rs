@@ -242,7 +242,8 @@ async fn every_operation_is_the_same_at_both_doors() {
     // A new operation fails here until it stands above. Streams have their own tests.
     let unary: BTreeSet<String> = crate::openapi::operations()
         .into_iter()
-        .filter(|operation| !operation.starts_with("watch") && operation != "exportAudit")
+        .filter(|operation| !operation.starts_with("watch"))
+        .filter(|operation| operation != "exportAudit" && operation != "streamInvocation")
         .collect();
     let called: BTreeSet<String> = methods
         .iter()

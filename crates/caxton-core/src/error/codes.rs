@@ -152,6 +152,24 @@ codes! {
     ConversationNotFound "CX-3032" NotFound "no such conversation";
         "there is no conversation with this id in this tenant";
         "list them with `caxton conversation list`".
+    AgentRefused "CX-3011" Unusable "agent refused";
+        "the agent answered `refuse`: it does not do what it was asked for";
+        "see its reason in the reply; the agent's documentation tells what it does".
+    AgentFailed "CX-3012" Unusable "agent failed";
+        "the agent answered `failure`: it tried, and could not do what it was asked for";
+        "see its reason in the reply".
+    JobNotFound "CX-3041" NotFound "no such job";
+        "there is no job with this id in this tenant, or its time of keeping has passed";
+        "list them with `caxton job list`".
+    JobsTooMany "CX-3042" Limited "too many jobs";
+        "as many jobs of the tenant as there may be are not over";
+        "submit again when some of them are; cancel what nobody waits for".
+    AgentUnavailable "CX-3043" Unavailable "agent is not called for now";
+        "calls of the agent failed again and again, so it is left alone for a while (its circuit breaker is open)";
+        "call again after the time in Retry-After; see the agent's log for why it failed".
+    JobLost "CX-3044" Unavailable "job lost";
+        "the job's agent keeps its messages in memory (delivery.durability = \"transient\"), and the server was restarted before it answered";
+        "submit it again; give the agent durable delivery where its jobs must survive".
     Unauthenticated "CX-4001" Unauthenticated "no valid key";
         "the request has no key, or one that this server does not know";
         "send `Authorization: Bearer cx_…`; on the server's own machine the CLI finds DIR/admin.key by itself".

@@ -7,6 +7,8 @@ mod chat;
 mod conversations;
 mod dead_letters;
 mod idempotency;
+mod invoke;
+mod jobs;
 mod keys;
 mod limits;
 mod messages;
@@ -27,6 +29,7 @@ use crate::audit::{Audit, Signer};
 use crate::directory::Directory;
 use crate::documents::Documents;
 use crate::idempotency::{Bounds, Idempotency};
+use crate::jobs::Jobs;
 use crate::limits::{Quotas, Rates, Refusals};
 use crate::metrics::Metrics;
 use crate::options::Options;
@@ -53,6 +56,7 @@ pub struct App {
     quotas: Arc<Quotas>,
     requests: Arc<Requests>,
     idempotency: Arc<Idempotency>,
+    jobs: Arc<Jobs>,
     started: Timestamp,
 }
 
@@ -114,8 +118,13 @@ impl App {
             Arc::clone(&services.clock),
             shared.options.history,
         ));
+        let jobs = Arc::new(Jobs::new(&shared)?);
+        jobs.load().await?;
         crate::lifecycle::boot(&shared, &directory).await?;
+        jobs.go_on().await?;
         crate::supervise::keep(&shared);
+        let sweep = Arc::clone(&jobs).sweep_on();
+        shared.tasks.spawn_until_stop("jobs", sweep);
         let app = Self {
             shared,
             directory,
@@ -124,6 +133,7 @@ impl App {
             quotas,
             requests,
             idempotency,
+            jobs,
             started,
         };
         app.keep_records();

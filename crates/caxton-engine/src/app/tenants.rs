@@ -98,6 +98,7 @@ impl App {
                 .tenant_turn(&id, TenantState::Removing)
                 .await?;
             app.shared.rest_tenant(&id).await;
+            app.jobs.forget_tenant(&id);
             app.shared.forget_tenant(&id).await;
             app.quotas.forget(&id);
             app.directory.finish_removing(&id).await

@@ -10,6 +10,7 @@ mod instance;
 mod outlet;
 pub(crate) mod plan;
 mod stats;
+pub(crate) mod taps;
 mod waiters;
 mod watch;
 mod witness;
@@ -43,6 +44,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
+use taps::Taps;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use waiters::Waiters;
 use witness::Witness;
@@ -107,6 +109,7 @@ pub(crate) struct Shared {
     pub(crate) epoch: Epoch,
     pub(crate) waiters: Waiters,
     pub(crate) timers: Timers,
+    pub(crate) taps: Taps,
     pub(crate) draining: AtomicBool,
     /// The keeper's sweeps so far: coarse time for idle workers.
     pub(crate) sweeps: AtomicU64,
@@ -185,6 +188,7 @@ impl Shared {
                 epoch,
                 waiters: Waiters::default(),
                 timers: Timers::default(),
+                taps: Taps::default(),
                 draining: AtomicBool::new(false),
                 sweeps: AtomicU64::new(0),
                 gone: Stats::default(),

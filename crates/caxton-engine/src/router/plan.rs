@@ -66,6 +66,8 @@ pub(crate) struct Plan {
     /// Its messages are not journalled, whatever their receivers' delivery is.
     passing: bool,
     seen: Vec<Arc<Message>>,
+    /// What went to somebody outside who waits for something else, where anybody follows.
+    said: Vec<Arc<Message>>,
 }
 
 /// Who sends: what decides how a refusal is told and what is journalled.
@@ -99,6 +101,7 @@ impl Plan {
             && self.answers.is_empty()
             && self.timers.is_empty()
             && self.seen.is_empty()
+            && self.said.is_empty()
     }
 
     pub(crate) fn timer(&mut self, mailbox: &MailboxId, effect: TimerEffect) {
@@ -192,6 +195,9 @@ impl Plan {
             });
         }
         if receiver.tenant == message.tenant && receiver.name.is_outside() {
+            if shared.taps.any() {
+                self.said.push(Arc::clone(message));
+            }
             return Ok(Placed::Outside);
         }
         let entry = shared.agent(receiver);
@@ -446,6 +452,9 @@ impl Plan {
         }
         for message in self.seen.drain(..) {
             shared.show(message);
+        }
+        for message in self.said.drain(..) {
+            shared.taps.said(&message);
         }
         for (claim, message) in self.answers.drain(..) {
             shared.waiters.complete(&claim, message);

@@ -18,6 +18,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::oneshot;
 
+/// The user parameter that marks a message as progress of a longer work: the answer comes after it.
+const PROGRESS: &str = "X-Progress";
 /// Counters of those who wait: enough that a thousand callers leave most of them at zero.
 const SLOTS: usize = 4096;
 
@@ -155,7 +157,7 @@ impl Waiters {
     /// must follow.
     pub(crate) fn claim(&self, who: &AgentId, message: &Message) -> Option<Claim> {
         if self.count.load(Ordering::SeqCst) == 0
-            || message.acl.performative == Performative::Agree
+            || is_announced(message)
             || !self.may_wait(self.slot(who))
         {
             return None;
@@ -226,6 +228,14 @@ impl Waiter {
             }
         }
     }
+}
+
+/// Whether a message says itself that it is not the answer yet: an `agree`, or one that is marked as
+/// progress.
+fn is_announced(message: &Message) -> bool {
+    let marked = |(name, _): &(String, String)| name.eq_ignore_ascii_case(PROGRESS);
+    message.acl.performative == Performative::Agree
+        || message.acl.user_parameters.iter().any(marked)
 }
 
 /// Whether a message of this act begins something of its own, and so answers nothing.

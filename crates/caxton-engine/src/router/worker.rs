@@ -171,6 +171,9 @@ impl Worker {
         while let Some(item) = self.batch.pop_front() {
             // Handlers that never wait must not keep a thread from the others.
             tokio::task::consume_budget().await;
+            if self.shared.taps.any() {
+                self.shared.taps.begun(&item.message);
+            }
             let handled = match self.handle_at_once(&item) {
                 Some(handled) => handled,
                 None => self.handle(&item).await,

@@ -10,6 +10,7 @@ mod audit;
 mod conversations;
 mod dead_letters;
 mod idempotent;
+mod jobs;
 mod keys;
 mod limits;
 mod logs;
@@ -262,6 +263,16 @@ impl Api {
 
     /// Reads a `wait` or `timeout` of a request; empty is none.
     fn duration(&self, field: &str, text: &str) -> Result<Option<Duration>, ApiError> {
+        self.duration_within(field, text, self.options().wait_max)
+    }
+
+    /// The same where the longest is not the server's longest wait.
+    fn duration_within(
+        &self,
+        field: &str,
+        text: &str,
+        longest: Duration,
+    ) -> Result<Option<Duration>, ApiError> {
         if text.is_empty() {
             return Ok(None);
         }
@@ -270,7 +281,6 @@ impl Api {
                 .with_field(field, what)
         };
         let wait = duration::parse(text).map_err(|error| malformed(error.to_string()))?;
-        let longest = self.options().wait_max;
         if wait > longest {
             let longest = duration::format(longest);
             return Err(malformed(format!("is longer than {longest}")));
@@ -285,6 +295,8 @@ fn touches_data(needed: Permission) -> bool {
     matches!(
         needed,
         Permission::AgentRead
+            | Permission::AgentInvoke
+            | Permission::JobRead
             | Permission::LogRead
             | Permission::MessageRead
             | Permission::MessageSend

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use caxton_api::audit::AuditApi;
+use caxton_api::external_agent_router::ExternalAgentRouterApi;
 use caxton_api::keys::KeysApi;
 use caxton_api::limits::LimitsApi;
 use caxton_api::management::ManagementApi;
@@ -14,7 +15,7 @@ use caxton_api::wkt::Empty;
 use caxton_api::{ApiError, ApiStream, CallContext, v1};
 
 use super::{
-    Api, agents, audit, conversations, dead_letters, keys, limits, logs, messages, providers,
+    Api, agents, audit, conversations, dead_letters, jobs, keys, limits, logs, messages, providers,
     requests, roles, server, tenants,
 };
 
@@ -538,5 +539,72 @@ impl RequestsApi for Api {
         request: v1::ListRequestsRequest,
     ) -> Result<v1::ListRequestsResponse, ApiError> {
         requests::list(self, call, &request).await
+    }
+}
+
+#[async_trait]
+impl ExternalAgentRouterApi for Api {
+    async fn invoke_agent(
+        &self,
+        call: &CallContext,
+        request: v1::InvokeAgentRequest,
+    ) -> Result<v1::InvokeAgentResponse, ApiError> {
+        jobs::invoke(self, call, request).await
+    }
+
+    async fn stream_invocation(
+        &self,
+        call: &CallContext,
+        request: v1::InvokeAgentRequest,
+    ) -> Result<ApiStream<v1::InvocationEvent>, ApiError> {
+        jobs::stream_invocation(self, call, request).await
+    }
+
+    async fn create_job(
+        &self,
+        call: &CallContext,
+        request: v1::CreateJobRequest,
+    ) -> Result<v1::Job, ApiError> {
+        jobs::create(self, call, request).await
+    }
+
+    async fn list_jobs(
+        &self,
+        call: &CallContext,
+        request: v1::ListJobsRequest,
+    ) -> Result<v1::ListJobsResponse, ApiError> {
+        jobs::list(self, call, &request).await
+    }
+
+    async fn get_job(
+        &self,
+        call: &CallContext,
+        request: v1::GetJobRequest,
+    ) -> Result<v1::Job, ApiError> {
+        jobs::get(self, call, &request).await
+    }
+
+    async fn watch_job(
+        &self,
+        call: &CallContext,
+        request: v1::WatchJobRequest,
+    ) -> Result<ApiStream<v1::JobEvent>, ApiError> {
+        jobs::watch(self, call, &request).await
+    }
+
+    async fn cancel_job(
+        &self,
+        call: &CallContext,
+        request: v1::CancelJobRequest,
+    ) -> Result<v1::Job, ApiError> {
+        jobs::cancel(self, call, &request).await
+    }
+
+    async fn delete_job(
+        &self,
+        call: &CallContext,
+        request: v1::DeleteJobRequest,
+    ) -> Result<Empty, ApiError> {
+        jobs::delete(self, call, &request).await
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod agent;
 pub(crate) mod conversation;
 pub(crate) mod dead_letter;
+pub(crate) mod job;
 pub(crate) mod key;
 pub(crate) mod log;
 pub(crate) mod message;

@@ -59,7 +59,7 @@ impl Shell {
         let traceparent = self.traceparent.as_ref();
         let trace = traceparent.and_then(|it| TraceContext::parse(it.to_str().ok()?));
         error.trace_id = trace.map(|trace| trace.trace_id_hex());
-        error.instance = Some(self.path().to_owned());
+        error.instance = Some(self.path().into());
         if self.is_grpc {
             return tonic::Status::from(error)
                 .into_http::<axum::body::Body>()

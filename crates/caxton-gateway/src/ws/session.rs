@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use caxton_api::external_agent_router::ExternalAgentRouterApi;
 use caxton_api::management::ManagementApi;
 use caxton_api::{ApiError, ApiStream, CallContext, json, v1};
 use caxton_core::Code;
@@ -24,9 +25,10 @@ use crate::api::Api;
 use crate::door::auth::Caller;
 
 /// The streams there are, by the name they have here, and the contract's operation behind each.
-pub const STREAMS: [(&str, &str); 2] = [
+pub const STREAMS: [(&str, &str); 3] = [
     ("messages", "caxton.v1.CaxtonManagement/WatchMessages"),
     ("logs", "caxton.v1.CaxtonManagement/WatchLogs"),
+    ("job", "caxton.v1.ExternalAgentRouter/WatchJob"),
 ];
 
 /// One socket.
@@ -205,6 +207,17 @@ impl Session {
                     context,
                 )
             }
+            "job" => {
+                let request: v1::WatchJobRequest = bind(&request)?;
+                let items = self.api.watch_job(&context, request).await?;
+                frames(
+                    id,
+                    "job",
+                    items,
+                    |it: &v1::JobEvent| Some(it.id.as_str()),
+                    context,
+                )
+            }
             _ => {
                 let request: v1::WatchLogsRequest = bind(&request)?;
                 let items = self.api.watch_logs(&context, request).await?;
@@ -304,8 +317,12 @@ mod tests {
                 }
             }
         }
-        // A download that ends by itself, and not something to follow.
-        streams.retain(|it| it != "caxton.v1.Audit/ExportAudit");
+        // A download and a call end by themselves, and are nothing to follow.
+        let ends = [
+            "caxton.v1.Audit/ExportAudit",
+            "caxton.v1.ExternalAgentRouter/StreamInvocation",
+        ];
+        streams.retain(|it| !ends.contains(&it.as_str()));
         streams.sort();
         let mut here = STREAMS.map(|(_, method)| method);
         here.sort_unstable();

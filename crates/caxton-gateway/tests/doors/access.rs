@@ -16,7 +16,7 @@ async fn ask(world: &World, key: &str, operation: &Operation, path: &str) -> (u1
         "get" | "delete" => Value::Null,
         _ => json!({}),
     };
-    if operation.streams {
+    if operation.streams && operation.verb == "get" {
         // Only whether it opens; then it is left.
         return world.status_of(key, path).await;
     }
@@ -157,6 +157,7 @@ async fn another_tenants_things_are_not_there() {
         ("/v1/conversations", "conversations"),
         ("/v1/deadLetters", "deadLetters"),
         ("/v1/roleAssignments", "roleAssignments"),
+        ("/v1/jobs", "jobs"),
     ] {
         let listed = world
             .as_key(&other, "GET", path, Value::Null)
@@ -184,6 +185,7 @@ pub(crate) struct Owned {
     dead_letter: String,
     key: String,
     assignment: String,
+    pub job: String,
 }
 
 impl Owned {
@@ -229,7 +231,14 @@ impl Owned {
             .as_key(key, "POST", "/v1/roleAssignments", given)
             .await
             .is(201);
+        let asked = json!({"content": "x"});
+        let job = world
+            .as_key(key, "POST", "/v1/agents/theirs/jobs", asked)
+            .await
+            .is(202)
+            .json();
         Self {
+            job: job["id"].as_str().unwrap().to_owned(),
             agent: "theirs".to_owned(),
             message: sent["id"].as_str().unwrap().to_owned(),
             conversation: "talk-of-theirs".to_owned(),
@@ -261,6 +270,7 @@ impl Owned {
                     format!("{}:{receiver}", never(id)),
                 )]
             }
+            "{job}" => pair(&self.job),
             "{key}" => pair(&self.key),
             "{role_assignment}" => vec![(self.assignment.clone(), "cert:nobody".to_owned())],
             "{tenant}" => vec![("acme".to_owned(), "nobody".to_owned())],
@@ -279,6 +289,7 @@ impl Owned {
             format!("/v1/messages/{}", self.message),
             format!("/v1/conversations/{}", self.conversation),
             format!("/v1/deadLetters/{letter}"),
+            format!("/v1/jobs/{}", self.job),
             format!("/v1/keys/{}", self.key),
             "/v1/roleAssignments/cert%3Atheirs".to_owned(),
             "/v1/providers/theirs".to_owned(),

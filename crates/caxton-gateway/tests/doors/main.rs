@@ -18,6 +18,7 @@ mod failures;
 mod frames;
 mod grpc;
 mod hanging;
+mod jobs;
 mod keys;
 mod limits;
 mod logs;

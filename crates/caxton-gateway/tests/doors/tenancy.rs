@@ -166,7 +166,12 @@ async fn a_keys_life() {
     assert!(shown["lastUsedTime"].is_string(), "{shown}");
     assert_eq!(
         shown["permissions"],
-        json!(["agents:read", "agents:operate", "agents:write"])
+        json!([
+            "agents:read",
+            "agents:operate",
+            "agents:write",
+            "agents:invoke"
+        ])
     );
     // In the tenant it is not of, it is not there.
     world.get(&path).await.problem(404, Code::KeyNotFound);

@@ -1,6 +1,6 @@
 //! `caxton message`: send, show, list, watch, trace.
 
-mod send;
+pub mod send;
 mod trace;
 
 use super::output::{Column, Output, clock, fields, printable, short};

@@ -14,6 +14,7 @@ mod dead_letter;
 mod doctor;
 mod explain;
 mod interactive;
+mod job;
 mod key;
 mod limit;
 mod message;
@@ -142,6 +143,9 @@ enum Command {
     /// See who said what to whom.
     #[command(subcommand)]
     Conversation(conversation::ConversationCommand),
+    /// Ask an agent now, and read its answer later.
+    #[command(subcommand)]
+    Job(job::JobCommand),
     /// Messages that could not be handled.
     #[command(subcommand)]
     DeadLetter(dead_letter::DeadLetterCommand),
@@ -251,6 +255,7 @@ impl Cli {
             Command::Agent(command) => block(agent::run(command, &global, output)),
             Command::Message(command) => block(message::run(command, &global, output)),
             Command::Conversation(command) => block(conversation::run(command, &global, output)),
+            Command::Job(command) => block(job::run(command, &global, output)),
             Command::DeadLetter(command) => block(dead_letter::run(command, &global, output)),
             Command::Tenant(command) => block(tenant::run(command, &global, output)),
             Command::Key(command) => block(key::run(command, &global, output)),

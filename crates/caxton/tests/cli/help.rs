@@ -11,6 +11,7 @@ const COMMANDS: &[&str] = &[
     "agent",
     "message",
     "conversation",
+    "job",
     "dead-letter",
     "tenant",
     "key",

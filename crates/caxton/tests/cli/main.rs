@@ -20,6 +20,7 @@ mod exits;
 mod fuzzed;
 mod help;
 mod interactive;
+mod jobs;
 mod limits;
 mod support;
 mod survival;

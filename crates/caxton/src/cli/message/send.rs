@@ -117,7 +117,8 @@ fn draft(args: SendArgs) -> Outcome<MessageDraft> {
     })
 }
 
-fn body(text: Option<String>) -> Outcome<Option<message_draft::Body>> {
+/// A content from the command line, or of standard input where it is `-`.
+pub fn body(text: Option<String>) -> Outcome<Option<message_draft::Body>> {
     match text {
         None => Ok(None),
         Some(text) if text != "-" => Ok(Some(message_draft::Body::Content(text))),
@@ -143,7 +144,7 @@ fn body(text: Option<String>) -> Outcome<Option<message_draft::Body>> {
 }
 
 /// The reply's content and nothing else; a line end is added where a terminal or shell needs one.
-fn content(reply: &Message, output: &Output) -> Outcome {
+pub fn content(reply: &Message, output: &Output) -> Outcome {
     match &reply.body {
         None => Ok(()),
         Some(message::Body::Content(text)) if text.ends_with('\n') => output.print(text),
