@@ -4,6 +4,7 @@ pub mod actors;
 pub mod bare;
 pub mod channels;
 pub mod disk;
+pub mod echo;
 pub mod erlang;
 pub mod sqlite;
 pub mod unlimited;

@@ -1,6 +1,8 @@
 //! The rows of the table, by the name one asks for them with.
 
+mod decisions;
 mod deploy;
+mod doors;
 mod durable;
 pub mod idle;
 mod limits;
@@ -52,6 +54,16 @@ pub const GROUPS: &[(&str, &str, Runner)] = &[
         "limits",
         "what the sandbox's limits cost a message",
         |run, report| Box::pin(limits::run(run, report)),
+    ),
+    (
+        "doors",
+        "gRPC and REST against bare tonic and bare axum",
+        |run, report| Box::pin(doors::run(run, report)),
+    ),
+    (
+        "decisions",
+        "permission, rate, key and audit, each alone",
+        |run, report| Box::pin(decisions::run(run, report)),
     ),
     (
         "neighbours",
