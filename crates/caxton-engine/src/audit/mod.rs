@@ -146,7 +146,7 @@ impl Audit {
         let event = Event {
             time: self.clock.now(),
             actor,
-            behalf: String::new(),
+            behalf: behalf(&ctx.principal, tenant),
             action: act.action.to_owned(),
             target,
             outcome: act.outcome,
@@ -298,6 +298,14 @@ impl Audit {
             }
         }
         Ok(Some((first.sequence, low.head())))
+    }
+}
+
+/// On whose behalf an act is: the platform does nothing in a tenant that is not for the tenant.
+fn behalf(principal: &Principal, tenant: &TenantId) -> String {
+    match is_foreign(principal, tenant) && !tenant.is_platform() {
+        true => format!("tenant:{tenant}"),
+        false => String::new(),
     }
 }
 

@@ -132,5 +132,6 @@ fn entry(row: &AuditRow) -> v1::AuditEntry {
         trace_id: event.trace_id.clone(),
         previous: row.entry.previous.to_string(),
         hash: row.entry.hash.to_string(),
+        behalf: Some(event.behalf.clone()).filter(|it| !it.is_empty()),
     }
 }

@@ -49,6 +49,10 @@ async fn acts_denials_and_failures_are_written() {
             ("key.create", "permitted"),
         ]
     );
+    // The platform made the keys, for the tenant; the tenant's own acts are for nobody else.
+    let behalf = |at: usize| listed["entries"][at]["behalf"].as_str().unwrap_or_default();
+    let behalves: Vec<&str> = (0..5).map(behalf).collect();
+    assert_eq!(behalves, ["", "", "", "tenant:acme", "tenant:acme"]);
     let entry = &listed["entries"][2];
     assert_eq!(entry["actor"], format!("key:{viewer_id}"));
     assert_eq!(
