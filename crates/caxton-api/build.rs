@@ -45,6 +45,7 @@ const PROTOS: &[&str] = &[
     "providers.proto",
     "roles.proto",
     "server.proto",
+    "sessions.proto",
     "tenants.proto",
 ];
 

@@ -68,9 +68,11 @@ pub struct Rest {
     pub ok_with: Option<FieldDescriptor>,
     pub upload: bool,
     pub event: String,
+    pub event_name: Option<FieldDescriptor>,
     pub event_id: Option<FieldDescriptor>,
     pub follow: Option<String>,
     pub creates: bool,
+    pub streams_too: Option<String>,
 }
 
 /// What the operations are annotated with.
@@ -110,15 +112,15 @@ impl Service {
             .map(|method| Operation::read(&method, extensions))
             .collect();
         for operation in &operations {
-            let Some(follow) = &operation.rest.follow else {
-                continue;
-            };
-            let followed = operations.iter().find(|other| &other.name == follow);
-            assert!(
-                followed.is_some_and(|other| other.streams),
-                "{}: follow names no server stream of its service",
-                operation.full_name
-            );
+            let rest = &operation.rest;
+            for named in rest.follow.iter().chain(&rest.streams_too) {
+                let followed = operations.iter().find(|other| &other.name == named);
+                assert!(
+                    followed.is_some_and(|other| other.streams),
+                    "{}: {named} is no server stream of its service",
+                    operation.full_name
+                );
+            }
         }
         Self {
             full_name: service.full_name().to_owned(),
@@ -262,9 +264,11 @@ impl Rest {
             status => status,
         };
         let event = text(rule, "event");
+        let event_name = named("event_name");
+        let streams_too = text(rule, "streams_too");
         assert!(
-            !streams || !event.is_empty(),
-            "{}: a stream needs `event`",
+            !streams || event.is_empty() == event_name.is_some(),
+            "{}: a stream needs `event` or `event_name`",
             response.full_name()
         );
         let follow = text(rule, "follow");
@@ -273,9 +277,11 @@ impl Rest {
             ok_with: named("ok_with"),
             upload: flag(rule, "upload"),
             event,
+            event_name,
             event_id: named("event_id"),
             follow: (!follow.is_empty()).then_some(follow),
             creates: flag(rule, "creates"),
+            streams_too: (!streams_too.is_empty()).then_some(streams_too),
         }
     }
 }

@@ -144,7 +144,7 @@ fn parameters(operation: &Operation) -> Vec<Value> {
     if operation.rest.creates {
         header("IdempotencyKey");
     }
-    if operation.streams {
+    if operation.streams || operation.rest.streams_too.is_some() {
         header("LastEventId");
     }
     parameters
@@ -207,10 +207,13 @@ fn responses(service: &Service, operation: &Operation) -> Value {
     let rest = &operation.rest;
     let mut responses = Map::new();
     if operation.streams {
+        let named = match &rest.event_name {
+            Some(field) => format!("after their `{}`", field.json_name()),
+            None => format!("`{}`", rest.event),
+        };
         let description = format!(
-            "A stream of events named `{}`; each one's data is the schema as JSON. A last event \
+            "A stream of events named {named}; each one's data is the schema as JSON. A last event \
              `error` has a problem document.",
-            rest.event
         );
         responses.insert(
             "200".to_owned(),
@@ -220,7 +223,7 @@ fn responses(service: &Service, operation: &Operation) -> Value {
         responses.insert(rest.status.to_string(), json!({"description": "Done."}));
     } else {
         let mut content = content;
-        if let Some(follow) = &rest.follow {
+        if let Some(follow) = rest.follow.as_ref().or(rest.streams_too.as_ref()) {
             let item = service.operation(follow).response.name().to_owned();
             content["text/event-stream"] = json!({"schema": schema_ref(&item)});
         }
@@ -287,6 +290,15 @@ impl Schemas {
             let fields: Vec<FieldDescriptor> = message.fields().collect();
             let asked = self.in_requests.contains(message.full_name());
             let mut schema = object(message, &fields, asked);
+            if message.full_name() == "caxton.v1.ChatRequest" {
+                // As the chat door reads it: a text, or parts.
+                let parts = json!({"type": "array", "items": schema_ref("MessagePart")});
+                schema["properties"]["message"]["oneOf"] = json!([{"type": "string"}, parts]);
+                schema["properties"]["message"]
+                    .as_object_mut()
+                    .expect("written above")
+                    .remove("type");
+            }
             schema["description"] = json!(message_comment(message));
             schemas.insert(message.name().to_owned(), schema);
         }

@@ -67,11 +67,12 @@ fn operation(operation: &Operation, text: &mut String) {
     }
     let answer = match (operation.streams, is_empty(&operation.response)) {
         (true, _) => {
-            let event = &operation.rest.event;
-            format!(
-                "a stream of {}, as events `{event}`",
-                link(&operation.response)
-            )
+            let rest = &operation.rest;
+            let events = match &rest.event_name {
+                Some(field) => format!("events named by `{}`", field.json_name()),
+                None => format!("events `{}`", rest.event),
+            };
+            format!("a stream of {}, as {events}", link(&operation.response))
         }
         (false, true) => format!("{}, without a body", operation.rest.status),
         (false, false) => format!("{} {}", operation.rest.status, link(&operation.response)),

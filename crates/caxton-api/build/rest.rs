@@ -175,10 +175,14 @@ fn reply(operation: &Operation, code: &mut String) {
             Some(field) => format!("|item| Some(item.{}.as_str())", field.name()),
             None => "|_| None".to_owned(),
         };
+        let name = match &rest.event_name {
+            // Raw, because a field may be called `type`.
+            Some(field) => format!("|item| item.r#{}.as_str()", field.name()),
+            None => format!("|_| {:?}", rest.event),
+        };
         let _ = writeln!(
             code,
-            "        Ok(rest::sse::answer(&context, answer, {:?}, {id}, &door.options))",
-            rest.event
+            "        Ok(rest::sse::answer(&context, answer, {name}, {id}, &door.options))"
         );
     } else if is_empty(&operation.response) {
         let _ = writeln!(code, "        let crate::wkt::Empty {{}} = answer;");

@@ -22,6 +22,7 @@ pub mod requests;
 pub mod rest;
 pub mod roles;
 pub mod server;
+pub mod sessions;
 pub mod tenants;
 pub mod v1;
 pub mod wkt;
@@ -66,5 +67,6 @@ pub const SERVICES: &[&str] = &[
     "caxton.v1.Providers",
     "caxton.v1.Roles",
     "caxton.v1.Server",
+    "caxton.v1.Sessions",
     "caxton.v1.Tenants",
 ];

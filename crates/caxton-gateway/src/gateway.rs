@@ -9,7 +9,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use caxton_api::{
     OPENAPI, audit, external_agent_router as external, keys, limits as limits_api, management,
-    providers, requests, roles, server, tenants,
+    providers, requests, roles, server, sessions, tenants,
 };
 use caxton_core::error::Error;
 use caxton_engine::App;
@@ -29,7 +29,7 @@ use crate::keys::Keys;
 use crate::metrics::DoorMetrics;
 use crate::options::Options;
 use crate::tls::Tls;
-use crate::{error_page, metrics, multipart, probes, swagger, ws};
+use crate::{chat, compat, error_page, metrics, multipart, probes, swagger, ws};
 
 /// What the gateway stands on.
 pub struct Ports {
@@ -105,6 +105,7 @@ impl Gateway {
         let rates: Arc<dyn limits_api::LimitsApi> = Arc::new(self.api.clone());
         let requests: Arc<dyn requests::RequestsApi> = Arc::new(self.api.clone());
         let calls: Arc<dyn external::ExternalAgentRouterApi> = Arc::new(self.api.clone());
+        let sessions: Arc<dyn sessions::SessionsApi> = Arc::new(self.api.clone());
         let limits = options.rest;
         let failed = self.metrics.authentications_failed.clone();
         let failures = failures::Failures::new(
@@ -118,6 +119,12 @@ impl Gateway {
             .merge(server::router(Arc::clone(&server), limits))
             .merge(management::grpc_router(management, limits))
             .merge(server::grpc_router(server, limits))
+            .merge(
+                sessions::router(Arc::clone(&sessions), limits)
+                    .layer(from_fn_with_state(self.api.clone(), chat::take_chat)),
+            )
+            .merge(sessions::grpc_router(sessions, limits))
+            .merge(compat::router(self.api.clone()))
             .merge(self.sockets())
             .merge(tenants::router(Arc::clone(&tenants), limits))
             .merge(tenants::grpc_router(tenants, limits))

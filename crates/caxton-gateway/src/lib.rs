@@ -7,6 +7,8 @@
 
 mod api;
 mod backups;
+mod chat;
+mod compat;
 mod convert;
 mod door;
 mod error_page;
@@ -25,6 +27,7 @@ mod starting;
 mod stream;
 mod swagger;
 pub mod tls;
+mod turn;
 mod ws;
 
 pub use backups::{Backups, NoBackups, Verified};

@@ -22,7 +22,7 @@ pub const ERROR_EVENT: &str = "error";
 pub(crate) fn answer<T: Serialize + Send + 'static>(
     context: &CallContext,
     stream: ApiStream<T>,
-    name: &'static str,
+    name: fn(&T) -> &str,
     id: fn(&T) -> Option<&str>,
     options: &Options,
 ) -> Response {
@@ -35,7 +35,7 @@ pub(crate) fn answer<T: Serialize + Send + 'static>(
             let written = stream
                 .next()
                 .await?
-                .and_then(|item| event(name, id(&item), &item));
+                .and_then(|item| event(name(&item), id(&item), &item));
             Some(match written {
                 Ok(event) => (Ok::<_, Infallible>(event), Some(stream)),
                 Err(error) => (Ok(error_event(&context.complete(error))), None),

@@ -14,6 +14,7 @@ use caxton_api::limits::{self, LimitsApi};
 use caxton_api::providers::{self, ProvidersApi};
 use caxton_api::requests::{self, RequestsApi};
 use caxton_api::roles::{self, RolesApi};
+use caxton_api::sessions::{self, SessionsApi};
 use caxton_api::tenants::{self, TenantsApi};
 use caxton_api::v1::*;
 use caxton_api::wkt::{Empty, Timestamp};
@@ -62,6 +63,33 @@ fn quota() -> Option<Quota> {
         tokens: None,
         cost_micros: Some(limit),
     })
+}
+
+fn chat() -> ChatRequest {
+    let inner = MessagePart {
+        r#type: name(),
+        text: Some(name()),
+        ..MessagePart::default()
+    };
+    ChatRequest {
+        agent: name(),
+        session_id: name(),
+        message: name(),
+        parts: vec![MessagePart {
+            r#type: name(),
+            text: Some(String::new()),
+            url: Some(name()),
+            media_type: Some(name()),
+            data: Some(name()),
+            id: Some(name()),
+            name: Some(name()),
+            arguments: Some(name()),
+            content: vec![inner],
+            is_error: Some(false),
+        }],
+        stream: true,
+        thinking: name(),
+    }
 }
 
 /// The fake of a service, its doors, and the comparison of them.
@@ -166,5 +194,18 @@ nouns! {
         get_role_assignment(GetRoleAssignmentRequest = GetRoleAssignmentRequest { role_assignment: name() }) -> RoleAssignment;
         delete_role_assignment(DeleteRoleAssignmentRequest = DeleteRoleAssignmentRequest { role_assignment: name() }) -> Empty;
         list_roles(ListRolesRequest = ListRolesRequest {}) -> ListRolesResponse;
+    }
+    sessions SessionsApi sessions_client SessionsClient {
+        complete_chat(ChatRequest = chat()) -> ChatAnswer;
+        get_turn(GetTurnRequest = GetTurnRequest { turn: name() }) -> Turn;
+        cancel_turn(CancelTurnRequest = CancelTurnRequest { turn: name() }) -> Empty;
+        create_session(CreateSessionRequest = CreateSessionRequest { agent: name(), id: name(), thinking: name() }) -> Session;
+        list_sessions(ListSessionsRequest = ListSessionsRequest { agent: name(), page_size: 1, page_token: name() }) -> ListSessionsResponse;
+        get_session(GetSessionRequest = GetSessionRequest { session: name() }) -> Session;
+        update_session(UpdateSessionRequest = UpdateSessionRequest { session: name(), thinking: name() }) -> Session;
+        reset_session(ResetSessionRequest = ResetSessionRequest { session: name(), summarize: true }) -> Session;
+        delete_session(DeleteSessionRequest = DeleteSessionRequest { session: name() }) -> Empty;
+        list_session_messages(ListSessionMessagesRequest = ListSessionMessagesRequest { session: name(), page_size: 1, page_token: name() }) -> ListSessionMessagesResponse;
+        @streams { chat(ChatRequest) -> TurnEvent; follow_turn(FollowTurnRequest) -> TurnEvent; }
     }
 }

@@ -253,6 +253,13 @@ fn the_contracts_routes_are_there() {
         "get /v1/deadLetters/{deadLetter}",
         "get /v1/conversations",
         "get /v1/conversations/{conversation}",
+        "post /v1/chat",
+        "get /v1/sessions",
+        "post /v1/sessions",
+        "get /v1/sessions/{session}",
+        "delete /v1/sessions/{session}",
+        "post /v1/sessions/{session}/reset",
+        "get /v1/sessions/{session}/messages",
     ] {
         assert!(routes.contains(route), "{route}");
     }

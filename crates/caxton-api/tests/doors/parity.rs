@@ -16,6 +16,9 @@ use crate::{router, serve};
 /// A name with everything a path must escape.
 const NAME: &str = "a/b?c=1&d#e%2F é+";
 
+/// Streams that watch nothing, by their names in the document.
+const STREAMS: [&str; 4] = ["exportAudit", "streamInvocation", "chat", "followTurn"];
+
 fn draft() -> MessageDraft {
     MessageDraft {
         performative: "REQUEST".to_owned(),
@@ -242,8 +245,9 @@ async fn every_operation_is_the_same_at_both_doors() {
     // A new operation fails here until it stands above. Streams have their own tests.
     let unary: BTreeSet<String> = crate::openapi::operations()
         .into_iter()
-        .filter(|operation| !operation.starts_with("watch"))
-        .filter(|operation| operation != "exportAudit" && operation != "streamInvocation")
+        .filter(|operation| {
+            !operation.starts_with("watch") && !STREAMS.contains(&operation.as_str())
+        })
         .collect();
     let called: BTreeSet<String> = methods
         .iter()

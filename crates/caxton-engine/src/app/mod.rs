@@ -14,6 +14,7 @@ mod limits;
 mod messages;
 mod providers;
 mod requests;
+mod responses;
 mod roles;
 mod server;
 mod sessions;
@@ -23,6 +24,7 @@ pub use crate::lifecycle::Package;
 pub use agents::{AgentView, LogFollow};
 pub use chat::TurnAsk;
 pub use messages::{Sent, Watch};
+pub use responses::StoredResponse;
 pub use server::ServerStatus;
 
 use crate::audit::{Audit, Signer};

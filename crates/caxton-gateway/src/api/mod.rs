@@ -22,7 +22,10 @@ mod roles;
 mod sealed;
 mod server;
 mod service;
+mod sessions;
 mod tenants;
+
+pub(crate) use sessions::chat_answer;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -147,7 +150,7 @@ impl Api {
     }
 
     /// The context of a call, as far as what the caller says of it is believed.
-    async fn open(&self, call: &CallContext) -> Result<OpCtx, ApiError> {
+    pub(crate) async fn open(&self, call: &CallContext) -> Result<OpCtx, ApiError> {
         let Some(caller) = call.extensions.get::<Caller>() else {
             let detail = "the request has no key";
             return Err(ApiError::new(Code::Unauthenticated, detail));
@@ -187,7 +190,13 @@ impl Api {
     }
 
     /// Gives a stream its place, and its end: when what opened it is good no more, it is over.
-    fn hold<T, S>(&self, call: &CallContext, ctx: &OpCtx, place: Place, stream: S) -> ApiStream<T>
+    pub(crate) fn hold<T, S>(
+        &self,
+        call: &CallContext,
+        ctx: &OpCtx,
+        place: Place,
+        stream: S,
+    ) -> ApiStream<T>
     where
         T: Send + 'static,
         S: Stream<Item = Result<T, ApiError>> + Send + 'static,
@@ -213,7 +222,7 @@ impl Api {
     }
 
     /// Waits for work no longer than the caller does.
-    async fn within<T>(
+    pub(crate) async fn within<T>(
         &self,
         ctx: &OpCtx,
         work: impl Future<Output = Result<T, Error>>,
@@ -232,7 +241,12 @@ impl Api {
     }
 
     /// Does work that must not be left half done, whether or not the caller waits for its end.
-    async fn settle<T, W>(&self, ctx: &OpCtx, name: &'static str, work: W) -> Result<T, ApiError>
+    pub(crate) async fn settle<T, W>(
+        &self,
+        ctx: &OpCtx,
+        name: &'static str,
+        work: W,
+    ) -> Result<T, ApiError>
     where
         T: Send + 'static,
         W: Future<Output = Result<T, Error>> + Send + 'static,
@@ -317,7 +331,10 @@ fn touches_data(needed: Permission) -> bool {
 fn permission(method: &str) -> Result<Permission, ApiError> {
     static NEEDED: LazyLock<HashMap<&str, Permission>> = LazyLock::new(|| {
         let row = |it: &caxton_api::Operation| Some((it.method, Permission::parse(it.permission)?));
-        caxton_api::OPERATIONS.iter().filter_map(row).collect()
+        let compatible = crate::compat::operations();
+        let all = caxton_api::OPERATIONS.iter();
+        let all = all.chain(compatible.iter().map(|(operation, _)| operation));
+        all.filter_map(row).collect()
     });
     NEEDED.get(method).copied().ok_or_else(|| {
         let detail = format!("nobody is permitted {method}");

@@ -8,5 +8,7 @@ pub(crate) mod key;
 pub(crate) mod log;
 pub(crate) mod message;
 pub(crate) mod server;
+pub(crate) mod session;
 pub(crate) mod tenant;
 pub(crate) mod time;
+pub(crate) mod turn;

@@ -23,6 +23,7 @@ use tracing::Instrument;
 
 use super::{Shell, refuse};
 use crate::api::Api;
+use crate::compat::error::Family;
 use crate::metrics::DoorMetrics;
 
 /// How long the client will wait, as `5s`; gRPC has its own `grpc-timeout`.
@@ -129,11 +130,16 @@ pub(crate) async fn wrap(
         request_id = request_id.to_str().unwrap_or_default(),
         trace_id = %trace.trace_id_hex(),
     );
+    let family = Family::of(request.uri().path());
     let always = route.as_deref().is_some_and(|it| ALWAYS.contains(&it));
     let mut response = answer(&envelope, request, next, always)
         .instrument(span)
         .await;
     let headers = response.headers_mut();
+    if family == Some(Family::Anthropic) {
+        // As its clients know it.
+        headers.insert(HeaderName::from_static("request-id"), request_id.clone());
+    }
     headers.insert(REQUEST_ID, request_id);
     headers.insert(TRACEPARENT, traceparent);
     headers.insert(

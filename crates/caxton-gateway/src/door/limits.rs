@@ -26,7 +26,9 @@ static ROUTES: LazyLock<HashMap<(String, String), &'static str>> = LazyLock::new
     let grpc = OPERATIONS
         .iter()
         .map(|it| (("POST".to_owned(), format!("/{}", it.method)), it.method));
-    rest.chain(grpc).collect()
+    let compatible = crate::compat::operations().into_iter();
+    let compatible = compatible.map(|(it, path)| ((it.verb.to_uppercase(), path), it.method));
+    rest.chain(grpc).chain(compatible).collect()
 });
 
 /// What is no operation of the contract is counted together.

@@ -13,9 +13,11 @@ pub(crate) mod tokens;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use caxton_api::ApiError;
-use caxton_api::context::TRACEPARENT;
+use caxton_api::context::{REQUEST_ID, TRACEPARENT};
 use caxton_core::TraceContext;
 use http::{HeaderMap, HeaderValue, Uri, header};
+
+use crate::compat::error::Family;
 
 /// Whether a request speaks gRPC, and so wants its errors in trailers.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
@@ -38,6 +40,8 @@ pub(crate) struct Shell {
     is_grpc: bool,
     uri: Uri,
     traceparent: Option<HeaderValue>,
+    /// Of a request whose client is told it in the answer's body.
+    request_id: Option<String>,
 }
 
 impl Shell {
@@ -46,6 +50,7 @@ impl Shell {
             is_grpc: is_grpc(request.headers()),
             uri: request.uri().clone(),
             traceparent: request.headers().get(TRACEPARENT).cloned(),
+            request_id: request_id(request),
         }
     }
 
@@ -65,8 +70,17 @@ impl Shell {
                 .into_http::<axum::body::Body>()
                 .into_response();
         }
-        error.into_response()
+        match Family::of(self.path()) {
+            Some(family) => family.refuse(&error, self.request_id.as_deref()),
+            None => error.into_response(),
+        }
     }
+}
+
+fn request_id(request: &Request) -> Option<String> {
+    Family::of(request.uri().path())?;
+    let id = request.headers().get(REQUEST_ID)?.to_str().ok()?;
+    Some(id.to_owned())
 }
 
 /// As [`Shell::refuse`], for a request that is still there.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use caxton_api::external_agent_router::ExternalAgentRouterApi;
 use caxton_api::management::ManagementApi;
+use caxton_api::sessions::SessionsApi;
 use caxton_api::{ApiError, ApiStream, CallContext, json, v1};
 use caxton_core::Code;
 use caxton_core::error::shown;
@@ -25,10 +26,11 @@ use crate::api::Api;
 use crate::door::auth::Caller;
 
 /// The streams there are, by the name they have here, and the contract's operation behind each.
-pub const STREAMS: [(&str, &str); 3] = [
+pub const STREAMS: [(&str, &str); 4] = [
     ("messages", "caxton.v1.CaxtonManagement/WatchMessages"),
     ("logs", "caxton.v1.CaxtonManagement/WatchLogs"),
     ("job", "caxton.v1.ExternalAgentRouter/WatchJob"),
+    ("turn", "caxton.v1.Sessions/FollowTurn"),
 ];
 
 /// One socket.
@@ -201,7 +203,7 @@ impl Session {
                 let items = self.api.watch_messages(&context, request).await?;
                 frames(
                     id,
-                    "message",
+                    |_| "message",
                     items,
                     |it: &v1::Message| Some(it.id.as_str()),
                     context,
@@ -212,9 +214,20 @@ impl Session {
                 let items = self.api.watch_job(&context, request).await?;
                 frames(
                     id,
-                    "job",
+                    |_| "job",
                     items,
                     |it: &v1::JobEvent| Some(it.id.as_str()),
+                    context,
+                )
+            }
+            "turn" => {
+                let request: v1::FollowTurnRequest = bind(&request)?;
+                let items = self.api.follow_turn(&context, request).await?;
+                frames(
+                    id,
+                    |it: &v1::TurnEvent| it.r#type.as_str(),
+                    items,
+                    |it: &v1::TurnEvent| Some(it.id.as_str()),
                     context,
                 )
             }
@@ -223,7 +236,7 @@ impl Session {
                 let items = self.api.watch_logs(&context, request).await?;
                 frames(
                     id,
-                    "log",
+                    |_| "log",
                     items,
                     |it: &v1::LogEntry| Some(it.id.as_str()),
                     context,
@@ -246,7 +259,7 @@ fn bind<T: DeserializeOwned>(request: &Value) -> Result<T, ApiError> {
 /// A stream's items as frames. The last is an error, or `ended`.
 fn frames<T: Serialize + Send + 'static>(
     id: &str,
-    event: &'static str,
+    name: fn(&T) -> &str,
     items: ApiStream<T>,
     event_id: fn(&T) -> Option<&str>,
     context: CallContext,
@@ -256,7 +269,9 @@ fn frames<T: Serialize + Send + 'static>(
         let mut items = items?;
         let written = match items.next().await {
             None => return Some((frame::word(&id, "ended"), (None, id, context))),
-            Some(item) => item.and_then(|item| frame::event(&id, event, event_id(&item), &item)),
+            Some(item) => {
+                item.and_then(|item| frame::event(&id, name(&item), event_id(&item), &item))
+            }
         };
         Some(match written {
             Ok(text) => (text, (Some(items), id, context)),
@@ -317,12 +332,13 @@ mod tests {
                 }
             }
         }
-        // A download and a call end by themselves, and are nothing to follow.
-        let ends = [
+        // Downloads and calls that end by themselves, and what says something: nothing to follow.
+        let others = [
             "caxton.v1.Audit/ExportAudit",
             "caxton.v1.ExternalAgentRouter/StreamInvocation",
+            "caxton.v1.Sessions/Chat",
         ];
-        streams.retain(|it| !ends.contains(&it.as_str()));
+        streams.retain(|it| !others.contains(&it.as_str()));
         streams.sort();
         let mut here = STREAMS.map(|(_, method)| method);
         here.sort_unstable();

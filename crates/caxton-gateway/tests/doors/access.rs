@@ -158,6 +158,7 @@ async fn another_tenants_things_are_not_there() {
         ("/v1/deadLetters", "deadLetters"),
         ("/v1/roleAssignments", "roleAssignments"),
         ("/v1/jobs", "jobs"),
+        ("/v1/sessions", "sessions"),
     ] {
         let listed = world
             .as_key(&other, "GET", path, Value::Null)
@@ -186,6 +187,8 @@ pub(crate) struct Owned {
     key: String,
     assignment: String,
     pub job: String,
+    session: String,
+    pub(crate) turn: String,
 }
 
 impl Owned {
@@ -237,7 +240,22 @@ impl Owned {
             .await
             .is(202)
             .json();
+        let manifest = format!(
+            "name = \"helper\"\nversion = \"1.0.0\"\n{}",
+            crate::chat::ASSISTANT
+        );
+        let manifest = json!({ "manifest": manifest });
+        world
+            .as_key(key, "POST", "/v1/agents", manifest)
+            .await
+            .is(201);
+        let mut said = crate::chat::say("hello");
+        said["sessionId"] = json!("session-of-theirs-1");
+        let answer = world.as_key(key, "POST", "/v1/chat", said).await;
+        let turn = answer.is(200).json()["turnId"].as_str().unwrap().to_owned();
         Self {
+            session: "session-of-theirs-1".to_owned(),
+            turn,
             job: job["id"].as_str().unwrap().to_owned(),
             agent: "theirs".to_owned(),
             message: sent["id"].as_str().unwrap().to_owned(),
@@ -271,6 +289,8 @@ impl Owned {
                 )]
             }
             "{job}" => pair(&self.job),
+            "{session}" => pair(&self.session),
+            "{turn}" => pair(&self.turn),
             "{key}" => pair(&self.key),
             "{role_assignment}" => vec![(self.assignment.clone(), "cert:nobody".to_owned())],
             "{tenant}" => vec![("acme".to_owned(), "nobody".to_owned())],
@@ -291,6 +311,8 @@ impl Owned {
             format!("/v1/deadLetters/{letter}"),
             format!("/v1/jobs/{}", self.job),
             format!("/v1/keys/{}", self.key),
+            format!("/v1/sessions/{}", self.session),
+            format!("/v1/turns/{}", self.turn),
             "/v1/roleAssignments/cert%3Atheirs".to_owned(),
             "/v1/providers/theirs".to_owned(),
             "/v1/tenants/acme".to_owned(),

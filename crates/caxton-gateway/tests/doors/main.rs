@@ -10,8 +10,11 @@
 mod access;
 mod agents;
 mod alerts;
+mod assistant;
 mod audit;
+mod chat;
 mod clients;
+mod compat;
 mod cors;
 mod envelope;
 mod failures;

@@ -1,7 +1,7 @@
 //! HTTP/1.1 as attackers write it: two lengths, broken heads, packed bodies, cursors they made up.
 
 use caxton_core::Code;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -127,7 +127,7 @@ async fn packed_bodies_are_not_unpacked() {
     let body = request("a", "x").to_string();
     for coding in ["gzip", "br", "deflate", "gzip, gzip", "zstd"] {
         let headers = [("content-encoding", coding)];
-        for path in ["/v1/messages", "/v1/agents"] {
+        for path in ["/v1/messages", "/v1/agents", "/v1/chat"] {
             let answer = world.call_with("POST", path, &body, &headers).await;
             let problem = answer.problem(415, Code::ParameterMalformed);
             assert!(problem["detail"].as_str().unwrap().contains("packed"));
@@ -142,8 +142,10 @@ async fn packed_bodies_are_not_unpacked() {
 
 #[tokio::test]
 async fn cursors_that_nobody_gave_are_refused() {
-    let world = World::new().await;
+    let world = crate::chat::world().await;
     world.deploy("a", "deaf", "").await;
+    let session = json!({"agent": "helper", "id": "s"});
+    world.post("/v1/sessions", session).await.is(201);
     let document: Value = serde_json::from_str(caxton_api::OPENAPI).unwrap();
     let mut lists = 0;
     for (path, verbs) in document["paths"].as_object().unwrap() {
@@ -156,7 +158,7 @@ async fn cursors_that_nobody_gave_are_refused() {
             continue;
         }
         lists += 1;
-        let path = path.replace("{agent}", "a");
+        let path = path.replace("{agent}", "a").replace("{session}", "s");
         assert!(!path.contains('{'), "{path}: give the test an id for it");
         for token in [
             "x",

@@ -30,6 +30,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 use tonic::transport::{Channel, Endpoint};
 
+use crate::assistant::{Assistants, Parrot};
 use crate::hanging::Hanging;
 
 pub const KEY: &str = "cx_adm_1_secret";
@@ -293,6 +294,28 @@ impl World {
         }
     }
 
+    /// Opens a stream of events by a POST with the key and more headers; an empty header takes one
+    /// away.
+    pub async fn stream(&self, path: &str, body: &Value, headers: &[(&str, &str)]) -> Events {
+        let mut all = vec![
+            ("authorization", "Bearer cx_adm_1_secret"),
+            ("content-type", "application/json"),
+            ("accept", "text/event-stream"),
+        ];
+        all.retain(|(name, _)| headers.iter().all(|(other, _)| other != name));
+        all.extend(headers.iter().filter(|(_, value)| !value.is_empty()));
+        let body = Full::new(Bytes::from(body.to_string())).boxed_unsync();
+        let response = self.send("POST", path, body, &all).await;
+        if response.status() != 200 {
+            panic!("no stream: {:?}", read(response).await);
+        }
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Events {
+            body: response.into_body(),
+            text: String::new(),
+        }
+    }
+
     pub async fn channel(&self) -> Channel {
         let endpoint = Endpoint::from_shared(self.base.clone()).unwrap();
         guard(endpoint.connect()).await.unwrap()
@@ -391,6 +414,15 @@ impl Events {
         }
     }
 
+    /// All there are to the end.
+    pub async fn rest(&mut self) -> Vec<Event> {
+        let mut events = Vec::new();
+        while let Some(event) = self.next().await {
+            events.push(event);
+        }
+        events
+    }
+
     /// The next block as it stands, comments too.
     pub async fn raw(&mut self) -> String {
         let frame = guard(self.body.frame()).await.unwrap().unwrap();
@@ -406,7 +438,8 @@ fn parse(block: &str) -> Option<Event> {
         match field {
             "event" => event.name = value.to_owned(),
             "id" => event.id = value.to_owned(),
-            "data" => event.data = serde_json::from_str(value).unwrap(),
+            // `[DONE]` ends a stream of completions, and is no JSON.
+            "data" => event.data = serde_json::from_str(value).unwrap_or(Value::from(value)),
             _ => {}
         }
     }
@@ -449,6 +482,7 @@ async fn start(
     gate: &Arc<Semaphore>,
     options: EngineOptions,
 ) -> App {
+    let for_assistants = Arc::clone(gate);
     let (broken, gate) = (Arc::clone(broken), Arc::clone(gate));
     let store = MemoryStore::open(disk.clone()).with_faults(Box::new(move |_| {
         let refuse = CommitFault::Refuse(StoreError::Full("no space left".to_owned()));
@@ -469,7 +503,7 @@ async fn start(
         .with(named("chatty"), NativeProgram::new(chatty))
         .with(named("relay"), NativeProgram::new(relay))
         .with(named("stuck"), NativeProgram::new(stuck));
-    let ports = caxton_engine::Ports::new(
+    let mut ports = caxton_engine::Ports::new(
         Arc::new(Hanging {
             inner: store,
             hangs: Arc::clone(hangs),
@@ -478,6 +512,8 @@ async fn start(
         Arc::new(SystemEntropy),
         Arc::new(runtime),
     );
+    ports.assistants = Arc::new(Assistants(for_assistants));
+    ports.model = Arc::new(Parrot);
     App::start(ports, options).await.unwrap()
 }
 

@@ -17,6 +17,8 @@ const ELSEWHERE: &[&str] = &[
     "caxton.v1.Audit/ExportAudit",
     // A call that ends with its answer, and has a body; `access` asks it at both other doors.
     "caxton.v1.ExternalAgentRouter/StreamInvocation",
+    // It says something, and is no subscription; the turn that it begins comes as `turn`.
+    "caxton.v1.Sessions/Chat",
 ];
 
 /// The texts of a stream's request in JSON that can name something of a tenant, each with theirs and
@@ -37,8 +39,9 @@ fn named(owned: &Owned, method: &str) -> Vec<(String, String, String)> {
             let last = if owned.job.ends_with('0') { "1" } else { "0" };
             Some((owned.job.clone(), format!("{}{last}", &owned.job[..cut])))
         }
-        // Names nothing.
-        "level" => None,
+        "turn" => Some((owned.turn.clone(), owned.message.clone())),
+        // Name nothing.
+        "level" | "after" => None,
         other => panic!("what is {other} of a tenant? tell it here"),
     };
     let pairs = names.filter_map(|name| pair(&name).map(|(a, b)| (name, a, b)));

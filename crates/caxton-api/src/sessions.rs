@@ -1,0 +1,12 @@
+//! Sessions, turns and chat: the trait [`SessionsApi`] and its doors, generated from service
+//! `caxton.v1.Sessions`.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+
+use crate::rest::{Door, Input};
+use crate::{ApiError, CallContext, grpc, rest};
+
+include!(concat!(env!("OUT_DIR"), "/sessions.rs"));

@@ -1,0 +1,114 @@
+//! A turn's events as the body of an answer.
+//!
+//! The stream has no queue: it reads the turn's events by their numbers as fast as the client reads
+//! it, as many at a time as there are, and writes them as one chunk. A client that is slow or leaves
+//! costs the turn nothing.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use caxton_api::{ApiError, CallContext};
+use caxton_engine::OpCtx;
+use caxton_engine::turn::{Follow, Numbered};
+use futures::{StreamExt, stream};
+use http::{HeaderName, HeaderValue, header};
+use tokio::sync::oneshot;
+
+use crate::api::Api;
+use crate::stream::Place;
+
+/// How a dialect writes events.
+pub(crate) trait Encoder: Send + 'static {
+    /// What these events are on the wire; may be nothing.
+    fn batch(&mut self, events: &[Numbered]) -> Bytes;
+
+    /// What is sent where nothing happens for a while.
+    fn beat(&self) -> Bytes {
+        Bytes::from_static(b": heartbeat\n\n")
+    }
+
+    /// What ends a stream that its turn did not.
+    fn broken(error: &ApiError) -> Bytes
+    where
+        Self: Sized;
+}
+
+/// What is to be told: the turn, and the events of it that were read already.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) follow: Follow,
+    pub(crate) read: Vec<Numbered>,
+    /// The last event waits for this.
+    pub(crate) kept: Option<oneshot::Receiver<()>>,
+}
+
+impl From<Follow> for Told {
+    fn from(follow: Follow) -> Self {
+        Self {
+            follow,
+            read: Vec::new(),
+            kept: None,
+        }
+    }
+}
+
+impl Told {
+    async fn next(&mut self) -> Option<Vec<Numbered>> {
+        let batch = match std::mem::take(&mut self.read) {
+            read if read.is_empty() => self.follow.next().await?,
+            read => read,
+        };
+        if batch.iter().any(|(_, event)| event.is_last())
+            && let Some(kept) = self.kept.take()
+        {
+            // Whoever keeps it may fail, which is in its log; the client has its answer anyhow.
+            let _ = kept.await;
+        }
+        Some(batch)
+    }
+}
+
+/// Answers with a turn's events.
+pub(crate) fn answer<E: Encoder>(
+    api: &Api,
+    call: &CallContext,
+    ctx: &OpCtx,
+    place: Place,
+    told: Told,
+    encoder: E,
+) -> Response {
+    let beat = api.options().rest.heartbeat;
+    let chunks = stream::unfold((told, encoder), move |state| chunk(state, beat));
+    let held = api.hold(call, ctx, place, chunks);
+    let call = call.clone();
+    let body = held.map(move |chunk| {
+        let broken = |error| E::broken(&call.complete(error));
+        Ok::<_, Infallible>(chunk.unwrap_or_else(broken))
+    });
+    let headers = [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-cache"),
+        // Proxies that buffer answers would hold events back.
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
+    let headers = headers.map(|(name, value)| (name, HeaderValue::from_static(value)));
+    (headers, Body::from_stream(body)).into_response()
+}
+
+type Step<E> = Option<(Result<Bytes, ApiError>, (Told, E))>;
+
+/// What comes next, or a sign of life.
+async fn chunk<E: Encoder>((mut told, mut encoder): (Told, E), beat: Duration) -> Step<E> {
+    loop {
+        let written = match tokio::time::timeout(beat, told.next()).await {
+            Err(_) => encoder.beat(),
+            Ok(events) => encoder.batch(&events?),
+        };
+        if !written.is_empty() {
+            return Some((Ok(written), (told, encoder)));
+        }
+    }
+}
