@@ -102,8 +102,12 @@ fn summary(row: &Row<'_>, home: &TenantId) -> Result<Summary, Error> {
 /// say it.
 pub(crate) fn write_manifest(manifest: &Manifest) -> Result<(String, bool), Error> {
     let native = manifest.behavior == BehaviorKind::Native;
+    let behavior = match native {
+        true => BehaviorKind::default(),
+        false => manifest.behavior,
+    };
     let plain = Manifest {
-        behavior: BehaviorKind::default(),
+        behavior,
         ..manifest.clone()
     };
     let json = serde_json::to_string(&plain)

@@ -18,17 +18,19 @@ pub async fn agents_are_replaced_and_listed(subject: Subject) {
     wasm.manifest.limits.mailboxes_max = 3;
     let mut native = record("alpha");
     native.manifest.behavior = BehaviorKind::Native;
-    let ops = [&wasm, &native].map(|record| Op::AgentPut(Box::new(record.clone())));
+    let mut assistant = record("aria");
+    assistant.manifest.behavior = BehaviorKind::Assistant;
+    let ops = [&wasm, &native, &assistant].map(|record| Op::AgentPut(Box::new(record.clone())));
     commit(&*store, "t", ops.to_vec()).await;
     let found = subject.open().agents(&scope("t")).await.unwrap();
-    assert_eq!(found, [native.clone(), wasm.clone()]);
+    assert_eq!(found, [native.clone(), assistant.clone(), wasm.clone()]);
     for phase in Phase::ALL {
         wasm.phase = phase;
         wasm.updated = at(77);
         wasm.digest = None;
         commit(&*store, "t", vec![Op::AgentPut(Box::new(wasm.clone()))]).await;
         let found = store.agents(&scope("t")).await.unwrap();
-        assert_eq!(found, [native.clone(), wasm.clone()]);
+        assert_eq!(found, [native.clone(), assistant.clone(), wasm.clone()]);
     }
 }
 
