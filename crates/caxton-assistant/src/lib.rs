@@ -19,4 +19,4 @@ pub mod valid;
 mod voice;
 mod world;
 
-pub use runtime::{AssistantRuntime, CheckScripts};
+pub use runtime::AssistantRuntime;

@@ -13,32 +13,23 @@ use caxton_engine::host::Host;
 use caxton_engine::models::{Ceiling, Completed, Completion, NotCompleted};
 use caxton_engine::port::behavior::{Artifact, Behavior, Fault, Program, Runtime};
 use caxton_engine::port::model::ModelFacts;
-use caxton_engine::port::{Answer, native};
+use caxton_engine::port::{Answer, Model, native};
 use caxton_engine::turn::Turn;
 use futures::FutureExt;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Reads the scripts that a deployment brings along for `scripted` models. Errors: `CX-7013`.
-pub type CheckScripts = fn(&[u8]) -> Result<(), Error>;
-
 /// Makes assistants.
-#[derive(Clone, Copy)]
+#[derive(Clone, Debug)]
 pub struct AssistantRuntime {
-    check_scripts: CheckScripts,
-}
-
-impl fmt::Debug for AssistantRuntime {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AssistantRuntime")
-    }
+    model: Arc<dyn Model>,
 }
 
 impl AssistantRuntime {
-    /// What scripts look like is for the adapter to say that plays them.
-    pub fn new(check_scripts: CheckScripts) -> Self {
-        Self { check_scripts }
+    /// What the scripts of a deployment must look like is the model's to say, which plays them.
+    pub fn new(model: Arc<dyn Model>) -> Self {
+        Self { model }
     }
 
     fn program(&self, artifact: &Artifact) -> Result<AssistantProgram, Error> {
@@ -48,7 +39,7 @@ impl AssistantRuntime {
         }
         let scripts = (!artifact.component.is_empty()).then(|| artifact.component.clone());
         if let Some(scripts) = &scripts {
-            (self.check_scripts)(scripts)?;
+            self.model.check_scripts(scripts)?;
         }
         Ok(AssistantProgram { scripts })
     }

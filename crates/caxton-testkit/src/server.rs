@@ -16,10 +16,13 @@ pub use self::http::{Answer, Body};
 pub use self::talk::{Said, draft, text_of};
 
 use caxton_api::client::Client;
-use caxton_engine::port::{Clock, Entropy, SystemClock, SystemEntropy};
+use caxton_assistant::AssistantRuntime;
+use caxton_engine::port::{Clock, Entropy, Model, SystemClock, SystemEntropy};
 use caxton_engine::{App, Ports};
 use caxton_gateway::{Gateway, Keys, NoBackups};
+use caxton_llm::{Providers, Table};
 use caxton_store::SqliteStore;
+use caxton_tools::http::HttpOut;
 use caxton_wasm::WasmRuntime;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -202,12 +205,15 @@ async fn compose(folder: PathBuf, setup: Setup) -> (App, Gateway, TcpListener) {
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let options = caxton_store::Options::new(&folder, Arc::clone(&clock));
     let store = SqliteStore::open(options).expect("the store opens");
-    let ports = Ports::new(
+    let mut ports = Ports::new(
         Arc::new(store),
         Arc::clone(&clock),
         Arc::clone(&entropy),
         Arc::new(WasmRuntime::new(setup.sandbox).expect("the sandbox starts")),
     );
+    let model = model(&clock);
+    ports.assistants = Arc::new(AssistantRuntime::new(Arc::clone(&model)));
+    ports.model = model;
     let app = App::start(ports, setup.engine)
         .await
         .expect("the engine starts");
@@ -222,4 +228,15 @@ async fn compose(folder: PathBuf, setup: Setup) -> (App, Gateway, TcpListener) {
     let gateway = Gateway::new(options, ports).expect("the doors");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     (app, gateway, listener)
+}
+
+/// All models; those of providers are reached where a test's tenant may reach them.
+fn model(clock: &Arc<dyn Clock>) -> Arc<dyn Model> {
+    let http = HttpOut::new(&caxton_tools::http::Options::default()).expect("a way out");
+    Arc::new(Providers::new(caxton_llm::Options {
+        http: Arc::new(http),
+        clock: Arc::clone(clock),
+        scripts_dir: None,
+        table: Table::read(None).expect("the table of models"),
+    }))
 }

@@ -140,6 +140,12 @@ impl Model for Player {
     fn facts(&self, _kind: ProviderKind, _model: &str) -> ModelFacts {
         ModelFacts::default()
     }
+
+    fn check_scripts(&self, bundle: &[u8]) -> Result<(), Error> {
+        let read = serde_json::from_slice::<Value>(bundle);
+        read.map(drop)
+            .map_err(|error| Error::new(Code::ScriptMalformed, error.to_string()))
+    }
 }
 
 /// One server after the other on the same disk.
@@ -309,15 +315,10 @@ async fn start(
         Arc::new(SeededEntropy::new(seed)),
         Arc::clone(native) as Arc<_>,
     );
-    ports.assistants = Arc::new(AssistantRuntime::new(check_scripts));
+    let model = Arc::clone(player) as Arc<dyn Model>;
+    ports.assistants = Arc::new(AssistantRuntime::new(model));
     ports.model = Arc::clone(player) as Arc<_>;
     App::start(ports, Options::default()).await.unwrap()
-}
-
-fn check_scripts(bytes: &[u8]) -> Result<(), Error> {
-    let read = serde_json::from_slice::<Value>(bytes);
-    read.map(drop)
-        .map_err(|error| Error::new(Code::ScriptMalformed, error.to_string()))
 }
 
 /// All events of a turn, up to its end.
