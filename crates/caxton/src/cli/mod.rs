@@ -6,6 +6,7 @@
 mod agent;
 mod audit;
 mod backup;
+mod chat;
 mod completion;
 mod config;
 mod context;
@@ -28,6 +29,7 @@ mod role;
 pub mod sequence;
 mod serve;
 mod server;
+mod session;
 mod target;
 mod tenant;
 mod usage;
@@ -140,6 +142,11 @@ enum Command {
     /// Send messages and see what becomes of them.
     #[command(subcommand)]
     Message(message::MessageCommand),
+    /// Talk with an assistant.
+    Chat(chat::ChatArgs),
+    /// Conversations with assistants.
+    #[command(subcommand)]
+    Session(session::SessionCommand),
     /// See who said what to whom.
     #[command(subcommand)]
     Conversation(conversation::ConversationCommand),
@@ -254,6 +261,8 @@ impl Cli {
             Command::Serve(args) => serve::run(args, &global, output),
             Command::Agent(command) => block(agent::run(command, &global, output)),
             Command::Message(command) => block(message::run(command, &global, output)),
+            Command::Chat(args) => block(chat::run(args, &global, output)),
+            Command::Session(command) => block(session::run(command, &global, output)),
             Command::Conversation(command) => block(conversation::run(command, &global, output)),
             Command::Job(command) => block(job::run(command, &global, output)),
             Command::DeadLetter(command) => block(dead_letter::run(command, &global, output)),

@@ -10,6 +10,8 @@ const COMMANDS: &[&str] = &[
     "serve",
     "agent",
     "message",
+    "chat",
+    "session",
     "conversation",
     "job",
     "dead-letter",

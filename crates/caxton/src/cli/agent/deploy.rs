@@ -129,7 +129,7 @@ impl Package {
             .because(fault.trim_end().replace('\n', "\n  "))
         })?;
         let component = match table.get("component").and_then(Value::as_str) {
-            None => None,
+            None => scripts(&table, &folder)?,
             Some(name) if name.contains(['/', '\\']) || name.starts_with('.') => {
                 return Err(Failure::new(
                     Code::ManifestMalformed,
@@ -179,6 +179,43 @@ impl Package {
             component,
         })
     }
+}
+
+/// Largest script, in bytes.
+const SCRIPT_BYTES_MAX: u64 = 16 << 20;
+
+/// What an assistant's `scripted/FILE` models answer, as its component: the files beside its manifest
+/// that its models name. `None` where it has no such model.
+fn scripts(table: &Table, folder: &Path) -> Outcome<Option<Vec<u8>>> {
+    let Some(assistant) = table.get("assistant").and_then(Value::as_table) else {
+        return Ok(None);
+    };
+    let fallbacks = assistant.get("fallbacks").and_then(Value::as_array);
+    let models = assistant.get("model").into_iter();
+    let models = models.chain(fallbacks.into_iter().flatten());
+    let names = models.filter_map(|it| it.as_str()?.strip_prefix("scripted/"));
+    let mut files = serde_json::Map::new();
+    for name in names {
+        // An absolute path is itself.
+        let path = folder.join(name);
+        let cannot = |error: String| {
+            let what = format!("cannot read the script {}", path.display());
+            Failure::new(Code::ScriptMalformed, what).because(error)
+        };
+        let size = std::fs::metadata(&path).map_err(|error| cannot(error.to_string()))?;
+        if size.len() > SCRIPT_BYTES_MAX {
+            return Err(cannot(format!("it has more than {SCRIPT_BYTES_MAX} bytes")));
+        }
+        let text = std::fs::read(&path).map_err(|error| cannot(error.to_string()))?;
+        let script: serde_json::Value =
+            serde_json::from_slice(&text).map_err(|error| cannot(error.to_string()))?;
+        files.insert(name.to_owned(), script);
+    }
+    if files.is_empty() {
+        return Ok(None);
+    }
+    let bundle = serde_json::json!({ "scripts": files });
+    Ok(Some(bundle.to_string().into_bytes()))
 }
 
 /// How a core module begins; a component has another version there.
@@ -313,6 +350,33 @@ mod tests {
         // A custom section of 15 bytes that says it is a world and is none.
         let lying = [MODULE, b"\0\x0f", b"\x0e", WORLD].concat();
         assert!(component_of(lying).unwrap_err().is(Code::ComponentIsModule));
+    }
+
+    #[test]
+    fn scripts_of_models_come_along() {
+        let dir = tempfile::tempdir().unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let far = elsewhere.path().join("b.json");
+        let text = format!(
+            "name = \"a\"\nbehavior = \"assistant\"\n[assistant]\nmodel = \"scripted/a.json\"\n\
+             fallbacks = [\"demo\", \"scripted/{}\"]\n",
+            far.display()
+        );
+        std::fs::write(dir.path().join("agent.toml"), &text).unwrap();
+        let missing = Package::read(dir.path(), &args()).unwrap_err();
+        assert!(missing.is(Code::ScriptMalformed));
+        std::fs::write(dir.path().join("a.json"), b"[1]").unwrap();
+        std::fs::write(&far, b"{\"x\": 2}").unwrap();
+        let package = Package::read(dir.path(), &args()).unwrap();
+        assert_eq!(package.manifest, text);
+        let bundle: serde_json::Value =
+            serde_json::from_slice(&package.component.unwrap()).unwrap();
+        let far = far.to_str().unwrap();
+        let expected = serde_json::json!({"scripts": {"a.json": [1], far: {"x": 2}}});
+        assert_eq!(bundle, expected);
+        let demo = "name = \"a\"\nbehavior = \"assistant\"\n[assistant]\nmodel = \"demo\"\n";
+        std::fs::write(dir.path().join("agent.toml"), demo).unwrap();
+        assert_eq!(Package::read(dir.path(), &args()).unwrap().component, None);
     }
 
     #[test]
