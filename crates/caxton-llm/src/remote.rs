@@ -7,7 +7,7 @@ use crate::quirks::{self, Memory, Quirks};
 use crate::sse::{Reader, TooLarge};
 use crate::traits::Traits;
 use crate::translate;
-use crate::wire::{Decode, Events};
+use crate::wire::{self, Decode, Events};
 use crate::{retry, sse};
 use bytes::Bytes;
 use caxton_core::model::{Dialect, ModelEvent, ModelFault, ModelFaultKind, REPLY_BYTES_MAX};
@@ -274,7 +274,7 @@ impl Answering {
         match &mut self.mode {
             Mode::Unknown => {}
             Mode::Stream(reader) => {
-                reader.end(|event| decoder.event(event, ready).map_err(Stopped))?;
+                return wire::finish(reader, &mut **decoder, ready).map_err(Stopped);
             }
             Mode::Whole(body) => decoder.whole(body, ready).map_err(Stopped)?,
         }

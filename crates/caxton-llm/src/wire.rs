@@ -42,6 +42,33 @@ pub trait Decode: Send {
     fn is_done(&self) -> bool;
 }
 
+/// The connection of a stream has ended. An event that was not complete is none (HTML 9.2.6), unless
+/// it can be read; so an answer cut in the middle of one is cut, not malformed.
+///
+/// # Errors
+/// As [`Decode::end`].
+pub fn finish(
+    reader: &mut sse::Reader,
+    decoder: &mut dyn Decode,
+    out: &mut Events,
+) -> Result<(), ModelFault> {
+    struct Stopped(Option<ModelFault>);
+    impl From<sse::TooLarge> for Stopped {
+        fn from(_: sse::TooLarge) -> Self {
+            Self(None)
+        }
+    }
+    let last = reader.end(|event| {
+        let read = decoder.event(event, out);
+        read.map_err(|fault| Stopped(Some(fault)))
+    });
+    match last {
+        Err(Stopped(Some(fault))) if fault.kind != ModelFaultKind::Malformed => Err(fault),
+        _ if decoder.is_done() => Ok(()),
+        _ => decoder.end(out),
+    }
+}
+
 /// A fault of the provider's protocol.
 pub fn malformed(what: impl AsRef<str>) -> ModelFault {
     ModelFault::new(ModelFaultKind::Malformed, what)

@@ -41,6 +41,8 @@ const HOMES: &[(&str, &[&str])] = &[
             "caxton-cluster",
         ],
     ),
+    // Ciphers of data at rest; TLS brings its own use of it.
+    ("aws-lc-rs", &["caxton-store", "caxton-gateway"]),
     ("tokio-rustls", &["caxton-gateway", "caxton-cluster"]),
     ("x509-parser", &["caxton-gateway", "caxton-cluster"]),
     ("rcgen", &["caxton-gateway", "caxton-cluster"]),

@@ -148,10 +148,14 @@ fn input(request: &ModelRequest) -> Vec<Item<'_>> {
     out
 }
 
-/// A message's parts as items, in their order: text and pictures that stand together are one message.
+/// A message's parts as items, in their order, what tools answered first: text and pictures that stand
+/// together are one message.
 fn items<'a>(message: &'a ChatMessage, out: &mut Vec<Item<'a>>) {
     let mut content: Vec<Content<'a>> = Vec::new();
-    for part in &message.parts {
+    let is_result = |part: &&Part| matches!(part, Part::ToolResult { .. });
+    let results = message.parts.iter().filter(is_result);
+    let others = message.parts.iter().filter(|part| !is_result(part));
+    for part in results.chain(others) {
         let item = match part {
             Part::Text { text } if text.is_empty() => continue,
             Part::Text { text } => {

@@ -1,6 +1,7 @@
 //! The layers of configuration, merged key by key, and where each value came from.
 
 use super::ENV_PREFIX;
+use super::models;
 use super::options::Config;
 use caxton_core::error::shown;
 use caxton_core::manifest::nearest;
@@ -113,22 +114,27 @@ impl Resolved {
     }
 
     fn put(&mut self, key: &str, value: Value, source: Source) -> Result<(), String> {
-        let Some(known) = self.0.get_mut(key) else {
+        let known = self.0.get(key).map(|known| known.value.clone());
+        let Some(known) = known.or_else(|| models::key_of_provider(key)) else {
             return Err(self.unknown(key, &source));
         };
-        if !known.value.same_type(&value) {
+        if !known.same_type(&value) {
             return Err(format!(
                 "{source}: {key} is a {}, not a {}",
-                known.value.type_str(),
+                known.type_str(),
                 value.type_str()
             ));
         }
-        *known = Origin { value, source };
+        self.0.insert(key.to_owned(), Origin { value, source });
         Ok(())
     }
 
     fn unknown(&self, key: &str, source: &Source) -> String {
-        let keys = || self.0.keys().map(String::as_str);
+        let providers = models::keys_of_provider_like(key);
+        let keys = || {
+            let own = self.0.keys().map(String::as_str);
+            own.chain(providers.iter().map(String::as_str))
+        };
         // A key with a word too many or too few is far in letters and near in meaning.
         let longer = || keys().find(|known| known.starts_with(key) || key.starts_with(known));
         let hint = nearest(key, keys())
@@ -159,15 +165,22 @@ impl Resolved {
     pub fn table(&self) -> Table {
         let mut table = Table::new();
         for (key, origin) in &self.0 {
-            let (section, name) = key.split_once('.').unwrap_or(("", key));
-            let section = table
-                .entry(section)
-                .or_insert_with(|| Value::Table(Table::new()));
-            if let Value::Table(section) = section {
-                section.insert(name.to_owned(), origin.value.clone());
-            }
+            put_in(&mut table, key, &origin.value);
         }
         table
+    }
+}
+
+/// Puts a value where its key says, in tables made as needed.
+fn put_in(table: &mut Table, key: &str, value: &Value) {
+    let Some((section, rest)) = key.split_once('.') else {
+        table.insert(key.to_owned(), value.clone());
+        return;
+    };
+    let entry = table.entry(section);
+    let inner = entry.or_insert_with(|| Value::Table(Table::new()));
+    if let Value::Table(inner) = inner {
+        put_in(inner, rest, value);
     }
 }
 
@@ -185,7 +198,13 @@ fn leaves(table: &Table) -> Result<Vec<(String, Value)>, String> {
             return Err(format!("`{section}` stands outside of a [section]"));
         };
         for (key, value) in keys {
-            found.push((format!("{section}.{key}"), value.clone()));
+            let key = format!("{section}.{key}");
+            match value {
+                Value::Table(fields) if section == models::PROVIDERS => {
+                    found.extend(models::leaves(&key, fields));
+                }
+                value => found.push((key, value.clone())),
+            }
         }
     }
     Ok(found)
@@ -198,7 +217,7 @@ fn line_at(text: &str, byte: usize) -> usize {
 
 /// The line that sets a key, for those who look for it: in its section, the line that begins so.
 fn line_of(text: &str, key: &str) -> Option<usize> {
-    let (section, name) = key.split_once('.')?;
+    let (section, name) = key.rsplit_once('.')?;
     let mut inside = false;
     for (index, line) in text.lines().enumerate() {
         let line = line.trim();

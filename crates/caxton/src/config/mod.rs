@@ -5,9 +5,11 @@
 
 mod doors;
 mod layers;
+mod models;
 mod options;
 
 pub use layers::{Resolved, Source};
+pub use models::Provider;
 pub use options::{Config, LogFormat, LogLevel};
 
 use crate::failure::{Failure, Outcome};

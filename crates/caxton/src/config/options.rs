@@ -4,9 +4,11 @@
 //! for each key, and a test compares the two.
 
 use super::doors::{Auth, Cors, Tls};
+use super::models::{Egress, Llm, Provider, Secrets};
 use crate::folder;
 use caxton_engine::port::{Clock, SystemClock};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +26,12 @@ pub struct Config {
     pub store: Store,
     pub engine: Engine,
     pub sandbox: Sandbox,
+    pub llm: Llm,
+    pub egress: Egress,
+    pub secrets: Secrets,
+    /// `[providers.NAME]`: the operator's, for all tenants.
+    #[serde(default)]
+    pub providers: BTreeMap<String, Provider>,
 }
 
 /// `[server]`: the door.
@@ -284,6 +292,10 @@ impl Config {
         self.tls.check()?;
         self.auth.issuers()?;
         self.cors.check()?;
+        self.egress.check()?;
+        for (name, provider) in &self.providers {
+            provider.check(name)?;
+        }
         for (key, value, min, max) in self.bounds() {
             if !(min..=max).contains(&value) {
                 return Err(format!("{key} = {value} is out of bounds: {min} to {max}"));
@@ -354,6 +366,19 @@ impl Config {
                 1,
                 4096,
             ),
+            (
+                "llm.first_word_timeout_ms",
+                self.llm.first_word_timeout_ms,
+                1,
+                HOUR_MS,
+            ),
+            (
+                "llm.silence_timeout_ms",
+                self.llm.silence_timeout_ms,
+                1,
+                HOUR_MS,
+            ),
+            ("llm.calls_max", self.llm.calls_max as u64, 1, 1_000_000),
             ("engine.agents_max", engine.agents_max as u64, 1, 10_000_000),
             (
                 "engine.mailboxes_live_max",

@@ -104,6 +104,80 @@ fn issuers_are_a_list_of_tables() {
 }
 
 #[test]
+fn providers_have_names_of_the_operators_choice() {
+    let file = "
+        [providers.ollama]
+        [providers.openai]
+        api_key_env = \"OPENAI_API_KEY\"
+        [providers.own-claude]
+        kind = \"anthropic\"
+        base_url = \"http://10.0.0.5:8080/\"
+    ";
+    let env = [(
+        "CAXTON__PROVIDERS__OPENAI__BASE_URL",
+        "https://proxy.example.org/v1",
+    )];
+    let (config, resolved) = resolve(file, &env, &[]).unwrap();
+    let of = |name: &str| {
+        let provider = config.providers.get(name).unwrap();
+        (
+            provider.kind(name).unwrap().as_str(),
+            provider.base_url(name),
+        )
+    };
+    assert_eq!(config.providers.len(), 3);
+    assert_eq!(of("ollama"), ("openai-chat", "http://127.0.0.1:11434/v1"));
+    assert_eq!(
+        of("openai"),
+        ("openai-chat", "https://proxy.example.org/v1")
+    );
+    assert_eq!(of("own-claude"), ("anthropic", "http://10.0.0.5:8080"));
+    let (_, origin) = resolved
+        .iter()
+        .find(|(key, _)| *key == "providers.own-claude.kind")
+        .unwrap();
+    assert!(
+        origin.source.to_string().ends_with("caxton.toml:6"),
+        "{}",
+        origin.source
+    );
+    let check = |file: &str, part: &str| {
+        let fault = resolve(file, &[], &[]).unwrap_err();
+        assert!(fault.contains(part), "{part} not in {fault}");
+    };
+    check(
+        "[providers.openai]\napi_key = \"x\"",
+        "unknown key `providers.openai.api_key`; did you mean `providers.openai.api_key_",
+    );
+    check(
+        "[providers]\nopenai = \"x\"",
+        "unknown key `providers.openai`",
+    );
+    check("[providers.mine]", "providers.mine.base_url");
+    check(
+        "[providers.demo]\nbase_url = \"http://a\"",
+        "neither `demo`",
+    );
+    check(
+        "[providers.openai]\nkind = \"demo\"",
+        "none of anthropic, openai-chat, openai-responses",
+    );
+    check("[providers.openai]\nkind = 1", "is a string");
+    check(
+        "[providers.openai]\nbase_url = \"https://a?b\"",
+        "without user, query",
+    );
+    check(
+        "[providers.openai]\napi_key_env = \"A\"\napi_key_file = \"b\"",
+        "exclude each other",
+    );
+    check(
+        "[egress]\nallow = [\"10.0.0.0/8\"]",
+        "`10.0.0.0/8` is no IP address",
+    );
+}
+
+#[test]
 fn what_is_wrong_is_named_with_its_place() {
     let check = |file: &str, env: &[(&str, &str)], parts: &[&str]| {
         let fault = resolve(file, env, &[]).unwrap_err();

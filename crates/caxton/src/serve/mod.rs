@@ -8,6 +8,7 @@ mod address;
 mod backups;
 mod issuers;
 mod key;
+mod models;
 mod signals;
 mod tls;
 
@@ -67,18 +68,21 @@ impl Server {
         let key = key::AdminKey::of(&folder, &SystemEntropy)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-        let ports = Ports::new(
+        let mut ports = Ports::new(
             build_store(config, &folder, &clock)?,
             Arc::clone(&clock),
             Arc::clone(&entropy),
             build_runtime(config, &folder, &clock, &entropy)?,
         );
+        ports.model = models::build_model(config, models::build_http(config)?, &clock)?;
+        ports.secrets = models::build_secrets(config, &folder, &entropy)?;
         let bound = listener.local_addr().map_err(|error| {
             Failure::plain("cannot read the bound address").because(error.to_string())
         })?;
         let secured = tls::build(config, &folder, bound.ip())?;
         let options = caxton_engine::Options {
             audit_seed: Some(build_audit_seed(&folder)?),
+            models: models::options(config)?,
             ..config.engine.options()
         };
         let app = tokio::select! {

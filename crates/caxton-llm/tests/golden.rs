@@ -1,0 +1,186 @@
+//! One input, each provider: what is written for them, and what their streams come to. Snapshots are
+//! renewed with `INSTA_UPDATE=always` and read before they are kept.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod support;
+
+use caxton_core::model::{Dialect, ModelEvent, ModelReply, ModelRequest};
+use caxton_engine::port::model::ProviderKind;
+use caxton_llm::Table;
+use caxton_llm::translate::{self, Traits};
+use serde_json::{Value, json};
+use support::{DIALECTS, decode, full, requests, streams};
+
+fn traits() -> Traits {
+    Traits {
+        sampling: true,
+        ..Traits::default()
+    }
+}
+
+fn written(dialect: Dialect, request: &ModelRequest, model: &str, traits: &Traits) -> Value {
+    let outgoing = translate::request(dialect, request, model, traits);
+    let body: Value = serde_json::from_slice(&outgoing.body).expect("JSON");
+    json!({"path": outgoing.path, "headers": outgoing.headers.len(), "body": body})
+}
+
+#[test]
+fn one_input_for_each_provider() {
+    for (dialect, provider) in DIALECTS {
+        for (name, request) in requests() {
+            let written = written(dialect, &request, "some-model", &traits());
+            insta::assert_json_snapshot!(format!("request-{provider}-{name}"), written);
+        }
+    }
+}
+
+#[test]
+fn models_are_told_to_think_in_their_own_way() {
+    let table = Table::read(None).unwrap();
+    let cases = [
+        (
+            Dialect::Anthropic,
+            ProviderKind::Anthropic,
+            "claude-haiku-4-5",
+        ),
+        (Dialect::Anthropic, ProviderKind::Anthropic, "claude-opus-5"),
+        (Dialect::OpenaiChat, ProviderKind::OpenaiChat, "gpt-5-mini"),
+        (Dialect::OpenaiChat, ProviderKind::OpenaiChat, "gpt-5.1"),
+        (Dialect::OpenaiChat, ProviderKind::OpenaiChat, "gpt-4o"),
+        (
+            Dialect::OpenaiResponses,
+            ProviderKind::OpenaiResponses,
+            "gpt-5.1",
+        ),
+        (
+            Dialect::OpenaiResponses,
+            ProviderKind::OpenaiResponses,
+            "o3",
+        ),
+    ];
+    let mut told = serde_json::Map::new();
+    for (dialect, kind, model) in cases {
+        for level in caxton_core::model::Thinking::ALL {
+            let mut request = support::least();
+            request.thinking = level;
+            request.output_tokens_max = 40_000;
+            request.temperature = Some(0.3);
+            let traits = table.traits(kind, model);
+            let body = written(dialect, &request, model, &traits)["body"].take();
+            let knobs = [
+                "thinking",
+                "output_config",
+                "reasoning_effort",
+                "reasoning",
+                "include",
+                "temperature",
+                "max_tokens",
+            ];
+            let said: Vec<String> = knobs
+                .iter()
+                .filter_map(|knob| Some(format!("{knob}: {}", body.get(knob)?)))
+                .collect();
+            told.insert(
+                format!("{model} {dialect:?} {}", level.as_str()),
+                said.join(", ").into(),
+            );
+        }
+    }
+    insta::assert_json_snapshot!("thinking", told);
+}
+
+#[test]
+fn what_only_one_dialect_has_goes_to_it_alone_and_overrides_nothing() {
+    for (dialect, _) in DIALECTS {
+        for (of, _) in DIALECTS {
+            let mut request = full();
+            let extra = json!({"seed": 7, "model": "evil", "stream": false});
+            request.extra = Some((of, extra.as_object().unwrap().clone()));
+            let outgoing = translate::request(dialect, &request, "m", &traits());
+            let text = String::from_utf8(outgoing.body).unwrap();
+            assert_eq!(text.contains("\"seed\":7"), dialect == of);
+            assert_eq!(text.matches("\"stream\":").count(), 1);
+            assert_eq!(text.matches("\"model\":").count(), 1);
+        }
+    }
+}
+
+/// A reply as it would be kept, and the kinds of events that it came in.
+#[test]
+fn recorded_streams_become_replies() {
+    let streams = streams();
+    assert!(streams.len() > 20, "{}", streams.len());
+    for (dialect, name, bytes) in streams {
+        let (events, fault) = decode(dialect, [&*bytes]);
+        let mut reply = ModelReply::default();
+        for event in &events {
+            reply.apply(event).unwrap();
+        }
+        let texts = events
+            .iter()
+            .filter(|it| matches!(it, ModelEvent::Text(_)))
+            .count();
+        let snapshot = json!({
+            "reply": reply,
+            "events": events.len(),
+            "texts": texts,
+            "fault": fault.map(|it| (it.kind, it.detail, it.status)),
+        });
+        insta::assert_json_snapshot!(format!("stream-{name}"), snapshot);
+    }
+}
+
+/// A provider that ignores `stream` answers with the whole: the reply is that of the stream.
+#[test]
+fn an_answer_that_is_not_streamed_is_the_same_reply() {
+    let whole = [
+        (
+            Dialect::OpenaiChat,
+            json!({"id": "c", "model": "m", "object": "chat.completion", "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi", "reasoning_content": "hm", "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{\"a\":1}"}}]}, "finish_reason": "tool_calls"}], "usage": {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}}),
+        ),
+        (
+            Dialect::Anthropic,
+            json!({"id": "c", "type": "message", "role": "assistant", "model": "m", "content": [{"type": "thinking", "thinking": "hm", "signature": "s"}, {"type": "text", "text": "Hi"}, {"type": "tool_use", "id": "1", "name": "f", "input": {"a": 1}}], "stop_reason": "tool_use", "usage": {"input_tokens": 5, "output_tokens": 7}}),
+        ),
+        (
+            Dialect::OpenaiResponses,
+            json!({"id": "c", "object": "response", "model": "m", "status": "completed", "output": [{"type": "reasoning", "id": "r", "summary": [{"type": "summary_text", "text": "hm"}]}, {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Hi", "annotations": []}]}, {"type": "function_call", "call_id": "1", "name": "f", "arguments": "{\"a\":1}"}], "usage": {"input_tokens": 5, "output_tokens": 7, "total_tokens": 12}}),
+        ),
+    ];
+    for (dialect, body) in whole {
+        let mut out = caxton_llm::wire::Events::new();
+        let mut decoder = translate::decoder(dialect);
+        decoder
+            .whole(body.to_string().as_bytes(), &mut out)
+            .unwrap();
+        decoder.end(&mut out).unwrap();
+        let mut reply = ModelReply::default();
+        for event in &out {
+            reply.apply(event).unwrap();
+        }
+        let calls: Vec<_> = reply
+            .tool_calls()
+            .map(|(id, name, it)| format!("{id} {name} {it}"))
+            .collect();
+        assert_eq!(
+            (
+                reply.id.as_str(),
+                reply.model.as_str(),
+                reply.text().as_str()
+            ),
+            ("c", "m", "Hi")
+        );
+        assert_eq!(calls, [r#"1 f {"a":1}"#], "{dialect:?}");
+        assert_eq!(reply.stop, Some(caxton_core::model::StopReason::ToolCalls));
+        let usage = reply.usage.unwrap();
+        assert_eq!((usage.input, usage.output, usage.estimated), (5, 7, false));
+        assert!(
+            matches!(&reply.parts[0], caxton_core::model::Part::Thinking { text, .. } if text == "hm")
+        );
+    }
+}
