@@ -77,6 +77,10 @@ const TOOLS: &[Tool] = &[
         provide: packages::kubelet_prober,
     },
     Tool {
+        name: "model-sdks",
+        provide: packages::model_sdks,
+    },
+    Tool {
         name: "oidc-provider",
         provide: packages::oidc_provider,
     },

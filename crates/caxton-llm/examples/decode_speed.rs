@@ -1,6 +1,6 @@
 //! What it costs to read a reply of 200 streamed chunks, per provider, and to write a request:
 //! `cargo run --release -p caxton-llm --example decode_speed`.
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::indexing_slicing)]
 
 use caxton_core::model::{ChatMessage, Dialect, ModelRequest};
 use caxton_llm::sse::{Reader, TooLarge};

@@ -51,6 +51,18 @@ pub fn openapi_validator(workshop: &Workshop) -> anyhow::Result<Variables> {
     )
 }
 
+/// Python with the packages of the providers of models.
+pub fn model_sdks(workshop: &Workshop) -> anyhow::Result<Variables> {
+    pip(
+        workshop,
+        &Pip {
+            variable: "CAXTON_TEST_MODEL_SDKS",
+            requirements: &["openai==3.54.0", "anthropic==2.12.0"],
+            program: "python",
+        },
+    )
+}
+
 /// Python with gRPC and its code generator.
 pub fn grpc_python(workshop: &Workshop) -> anyhow::Result<Variables> {
     pip(

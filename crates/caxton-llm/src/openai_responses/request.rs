@@ -73,7 +73,7 @@ enum Item<'a> {
 enum Known<'a> {
     Message {
         role: ChatRole,
-        content: Vec<Content<'a>>,
+        content: Output<'a>,
     },
     FunctionCall {
         call_id: &'a str,
@@ -90,9 +90,6 @@ enum Known<'a> {
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Content<'a> {
     InputText {
-        text: &'a str,
-    },
-    OutputText {
         text: &'a str,
     },
     InputImage {
@@ -159,10 +156,7 @@ fn items<'a>(message: &'a ChatMessage, out: &mut Vec<Item<'a>>) {
         let item = match part {
             Part::Text { text } if text.is_empty() => continue,
             Part::Text { text } => {
-                content.push(match message.role {
-                    ChatRole::User => Content::InputText { text },
-                    ChatRole::Assistant => Content::OutputText { text },
-                });
+                content.push(Content::InputText { text });
                 continue;
             }
             Part::Image { image } if message.role == ChatRole::User => {
@@ -203,9 +197,24 @@ fn items<'a>(message: &'a ChatMessage, out: &mut Vec<Item<'a>>) {
 }
 
 fn flush<'a>(role: ChatRole, content: &mut Vec<Content<'a>>, out: &mut Vec<Item<'a>>) {
-    if !content.is_empty() {
-        let content = std::mem::take(content);
-        out.push(Item::Known(Known::Message { role, content }));
+    if content.is_empty() {
+        return;
+    }
+    let content = std::mem::take(content);
+    let content = match role {
+        ChatRole::User => Output::Parts(content),
+        // As parts, what the model said would need the provider's ids of it; as a text it does not.
+        ChatRole::Assistant => Output::Text(content.iter().filter_map(Content::text).collect()),
+    };
+    out.push(Item::Known(Known::Message { role, content }));
+}
+
+impl<'a> Content<'a> {
+    const fn text(&self) -> Option<&'a str> {
+        match self {
+            Self::InputText { text } => Some(text),
+            Self::InputImage { .. } => None,
+        }
     }
 }
 

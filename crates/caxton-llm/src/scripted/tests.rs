@@ -353,3 +353,41 @@ fn a_malformed_script_is_refused_with_the_place() {
     );
     assert!(check_bundle(&vec![b' '; BUNDLE_BYTES_MAX + 1]).is_err());
 }
+
+/// The documentation's own example.
+#[tokio::test]
+async fn the_script_in_the_documentation_plays_as_it_says() {
+    let page = include_str!("../../../../docs/providers.md");
+    let block = |kind: &str| {
+        let (_, rest) = page.split_once(&format!("```{kind}\n")).unwrap();
+        rest.split_once("```").unwrap().0
+    };
+    let script = block("json");
+    assert_eq!(
+        text(script, vec![ChatMessage::user("hi")]).await,
+        "Hello. You said: hi"
+    );
+    let (asked, ..) = play(script, vec![ChatMessage::user("the weather?")], 1).await;
+    assert_eq!(asked.tool_calls().count(), 1);
+    assert_eq!(
+        text(script, vec![result("rain")]).await,
+        "Take an umbrella: rain."
+    );
+    let second = vec![
+        ChatMessage::user("a"),
+        ChatMessage::assistant("b"),
+        ChatMessage::user("c"),
+    ];
+    let fault = play(script, second.clone(), 1).await.1.unwrap();
+    assert_eq!(
+        (fault.status, fault.retry_after),
+        (Some(429), Some(Duration::from_millis(200)))
+    );
+    let (cut, fault, _) = play(script, second.clone(), 2).await;
+    assert_eq!(
+        (cut.text().as_str(), fault.unwrap().kind),
+        ("Second.", ModelFaultKind::Cut)
+    );
+    assert_eq!(play(script, second, 3).await.0.text(), "Second.");
+    crate::Table::read(Some(block("toml"))).unwrap();
+}
