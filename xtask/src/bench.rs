@@ -22,6 +22,13 @@ Usage: cargo xtask bench [--yes] [OPTIONS] [NAME…]
 What else is given goes to the bench: --quick, --rounds N, --out DIR, --stem NAME, --list.
 ";
 
+/// The peers that are no Rust, and the groups of rows they are in.
+const PEERS: &[(&str, &[&str])] = &[
+    ("erlang", &["wasm"]),
+    ("nginx", &["gateway"]),
+    ("litellm", &["gateway"]),
+];
+
 /// Runs the command; see [`USAGE`].
 pub fn run(args: &[String]) -> anyhow::Result<()> {
     let yes = args.iter().any(|arg| arg == "--yes");
@@ -39,6 +46,12 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
         !rest.iter().any(|arg| *arg == "fresh"),
         "`fresh` runs alone: everything else would make it wait\n\n{USAGE}"
     );
+    // The rows that measure a process of its own start the server's binary beside the bench's.
+    let built = repo::cargo()?
+        .args(["build", "--release", "--quiet", "--package", "caxton"])
+        .status()
+        .context("cannot run cargo")?;
+    ensure!(built.success(), "the server does not build ({built})");
     let mut command = repo::cargo()?;
     command
         .args([
@@ -51,12 +64,19 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
         ])
         .args(&rest);
     let workshop = tools::Workshop::open(yes)?;
-    let erlang = tools::by_name("erlang").context("xtask knows no Erlang")?;
-    match erlang.provide(&workshop) {
-        Ok(variables) => {
-            command.envs(variables);
+    for (peer, groups) in PEERS {
+        // A peer is only looked for where a row of its is asked for.
+        let all = rest.iter().all(|arg| arg.starts_with('-'));
+        if !all && !rest.iter().any(|arg| groups.contains(&arg.as_str())) {
+            continue;
         }
-        Err(error) => println!("erlang: {error:#}; the rows against it are left out"),
+        let tool = tools::by_name(peer).with_context(|| format!("xtask knows no {peer}"))?;
+        match tool.provide(&workshop) {
+            Ok(variables) => {
+                command.envs(variables);
+            }
+            Err(error) => println!("{peer}: {error:#}; the rows against it are left out"),
+        }
     }
     let status = command.status().context("cannot run cargo")?;
     ensure!(status.success(), "the bench failed ({status})");

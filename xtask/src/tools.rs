@@ -33,6 +33,14 @@ const TOOLS: &[Tool] = &[
         provide: erlang,
     },
     Tool {
+        name: "nginx",
+        provide: nginx,
+    },
+    Tool {
+        name: "litellm",
+        provide: packages::litellm,
+    },
+    Tool {
         name: "fixtures",
         provide: fixtures,
     },
@@ -232,6 +240,18 @@ fn erlang(workshop: &Workshop) -> anyhow::Result<Variables> {
         None => workshop.program(&["erl"], "erlang-base")?,
     };
     Ok(vec![("CAXTON_TEST_ERL", erl)])
+}
+
+/// nginx, which the bench compares the gateway with.
+fn nginx(_workshop: &Workshop) -> anyhow::Result<Variables> {
+    let nginx = match given("CAXTON_TEST_NGINX") {
+        Some(path) => path,
+        // Not installed for anybody: Debian starts it as a service, on port 80 of every address.
+        None => repo::find_program("nginx")
+            .or_else(|| repo::find_program("/usr/sbin/nginx"))
+            .context("not found (Debian's nginx-light)")?,
+    };
+    Ok(vec![("CAXTON_TEST_NGINX", nginx)])
 }
 
 fn node(workshop: &Workshop) -> anyhow::Result<Variables> {

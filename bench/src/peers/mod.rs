@@ -6,5 +6,6 @@ pub mod channels;
 pub mod disk;
 pub mod echo;
 pub mod erlang;
+pub mod proxies;
 pub mod sqlite;
 pub mod unlimited;

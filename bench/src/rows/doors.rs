@@ -153,7 +153,7 @@ impl Door {
 #[derive(Clone)]
 enum One {
     Grpc(Channel),
-    Rest(Client<HttpConnector, Full<Bytes>>, String),
+    Rest(Box<Client<HttpConnector, Full<Bytes>>>, String),
 }
 
 struct Asking {
@@ -180,7 +180,10 @@ impl Asking {
                 }
                 Door::Rest => {
                     let url = format!("http://{address}/v1/tenants/{TENANT}/quota");
-                    One::Rest(Client::builder(TokioExecutor::new()).build_http(), url)
+                    One::Rest(
+                        Box::new(Client::builder(TokioExecutor::new()).build_http()),
+                        url,
+                    )
                 }
             });
         }

@@ -4,6 +4,7 @@ mod decisions;
 mod deploy;
 mod doors;
 mod durable;
+mod gateway;
 pub mod idle;
 mod limits;
 mod native;
@@ -64,6 +65,11 @@ pub const GROUPS: &[(&str, &str, Runner)] = &[
         "decisions",
         "permission, rate, key and audit, each alone",
         |run, report| Box::pin(decisions::run(run, report)),
+    ),
+    (
+        "gateway",
+        "a model's streamed answer against nginx and the LiteLLM proxy",
+        |run, report| Box::pin(gateway::run(run, report)),
     ),
     (
         "neighbours",

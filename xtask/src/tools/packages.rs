@@ -27,6 +27,18 @@ pub fn sslyze(workshop: &Workshop) -> anyhow::Result<Variables> {
     )
 }
 
+/// The LiteLLM proxy, which the bench compares the gateway with.
+pub fn litellm(workshop: &Workshop) -> anyhow::Result<Variables> {
+    pip(
+        workshop,
+        &Pip {
+            variable: "CAXTON_TEST_LITELLM",
+            requirements: &["litellm[proxy]==1.106.2"],
+            program: "litellm",
+        },
+    )
+}
+
 /// Generates requests from an OpenAPI document.
 pub fn schemathesis(workshop: &Workshop) -> anyhow::Result<Variables> {
     pip(

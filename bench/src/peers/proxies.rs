@@ -1,0 +1,229 @@
+//! A provider of models that answers at once, and what stands before it: nothing, nginx as a plain
+//! proxy, the LiteLLM proxy, and Caxton. Each is a process of its own whose processor time is read from
+//! `/proc`; the provider is in this one, and is nobody's.
+
+use anyhow::{Context as _, bail, ensure};
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::response::Response;
+use axum::routing::post;
+use futures::StreamExt as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Chunks of one answer.
+pub const CHUNKS: usize = 200;
+/// Between two chunks of the slow model, so that many answers are on their way together.
+const SLOW: Duration = Duration::from_millis(50);
+/// How long a server may take to begin.
+const START_MAX: Duration = Duration::from_secs(120);
+/// Ticks of the processor's clock in a second, as `/proc` counts them on Linux.
+const TICKS_PER_S: f64 = 100.0;
+
+/// The provider: streams [`CHUNKS`] pieces of an answer as `OpenAI` does, at once or, for the model
+/// `slow`, one every 50 ms.
+pub async fn provider() -> anyhow::Result<SocketAddr> {
+    let app = Router::new().route("/v1/chat/completions", post(answer));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    Ok(address)
+}
+
+async fn answer(body: Bytes) -> Response {
+    let slow = body.windows(6).any(|it| it == b"\"slow\"");
+    let chunk = |delta: &str, end: &str| {
+        format!(
+            "data: {{\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1795324162,\"model\":\"mock\",\"choices\":[{{\"index\":0,\"delta\":{delta},\"finish_reason\":{end}}}]}}\n\n"
+        )
+    };
+    let mut pieces = vec![chunk("{\"role\":\"assistant\",\"content\":\"\"}", "null")];
+    pieces.extend((0..CHUNKS).map(|_| chunk("{\"content\":\" word\"}", "null")));
+    pieces.push(chunk("{}", "\"stop\""));
+    pieces.push(
+        "data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1795324162,\"model\":\"mock\",\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":200,\"total_tokens\":209}}\n\ndata: [DONE]\n\n"
+            .to_owned(),
+    );
+    let stream = futures::stream::iter(pieces).then(move |piece| async move {
+        if slow {
+            tokio::time::sleep(SLOW).await;
+        } else {
+            // A frame of its own for each piece, as a model writes them.
+            tokio::task::yield_now().await;
+        }
+        Ok::<_, std::convert::Infallible>(piece)
+    });
+    let mut response = Response::new(Body::from_stream(stream));
+    let name = http::header::CONTENT_TYPE;
+    let value = http::HeaderValue::from_static("text/event-stream");
+    response.headers_mut().insert(name, value);
+    response
+}
+
+/// A server that was started, and ends with this.
+pub struct Server {
+    child: Child,
+    pub address: SocketAddr,
+    /// What its clients show it.
+    pub key: String,
+    /// The model's name there.
+    pub model: String,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Server {
+    /// Processor time so far: its own and its waited-for children's.
+    pub fn cpu(&self) -> anyhow::Result<Duration> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        let rest = stat.rsplit(") ").next().context("a line of /proc")?;
+        let ticks: f64 = rest
+            .split(' ')
+            .skip(11)
+            .take(4)
+            .map(|it| it.parse::<f64>().unwrap_or(0.0))
+            .sum();
+        Ok(Duration::from_secs_f64(ticks / TICKS_PER_S))
+    }
+
+    /// Its resident set, in MiB.
+    pub fn resident_mib(&self) -> anyhow::Result<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find(|it| it.starts_with("VmRSS:"));
+        let kib = line.and_then(|it| it.split_whitespace().nth(1));
+        Ok(kib.context("VmRSS")?.parse::<f64>()? / 1024.0)
+    }
+}
+
+/// nginx as a plain proxy: one worker, no buffering, connections to the provider kept.
+pub async fn nginx(folder: &Path, provider: SocketAddr) -> anyhow::Result<Server> {
+    std::fs::create_dir_all(folder)?;
+    let address = free_port()?;
+    let conf = folder.join("nginx.conf");
+    let text = format!(
+        "daemon off;\nmaster_process off;\npid {0}/nginx.pid;\nerror_log {0}/error.log;\n\
+         events {{ worker_connections 4096; }}\n\
+         http {{\n access_log off;\n client_body_temp_path {0}/body;\n proxy_temp_path {0}/proxy;\n fastcgi_temp_path {0}/f;\n uwsgi_temp_path {0}/u;\n scgi_temp_path {0}/s;\n\
+         upstream provider {{ server {provider}; keepalive 64; }}\n\
+         server {{ listen {address};\n location / {{ proxy_pass http://provider; proxy_http_version 1.1; proxy_set_header Connection \"\"; proxy_buffering off; }} }} }}\n",
+        folder.display()
+    );
+    std::fs::write(&conf, text)?;
+    let program = std::env::var_os("CAXTON_TEST_NGINX").unwrap_or_else(|| "nginx".into());
+    let child = Command::new(program)
+        .arg("-c")
+        .arg(std::fs::canonicalize(&conf)?)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .context("nginx is missing (Debian's nginx-light)")?;
+    ready(child, address, String::new(), "mock".to_owned()).await
+}
+
+/// The LiteLLM proxy, from a Python that has it (`CAXTON_TEST_LITELLM`, the path of `litellm`).
+pub async fn litellm(folder: &Path, provider: SocketAddr) -> anyhow::Result<Server> {
+    let program = std::env::var_os("CAXTON_TEST_LITELLM")
+        .context("CAXTON_TEST_LITELLM does not name a `litellm` (PyPI: litellm[proxy])")?;
+    std::fs::create_dir_all(folder)?;
+    let address = free_port()?;
+    let conf = folder.join("litellm.yaml");
+    let text = format!(
+        "model_list:\n  - model_name: mock\n    litellm_params:\n      model: openai/mock\n      api_base: http://{provider}/v1\n      api_key: none\n"
+    );
+    std::fs::write(&conf, text)?;
+    let child = Command::new(program)
+        .arg("--config")
+        .arg(&conf)
+        .args([
+            "--host",
+            "127.0.0.1",
+            "--num_workers",
+            "1",
+            "--telemetry",
+            "False",
+        ])
+        .args(["--port", &address.port().to_string()])
+        .env("LITELLM_LOG", "ERROR")
+        .env("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .context("start litellm")?;
+    ready(child, address, "sk-none".to_owned(), "mock".to_owned()).await
+}
+
+/// Caxton's own binary, beside this one, with the provider configured by its operator: key, permission,
+/// rates, quota, ledger and request log as they always are.
+pub async fn caxton(folder: &Path, provider: SocketAddr) -> anyhow::Result<Server> {
+    let program = std::env::current_exe()?.with_file_name("caxton");
+    ensure!(program.exists(), "{} is not built", program.display());
+    std::fs::create_dir_all(folder)?;
+    let conf = folder.join("caxton.toml");
+    let text =
+        format!("[providers.mock]\nkind = \"openai-chat\"\nbase_url = \"http://{provider}/v1\"\n");
+    std::fs::write(&conf, text)?;
+    let address = free_port()?;
+    let data = folder.join("data");
+    let child = Command::new(program)
+        .arg("serve")
+        .arg("--config")
+        .arg(&conf)
+        .arg("--data")
+        .arg(&data)
+        .args(["--listen", &address.to_string()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .context("start caxton")?;
+    let mut server = ready(child, address, String::new(), "mock/mock".to_owned()).await?;
+    server.key = std::fs::read_to_string(data.join("admin.key"))?
+        .trim()
+        .to_owned();
+    Ok(server)
+}
+
+/// The provider itself, asked without anything between.
+pub fn bare(provider: SocketAddr) -> anyhow::Result<Server> {
+    let child = Command::new("sleep").arg("3600").spawn()?;
+    Ok(Server {
+        child,
+        address: provider,
+        key: String::new(),
+        model: "mock".to_owned(),
+    })
+}
+
+fn free_port() -> anyhow::Result<SocketAddr> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    Ok(listener.local_addr()?)
+}
+
+async fn ready(
+    child: Child,
+    address: SocketAddr,
+    key: String,
+    model: String,
+) -> anyhow::Result<Server> {
+    let mut server = Server {
+        child,
+        address,
+        key,
+        model,
+    };
+    let begun = Instant::now();
+    while tokio::net::TcpStream::connect(address).await.is_err() {
+        if let Some(status) = server.child.try_wait()? {
+            bail!("the server ended: {status}");
+        }
+        ensure!(begun.elapsed() < START_MAX, "the server did not begin");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(server)
+}
