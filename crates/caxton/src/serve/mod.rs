@@ -75,6 +75,7 @@ impl Server {
             build_runtime(config, &folder, &clock, &entropy)?,
         );
         ports.model = models::build_model(config, models::build_http(config)?, &clock)?;
+        ports.assistants = models::build_assistants(&ports.model);
         ports.secrets = models::build_secrets(config, &folder, &entropy)?;
         let bound = listener.local_addr().map_err(|error| {
             Failure::plain("cannot read the bound address").because(error.to_string())

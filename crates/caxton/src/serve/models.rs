@@ -3,11 +3,12 @@
 use crate::config::{Config, Provider};
 use crate::failure::{Failure, Outcome};
 use crate::folder::Folder;
+use caxton_assistant::AssistantRuntime;
 use caxton_core::error::Code;
 use caxton_engine::models::ModelOptions;
 use caxton_engine::port::model::Endpoint;
 use caxton_engine::port::secrets::Secret;
-use caxton_engine::port::{Clock, Entropy, Http, Model, Secrets};
+use caxton_engine::port::{Clock, Entropy, Http, Model, Runtime, Secrets};
 use caxton_llm::{Providers, Table};
 use caxton_store::SealedSecrets;
 use caxton_tools::http::HttpOut;
@@ -57,6 +58,11 @@ pub fn build_model(
         table: table.map_err(invalid)?,
     };
     Ok(Arc::new(Providers::new(options)))
+}
+
+/// What makes assistants.
+pub fn build_assistants(model: &Arc<dyn Model>) -> Arc<dyn Runtime> {
+    Arc::new(AssistantRuntime::new(Arc::clone(model)))
 }
 
 /// What the engine is told of models.
