@@ -9,6 +9,7 @@ use crate::router::plan::{Origin, Plan};
 use caxton_core::error::{Code, Error};
 use caxton_core::grant::Permission;
 use caxton_core::message::Identifier;
+use caxton_core::session::ASK_LANGUAGE;
 use caxton_core::{Acl, AgentId, AgentName, ConversationId, Message, MessageId, TenantId};
 use std::sync::Arc;
 use std::time::Duration;
@@ -115,6 +116,10 @@ impl App {
     /// The door's stamp: sender, id and trace are the server's to say.
     pub(super) fn stamp(&self, ctx: &OpCtx, mut acl: Acl, wait: bool) -> Result<Message, Error> {
         acl.validate()?;
+        if acl.language.as_deref() == Some(ASK_LANGUAGE) {
+            // What changes a session is no lesser act for coming as a message.
+            ctx.authorize(Permission::SessionWrite)?;
+        }
         let principal = AgentId::new(ctx.tenant.clone(), ctx.principal.agent_name());
         match &acl.sender {
             Some(named) if named.id != principal => {

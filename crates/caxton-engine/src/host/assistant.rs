@@ -152,8 +152,8 @@ impl Host {
         completed
     }
 
-    /// Ends the turn: whoever follows it hears so now, and what is kept of it goes with the handled
-    /// message. `entries` is how far the session's history goes.
+    /// Ends the turn. What is kept of it goes with the handled message, and whoever follows it hears so
+    /// when that is committed. `entries` is how far the session's history goes.
     pub async fn turn_end(
         &mut self,
         turn: &Arc<Turn>,
@@ -161,10 +161,8 @@ impl Host {
         entries: u64,
     ) -> Result<(), Error> {
         self.charge()?;
-        let services = Arc::clone(&self.inner.services);
         let completed = matches!(last, TurnEvent::Completed(_));
-        let outcome = if completed { "completed" } else { "failed" };
-        let now = services.clock.now();
+        let now = self.inner.services.clock.now();
         if !turn.is_passing() {
             let record = TurnRecord {
                 id: turn.id(),
@@ -185,19 +183,12 @@ impl Host {
                 self.let_replies_go(turn).await?;
             }
         }
-        // Before it is heard of: what follows it may be the next message of the same person.
-        turn.emit(last)?;
-        if let Some((_, chunk)) = turn.unwritten().filter(|_| !turn.is_passing()) {
+        if !turn.is_passing() {
+            let chunk = turn.closing(&last);
             let put = documents::put(&chunk.id(), &chunk)?;
             self.inner.effects.ops.push(put);
         }
-        services.turns.ended(turn);
-        services
-            .models
-            .meters
-            .turns
-            .with_label_values(&[outcome])
-            .inc();
+        self.inner.effects.ends.push((Arc::clone(turn), last));
         Ok(())
     }
 

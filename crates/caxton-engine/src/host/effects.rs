@@ -1,8 +1,10 @@
 //! What a handler did, waiting for the commit.
 
 use crate::port::store::{Op, Timer};
+use crate::turn::Turn;
 use bytes::Bytes;
 use caxton_core::Message;
+use caxton_core::session::TurnEvent;
 use std::sync::Arc;
 
 /// Everything one handler did through its host, besides waiting calls.
@@ -15,6 +17,8 @@ pub struct Effects {
     pub timers: Vec<TimerEffect>,
     /// Records and logs of the server's own behaviors.
     pub ops: Vec<Op>,
+    /// Turns that end with the commit, and how.
+    pub ends: Vec<(Arc<Turn>, TurnEvent)>,
     /// Waiting calls made: their journal rows are to be forgotten.
     pub calls: u32,
 }
@@ -33,6 +37,7 @@ impl Effects {
         self.state.clear();
         self.timers.clear();
         self.ops.clear();
+        self.ends.clear();
         self.calls = 0;
     }
 
@@ -41,6 +46,7 @@ impl Effects {
             && self.state.is_empty()
             && self.timers.is_empty()
             && self.ops.is_empty()
+            && self.ends.is_empty()
             && self.calls == 0
     }
 }

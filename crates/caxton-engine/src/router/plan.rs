@@ -8,11 +8,13 @@ use super::waiters::Claim;
 use crate::host::TimerEffect;
 use crate::mailbox::{Item, Mailbox, SYSTEM_PLACES, Wake};
 use crate::port::store::{DeadLetter, DeadLetterId, Op, Timer};
+use crate::turn::{Turn, TurnState};
 use caxton_core::error::{Code, Error};
 use caxton_core::manifest::Durability;
 use caxton_core::message::Identifier;
 use caxton_core::quota::Limits;
 use caxton_core::route::{self, Target};
+use caxton_core::session::TurnEvent;
 use caxton_core::{Acl, AgentId, AgentName, MailboxId, MailboxKey, Message, Performative};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -63,6 +65,8 @@ pub(crate) struct Plan {
     /// The question of this plan, and who waits for its answer.
     pub(crate) question: Option<(AgentId, u64)>,
     timers: Vec<(MailboxId, TimerEffect)>,
+    /// Turns that end.
+    pub(crate) ends: Vec<(Arc<Turn>, TurnEvent)>,
     /// Its messages are not journalled, whatever their receivers' delivery is.
     passing: bool,
     seen: Vec<Arc<Message>>,
@@ -100,6 +104,7 @@ impl Plan {
             && self.arrivals.is_empty()
             && self.answers.is_empty()
             && self.timers.is_empty()
+            && self.ends.is_empty()
             && self.seen.is_empty()
             && self.said.is_empty()
     }
@@ -449,6 +454,15 @@ impl Plan {
         }
         for (mailbox, effect) in self.timers.drain(..) {
             shared.timers.apply(&mailbox, effect);
+        }
+        for (turn, last) in self.ends.drain(..) {
+            shared.services.turns.close(&turn, last);
+            let outcome = match turn.state() {
+                TurnState::Completed => "completed",
+                TurnState::Running | TurnState::Failed => "failed",
+            };
+            let turns = &shared.services.models.meters.turns;
+            turns.with_label_values(&[outcome]).inc();
         }
         for message in self.seen.drain(..) {
             shared.show(message);

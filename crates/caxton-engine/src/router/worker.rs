@@ -354,6 +354,7 @@ impl Worker {
             }
         }
         self.plan.ops.append(&mut effects.ops);
+        self.plan.ends.append(&mut effects.ends);
         if durable && !item.durable {
             // A passing turn: nobody comes back to its lane.
             self.mailbox.nudge();

@@ -179,8 +179,8 @@ impl Turn {
         self.cancel.cancelled().await;
     }
 
-    /// What is not written down, with the id to go back to if it cannot be. A turn that ended is
-    /// written by whoever ended it as well, which does no harm: a chunk is known by its first id.
+    /// What is not written down, with the id to go back to if it cannot be. A turn that ends
+    /// is written by whoever ends it as well, which does no harm: a chunk is known by its first id.
     pub(crate) fn unwritten(&self) -> Option<(u64, Chunk)> {
         let mut state = self.state.lock();
         let before = state.written;
@@ -193,6 +193,19 @@ impl Turn {
         };
         state.written = state.next - 1;
         Some((before, chunk))
+    }
+
+    /// The same with a last event that nobody hears of before it is written: [`Turn::emit`] must
+    /// follow with it, under the id it has here, or the turn goes on as if nothing had been.
+    pub(crate) fn closing(&self, last: &TurnEvent) -> Chunk {
+        let state = self.state.lock();
+        let from = state.events.partition_point(|(id, _)| *id <= state.written);
+        let new = state.events.get(from..).unwrap_or_default();
+        let events = new.iter().map(|(id, event)| (*id, (**event).clone()));
+        Chunk {
+            turn: self.id,
+            events: events.chain([(state.next, last.clone())]).collect(),
+        }
     }
 
     pub(crate) fn write_again(&self, from: u64) {

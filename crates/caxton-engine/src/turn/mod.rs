@@ -287,6 +287,12 @@ impl Turns {
         }
     }
 
+    /// A turn ends, and what is kept of it is written.
+    pub(crate) fn close(&self, turn: &Turn, last: TurnEvent) {
+        let _ = turn.emit(last);
+        self.ended(turn);
+    }
+
     /// Writes down that a turn ended which nobody handled.
     pub(crate) async fn keep_end(&self, turn: &Turn, state: TurnState) -> Result<(), Error> {
         if turn.is_passing() {
