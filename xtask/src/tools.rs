@@ -89,6 +89,10 @@ const TOOLS: &[Tool] = &[
         provide: packages::model_sdks,
     },
     Tool {
+        name: "model-sdks-js",
+        provide: packages::model_sdks_js,
+    },
+    Tool {
         name: "oidc-provider",
         provide: packages::oidc_provider,
     },

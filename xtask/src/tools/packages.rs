@@ -75,6 +75,15 @@ pub fn model_sdks(workshop: &Workshop) -> anyhow::Result<Variables> {
     )
 }
 
+/// The packages of the providers of models for JavaScript; the variable names their folder.
+pub fn model_sdks_js(workshop: &Workshop) -> anyhow::Result<Variables> {
+    const PACKAGES: &str = "openai@7.57.0 @anthropic-ai/sdk@1.12.0";
+    let mut variables = node(workshop)?;
+    let folder = npm(workshop, "CAXTON_TEST_MODEL_SDKS_JS", PACKAGES)?;
+    variables.push(("CAXTON_TEST_MODEL_SDKS_JS", folder));
+    Ok(variables)
+}
+
 /// Python with gRPC and its code generator.
 pub fn grpc_python(workshop: &Workshop) -> anyhow::Result<Variables> {
     pip(
@@ -99,7 +108,10 @@ fn pip(workshop: &Workshop, what: &Pip) -> anyhow::Result<Variables> {
         .into_iter()
         .next()
         .context("no python was found")?;
-    let folder = workshop.folder.join("python").join(what.program);
+    // Not by the program, which for two of them is python itself.
+    let first = what.requirements.first().copied().unwrap_or_default();
+    let name = first.split("==").next().unwrap_or_default();
+    let folder = workshop.folder.join("python").join(name);
     let bin = folder.join("bin");
     // Written last, so that what was interrupted is done again; another version too.
     let mark = folder.join("installed");

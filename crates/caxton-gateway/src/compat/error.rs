@@ -71,7 +71,7 @@ pub(crate) fn openai(error: &ApiError) -> Value {
         }
     };
     json!({"error": {
-        "message": format!("{}: {}", error.code.title(), error.detail),
+        "message": error.to_string(),
         "type": kind,
         "param": error.fields.first().map(|(field, _)| field),
         "code": error.code.as_str(),
@@ -98,7 +98,7 @@ pub(crate) fn anthropic(error: &ApiError, request_id: Option<&str>) -> Value {
         "type": "error",
         "error": {
             "type": kind,
-            "message": format!("{}: {}", error.code.title(), error.detail),
+            "message": error.to_string(),
             "code": error.code.as_str(),
             "trace_id": error.trace_id,
         },

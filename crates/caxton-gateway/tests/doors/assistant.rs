@@ -235,7 +235,7 @@ fn words(part: &Part) -> String {
     match part {
         Part::Text { text } => text.clone(),
         Part::ToolResult { parts, .. } => {
-            format!("tool said {}", parts.iter().map(words).collect::<String>())
+            format!("answered {}", parts.iter().map(words).collect::<String>())
         }
         Part::Image { .. } => "(a picture)".to_owned(),
         _ => String::new(),

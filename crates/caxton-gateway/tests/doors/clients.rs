@@ -169,6 +169,28 @@ async fn a_client_generated_for_go_works() {
 }
 
 #[tokio::test]
+#[ignore = "needs model-sdks"]
+async fn the_providers_own_packages_for_python_work() {
+    let python = tool("CAXTON_TEST_MODEL_SDKS");
+    let world = crate::chat::world().await;
+    let script = repository().join("crates/caxton-gateway/tests/doors/clients/models.py");
+    let mut client = command(&python, &[]);
+    client.arg(script).args([&world.base, KEY]);
+    assert_eq!(run(&mut client).await.trim(), "ok");
+}
+
+#[tokio::test]
+#[ignore = "needs model-sdks-js"]
+async fn the_providers_own_packages_for_javascript_work() {
+    let world = crate::chat::world().await;
+    let script = repository().join("crates/caxton-gateway/tests/doors/clients/models.mjs");
+    let mut client = command(&tool("CAXTON_TEST_NODE"), &[]);
+    client.arg(script).args([&world.base, KEY]);
+    client.arg(tool("CAXTON_TEST_MODEL_SDKS_JS"));
+    assert_eq!(run(&mut client).await.trim(), "ok");
+}
+
+#[tokio::test]
 #[ignore = "needs chromium"]
 async fn a_browser_lets_pages_of_the_configured_origin_in_and_no_others() {
     let (allowed, origin) = page().await;

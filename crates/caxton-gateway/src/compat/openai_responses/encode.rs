@@ -62,7 +62,7 @@ pub(crate) fn failed(of: &Of, shape: &Shape, items: &[Value], failure: &TurnFail
         "error",
         json!({
             "code": error.code.as_str(),
-            "message": format!("{}: {}", error.code.title(), error.detail),
+            "message": error.to_string(),
             "trace_id": error.trace_id,
         }),
     );
