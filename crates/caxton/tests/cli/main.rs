@@ -14,6 +14,7 @@
 mod agents;
 mod audit;
 mod backups;
+mod chat;
 mod configuration;
 mod contexts;
 mod exits;

@@ -1,0 +1,81 @@
+//! Talking with an assistant, as one does at a shell, and the conversation afterwards.
+
+use crate::support::Home;
+use serde_json::Value;
+
+/// Answers each call alike, but one that is refused.
+const SCRIPT: &str = r#"{
+    "rules": [{"when": {"text": "refuse"}, "then": {"faults": [{"status": 400}]}}],
+    "answers": [{"text": "As it is written.", "chunk_chars": 4}]
+}"#;
+
+#[test]
+fn an_assistant_is_spoken_to_and_its_sessions_looked_after() {
+    let home = Home::new();
+    let server = home.serve();
+    home.deploy("assistant");
+    let said = home.ok(&["chat", "assistant", "Good day"]);
+    assert!(said.ends_with('\n') && said.trim().len() > 3, "{said:?}");
+    let answer = home.json(&["chat", "assistant", "Good day", "--session", "mine"]);
+    assert_eq!(answer["sessionId"], "mine");
+    assert_eq!(answer["message"]["role"], "assistant");
+    let first = answer["message"]["content"].as_str().unwrap();
+    assert!(!first.is_empty());
+    let piped = home.pipe(
+        &["chat", "assistant", "--session", "mine", "-"],
+        b"and\nagain\n",
+    );
+    assert!(
+        piped.status.success() && !piped.stdout.is_empty(),
+        "{piped:?}"
+    );
+    let said = home.json(&["session", "messages", "mine"]);
+    let said: Vec<&Value> = said["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| &it["content"])
+        .collect();
+    assert_eq!(said.len(), 4);
+    assert_eq!(
+        (said[0], said[2]),
+        (&"Good day".into(), &"and\nagain".into())
+    );
+    assert_eq!(said[1], first);
+    let reset = home.json(&["session", "reset", "mine"]);
+    assert_eq!(
+        (&reset["seenFrom"], &reset["turns"]),
+        (&4.into(), &2.into())
+    );
+    assert_eq!(
+        home.json(&["session", "list"])["sessions"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+    home.ok(&["session", "remove", "mine"]);
+    assert_eq!(home.run(&["session", "show", "mine"]).code, Some(3));
+    assert_eq!(home.run(&["chat", "nobody", "hi"]).code, Some(3));
+    assert_eq!(server.terminate(), Some(0));
+}
+
+#[test]
+fn a_script_beside_the_manifest_says_what_is_answered() {
+    let home = Home::new();
+    let _server = home.serve();
+    let folder = home.path().join("scripted");
+    std::fs::create_dir(&folder).unwrap();
+    let manifest = "name = \"scripted\"\nversion = \"1.0.0\"\nbehavior = \"assistant\"\n\
+                    [assistant]\nmodel = \"scripted/says.json\"\n";
+    std::fs::write(folder.join("agent.toml"), manifest).unwrap();
+    std::fs::write(folder.join("says.json"), SCRIPT).unwrap();
+    home.ok(&["agent", "deploy", folder.to_str().unwrap()]);
+    assert_eq!(
+        home.ok(&["chat", "scripted", "anything"]),
+        "As it is written.\n"
+    );
+    let failed = home.run(&["chat", "scripted", "refuse"]);
+    assert_eq!(failed.code, Some(1), "{failed:?}");
+    assert!(failed.stderr.contains("CX-7005"), "{}", failed.stderr);
+}
