@@ -58,6 +58,18 @@ pub const CAST: [Member; 6] = [
     ),
 ];
 
+/// The assistant of the tour: a manifest is all it is made of.
+pub const ASSISTANT: &str = include_str!("../../../../examples/assistant/agent.toml");
+
+/// What is deployed of it.
+pub fn assistant() -> Package {
+    Package {
+        name: "assistant".to_owned(),
+        manifest: ASSISTANT.to_owned(),
+        component: None,
+    }
+}
+
 impl Member {
     pub fn package(&self) -> Package {
         Package {

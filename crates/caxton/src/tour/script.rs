@@ -1,7 +1,7 @@
 //! What happens in the tour, step by step, and what is known of it afterwards. How it looks is
 //! `show.rs`'s.
 
-use super::cast::{CAST, Member};
+use super::cast::{self, CAST, Member};
 use super::embedded::Embedded;
 use super::show::Show;
 use crate::cli::output::Output;
@@ -9,8 +9,8 @@ use crate::cli::{parse_agent, put};
 use crate::failure::{Failure, Outcome};
 use caxton_api::client::Client;
 use caxton_api::v1::{
-    GetMessageTraceRequest, Message, MessageDraft, SendMessageRequest, SendMessageResponse,
-    message, message_draft,
+    ChatRequest, GetMessageTraceRequest, Message, MessageDraft, SendMessageRequest,
+    SendMessageResponse, message, message_draft,
 };
 use caxton_engine::task::Tasks;
 use serde_json::{Value, json};
@@ -33,6 +33,7 @@ pub struct Tour {
     pub deployed: Vec<Deployed>,
     pub echoed: String,
     pub talk: Talk,
+    pub chat: Chat,
     pub count: Count,
     pub messages_total: usize,
     pub elapsed: Duration,
@@ -53,6 +54,20 @@ pub struct Talk {
     pub took: Duration,
 }
 
+/// What was said with the assistant, before and after the server's end.
+#[derive(Debug, Default)]
+pub struct Chat {
+    pub model: String,
+    pub before: String,
+    pub after: String,
+}
+
+/// What the assistant is told before the server ends, and asked after.
+pub const TOLD: &str = "Hello! My name is Ada.";
+pub const ASKED: &str = "What is my name?";
+/// The session it is told and asked in.
+const SESSION: &str = "tour";
+
 /// The count before and after the server's end.
 #[derive(Debug, Default)]
 pub struct Count {
@@ -71,6 +86,7 @@ impl Tour {
             deployed: Vec::new(),
             echoed: String::new(),
             talk: Talk::default(),
+            chat: Chat::default(),
             count: Count::default(),
             messages_total: 0,
             elapsed: Duration::ZERO,
@@ -102,6 +118,9 @@ impl Tour {
         show.echo(&self.echoed)?;
         self.negotiate(server.client()).await?;
         show.talk(&self.talk)?;
+        put(server.client(), cast::assistant(), true).await?;
+        self.chat.before = self.say(server.client(), TOLD).await?;
+        show.told(&self.chat)?;
         let server = self.survive(server, show).await?;
         self.elapsed = self.begun.elapsed();
         Ok(server)
@@ -132,6 +151,19 @@ impl Tour {
         Ok(())
     }
 
+    /// One turn with the assistant.
+    async fn say(&mut self, client: &Client, message: &str) -> Outcome<String> {
+        let request = ChatRequest {
+            agent: "assistant".to_owned(),
+            session_id: SESSION.to_owned(),
+            message: message.to_owned(),
+            ..ChatRequest::default()
+        };
+        let answer = client.complete_chat(&request).await?;
+        self.chat.model = answer.model;
+        Ok(answer.message.unwrap_or_default().content)
+    }
+
     /// Counts, ends the server, starts it again from its folder, and asks for the count.
     async fn survive(&mut self, server: Embedded, show: &Show) -> Outcome<Embedded> {
         for (add, sum) in [("add 20", "20"), ("add 22", "42")] {
@@ -150,8 +182,14 @@ impl Tour {
         self.count.after = text(answer.reply.as_ref());
         expect("counter", &self.count.after, &self.count.before)?;
         show.remembered(&self.count.after)?;
+        self.chat.after = self.say(server.client(), ASKED).await?;
+        show.recalled(&self.chat)?;
+        if !self.chat.after.contains("Ada") {
+            let what = format!("the assistant answered `{}` to `{ASKED}`", self.chat.after);
+            return Err(Failure::plain(what));
+        }
         // Each question has its answer; the negotiation was counted as it was shown.
-        let questions_alone = 4;
+        let questions_alone = 6;
         self.messages_total = self.talk.messages.len() + 2 * questions_alone;
         Ok(server)
     }
@@ -183,6 +221,11 @@ impl Tour {
                 "outcome": self.talk.outcome,
                 "tookMs": ms(self.talk.took),
                 "messages": self.talk.messages,
+            },
+            "assistant": {
+                "model": self.chat.model,
+                "beforeRestart": self.chat.before,
+                "afterRestart": self.chat.after,
             },
             "counter": {
                 "beforeRestart": self.count.before,

@@ -1,7 +1,7 @@
 //! How the tour looks. On standard output, step by step as it happens; silent where the answer is a
 //! document.
 
-use super::script::{Deployed, ORDER, Talk, Tour};
+use super::script::{ASKED, Chat, Deployed, ORDER, TOLD, Talk, Tour};
 use crate::cli::output::{Output, size};
 use crate::cli::sequence::{Style, draw};
 use crate::failure::Outcome;
@@ -100,10 +100,32 @@ impl Show {
         ))
     }
 
+    pub fn told(&self, chat: &Chat) -> Outcome {
+        let (dim, reset) = (self.dim, self.reset);
+        self.step(4, "An assistant, without a key")?;
+        self.say(&format!(
+            "    {dim}a mailbox for each session; its model is `{}`, others are a line in agent.toml{reset}",
+            chat.model
+        ))?;
+        self.said(TOLD, &chat.before, "")
+    }
+
+    pub fn recalled(&self, chat: &Chat) -> Outcome {
+        self.said(ASKED, &chat.after, self.green)
+    }
+
+    fn said(&self, question: &str, answer: &str, color: &str) -> Outcome {
+        let (reset, dim) = (self.reset, self.dim);
+        self.say(&format!("    {dim}you{reset}        {question}"))?;
+        self.say(&format!(
+            "    {dim}assistant{reset}  {color}{answer}{reset}"
+        ))
+    }
+
     pub fn counted(&self, what: &str, count: &str) -> Outcome {
         let (dim, reset) = (self.dim, self.reset);
         if count == "20" {
-            self.step(4, "A count that outlives the server")?;
+            self.step(5, "A count that outlives the server")?;
         }
         self.say(&format!(
             "    you → counter  request    {what:<7} {dim}→ inform{reset} {count}"
@@ -130,7 +152,7 @@ impl Show {
         let (bold, dim, reset) = (self.bold, self.dim, self.reset);
         self.say(&format!(
             "\n {bold}{} agents, {} messages, one restart, nothing lost: {:.1} s{reset}",
-            tour.deployed.len(),
+            tour.deployed.len() + 1,
             tour.messages_total,
             tour.elapsed.as_secs_f64()
         ))?;
@@ -142,7 +164,8 @@ impl Show {
     caxton try --stay                   {dim}the same, and the server stays for you to talk to{reset}
     caxton serve                        {dim}a server that keeps its data{reset}
     caxton agent deploy examples/echo   {dim}an agent of this repository; write yours after docs/write-an-agent.md{reset}
-    caxton message send --to echo --wait 5s hello"
+    caxton message send --to echo --wait 5s hello
+    caxton agent deploy examples/assistant && caxton chat assistant"
         ))
     }
 
@@ -155,6 +178,7 @@ impl Show {
     caxton agent list
     caxton message send --to echo --wait 5s hello
     caxton message send --to buyer --wait 10s \"buy 7 gadgets\"
+    caxton chat assistant
     caxton conversation list
     caxton message watch            {dim}and send something from a third terminal{reset}
     caxton agent logs buyer

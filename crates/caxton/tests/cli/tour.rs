@@ -52,4 +52,7 @@ fn the_tour_is_one_document_for_programs() {
     assert_eq!(tour["counter"]["afterRestart"], "42");
     assert_eq!(tour["agents"].as_array().map(Vec::len), Some(6));
     assert_eq!(tour["echo"], Value::from("hello"));
+    assert_eq!(tour["assistant"]["model"], "demo");
+    let recalled = tour["assistant"]["afterRestart"].as_str().unwrap();
+    assert!(recalled.contains("Ada"), "{recalled}");
 }
