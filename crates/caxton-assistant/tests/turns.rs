@@ -390,3 +390,63 @@ async fn scripts_are_read_before_an_assistant_is_deployed() {
         .await;
     assert_eq!(wrong.unwrap_err().code.as_str(), "CX-2001");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_fails_before_its_first_word_is_replaced_unseen() {
+    let world = World::new(|call| match call.model.as_str() {
+        "a" => vec![Play::Fault(ModelFaultKind::Overloaded)],
+        "second" => vec![Play::Fault(ModelFaultKind::Auth)],
+        _ => vec![text("from "), text(&call.model)],
+    })
+    .await;
+    let fallbacks = "fallbacks = [\"scripted/second\", \"scripted/third\"]\n";
+    world.assistant("a", fallbacks).await;
+    let told = world.chat("a", "s", "hello").await;
+    assert_eq!(
+        words(&told),
+        ["a begins", "says from third", "completed End"]
+    );
+    let Some(TurnEvent::Completed(outcome)) = told.last() else {
+        panic!("{told:?}");
+    };
+    assert_eq!(outcome.model.as_str(), "scripted/third");
+    let asked = world.player.asked.lock();
+    let models: Vec<&str> = asked.iter().map(|call| call.model.as_str()).collect();
+    assert_eq!(models, ["a", "second", "third"]);
+    drop(asked);
+    // In the ledger it is one call, under the model that answered.
+    world.pass(Duration::from_secs(1)).await;
+    let page = caxton_engine::port::store::PageRequest::first(10);
+    let ledger = world.app.model_call_list(&ctx(), None, &page).await;
+    let ledger = ledger.unwrap().rows;
+    assert_eq!(ledger.len(), 1);
+    assert_eq!(ledger[0].asked.as_str(), "scripted/a");
+    assert_eq!(ledger[0].model.as_str(), "scripted/third");
+    assert_eq!(ledger[0].tries, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_prompt_and_model_count_from_the_next_turn() {
+    let world = World::new(|call| {
+        let system = call.request.system.clone();
+        vec![text(&call.model), text(": "), text(&system)]
+    })
+    .await;
+    world.assistant("a", "").await;
+    let told = world.chat("a", "s", "hello").await;
+    assert_eq!(answer(&told), "a: You are a.");
+    let manifest = "name = \"a\"\nversion = \"2.0.0\"\nbehavior = \"assistant\"\n[assistant]\nmodel = \"scripted/other\"\nprompt = \"You are terse.\"\n";
+    let package = caxton_engine::app::Package {
+        manifest: caxton_core::Manifest::parse(manifest).unwrap(),
+        component: None,
+    };
+    let updated = world
+        .app
+        .agent_update(&ctx(), &agent("a").name, package)
+        .await;
+    updated.unwrap();
+    let told = world.chat("a", "s", "hello again").await;
+    assert_eq!(answer(&told), "other: You are terse.");
+    // The session goes on: what was said before is still there.
+    assert_eq!(world.last_request().messages.len(), 3);
+}

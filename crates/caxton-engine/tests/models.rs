@@ -511,3 +511,65 @@ async fn a_prompt_past_the_window_and_an_unknown_provider_are_refused() {
     assert_eq!(refused.unwrap_err().code, Code::ProviderNotFound);
     assert!(world.stage.asked().is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_broken_streams_are_accounted_once_each() {
+    const TURNS: usize = 1_000;
+    let world = world().await;
+    // Broken in every way there is, at every place; a few whole ones among them.
+    let ways = [
+        Play::Answer(vec![Step::Say("half"), Step::Break(Kind::Cut)]),
+        Play::Answer(vec![Step::Say("half"), Step::Break(Kind::Malformed)]),
+        Play::Answer(vec![
+            Step::Say("ha"),
+            Step::Used(40, 7),
+            Step::Break(Kind::Server),
+        ]),
+        Play::Answer(vec![Step::Say("half")]),
+        Play::Answer(vec![Step::Say("half"), Step::Hang]),
+        refuse(Kind::Invalid),
+        good(),
+    ];
+    let plays = (0..TURNS).map(|at| ways[at % ways.len()].clone());
+    world.stage.plays("one/m", plays);
+    let mut ends = Vec::new();
+    for at in 0..TURNS {
+        // Faults in a row would open the breaker, and a turn that is not asked is not what is meant.
+        let none = caxton_core::breaker::Override::Closed;
+        world
+            .app
+            .provider_override(&ctx(), "one", none)
+            .await
+            .unwrap();
+        let follow = world.begin().await;
+        if at % 3 == 0 {
+            // A client that leaves at once does not change what is owed.
+            let id = follow.turn().id();
+            drop(follow);
+            ends.push(ended(world.app.turn_follow(&ctx(), id, 0).await.unwrap()).await);
+        } else {
+            ends.push(ended(follow).await);
+        }
+    }
+    world.pass(Duration::from_secs(1)).await;
+    let ledger = world.ledger().await;
+    assert_eq!(ledger.len(), TURNS);
+    let ids: std::collections::HashSet<&str> = ledger.iter().map(|it| it.id.as_str()).collect();
+    assert_eq!(ids.len(), TURNS, "an entry each");
+    assert!(ledger.iter().all(|it| it.outcome != CallOutcome::Open));
+    let told: u64 = ends
+        .iter()
+        .map(|(_, end)| match end {
+            Ok(outcome) => outcome.usage.total(),
+            Err(failure) => failure.usage.total(),
+        })
+        .sum();
+    let kept: u64 = ledger.iter().map(|it| it.tokens.total()).sum();
+    assert_eq!(kept, told, "what turns say and what the ledger has");
+    assert_eq!(world.tokens_used().await, kept, "and what the quota counts");
+    let estimated = ledger.iter().filter(|it| it.tokens.estimated).count();
+    assert!(
+        estimated > TURNS / 2,
+        "{estimated} say that they are reckoned"
+    );
+}
