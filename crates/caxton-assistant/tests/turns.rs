@@ -410,10 +410,11 @@ async fn a_model_that_fails_before_its_first_word_is_replaced_unseen() {
         panic!("{told:?}");
     };
     assert_eq!(outcome.model.as_str(), "scripted/third");
-    let asked = world.player.asked.lock();
-    let models: Vec<&str> = asked.iter().map(|call| call.model.as_str()).collect();
+    let models: Vec<String> = {
+        let asked = world.player.asked.lock();
+        asked.iter().map(|call| call.model.clone()).collect()
+    };
     assert_eq!(models, ["a", "second", "third"]);
-    drop(asked);
     // In the ledger it is one call, under the model that answered.
     world.pass(Duration::from_secs(1)).await;
     let page = caxton_engine::port::store::PageRequest::first(10);
