@@ -154,7 +154,7 @@ fn discover(examples: &Path) -> anyhow::Result<Vec<Fixture>> {
             if path.is_dir() && !ignored {
                 dirs.push(path);
             } else if path.ends_with("agent.toml") {
-                fixtures.push(read_fixture(examples, &dir, &path)?);
+                fixtures.extend(read_fixture(examples, &dir, &path)?);
             }
         }
     }
@@ -167,20 +167,24 @@ fn discover(examples: &Path) -> anyhow::Result<Vec<Fixture>> {
     Ok(fixtures)
 }
 
-fn read_fixture(examples: &Path, dir: &Path, manifest: &Path) -> anyhow::Result<Fixture> {
+/// `None` for an assistant, which has no component.
+fn read_fixture(examples: &Path, dir: &Path, manifest: &Path) -> anyhow::Result<Option<Fixture>> {
     let text =
         fs::read_to_string(manifest).with_context(|| format!("read {}", manifest.display()))?;
     let table: toml::Table =
         toml::from_str(&text).with_context(|| format!("parse {}", manifest.display()))?;
+    if table.get("behavior").and_then(toml::Value::as_str) == Some("assistant") {
+        return Ok(None);
+    }
     let file = table
         .get("component")
         .and_then(toml::Value::as_str)
         .with_context(|| format!("{} names no component", manifest.display()))?;
-    Ok(Fixture {
+    Ok(Some(Fixture {
         dir: dir.to_path_buf(),
         relative_dir: dir.strip_prefix(examples)?.to_path_buf(),
         file: file.to_owned(),
-    })
+    }))
 }
 
 /// Builds every Rust example; the components in the order of `fixtures`.

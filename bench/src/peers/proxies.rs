@@ -1,6 +1,6 @@
 //! A provider of models that answers at once, and what stands before it: nothing, nginx as a plain
-//! proxy, the LiteLLM proxy, and Caxton. Each is a process of its own whose processor time is read from
-//! `/proc`; the provider is in this one, and is nobody's.
+//! proxy, the LiteLLM proxy, and Caxton. Each is a process of its own, whose processor time is read from
+//! outside; the provider is in this one, and is nobody's.
 
 use anyhow::{Context as _, bail, ensure};
 use axum::Router;
@@ -19,8 +19,6 @@ pub const CHUNKS: usize = 200;
 const SLOW: Duration = Duration::from_millis(50);
 /// How long a server may take to begin.
 const START_MAX: Duration = Duration::from_secs(120);
-/// Ticks of the processor's clock in a second, as `/proc` counts them on Linux.
-const TICKS_PER_S: f64 = 100.0;
 
 /// The provider: streams [`CHUNKS`] pieces of an answer as `OpenAI` does, at once or, for the model
 /// `slow`, one every 50 ms.
@@ -80,17 +78,27 @@ impl Drop for Server {
 }
 
 impl Server {
-    /// Processor time so far: its own and its waited-for children's.
+    /// Processor time of all its threads so far, those that ended included.
     pub fn cpu(&self) -> anyhow::Result<Duration> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let rest = stat.rsplit(") ").next().context("a line of /proc")?;
-        let ticks: f64 = rest
-            .split(' ')
-            .skip(11)
-            .take(4)
-            .map(|it| it.parse::<f64>().unwrap_or(0.0))
-            .sum();
-        Ok(Duration::from_secs_f64(ticks / TICKS_PER_S))
+        let pid = libc::pid_t::try_from(self.child.id())?;
+        let (mut clock, mut time) = (
+            0,
+            libc::timespec {
+                tv_sec: 0,
+                tv_nsec: 0,
+            },
+        );
+        // SAFETY: both calls only write into what they are given.
+        #[allow(unsafe_code)]
+        let read = unsafe {
+            libc::clock_getcpuclockid(pid, &raw mut clock) == 0
+                && libc::clock_gettime(clock, &raw mut time) == 0
+        };
+        ensure!(read, "the processor time of process {pid} cannot be read");
+        Ok(Duration::new(
+            u64::try_from(time.tv_sec)?,
+            u32::try_from(time.tv_nsec)?,
+        ))
     }
 
     /// Its resident set, in MiB.
@@ -218,7 +226,7 @@ async fn ready(
         model,
     };
     let begun = Instant::now();
-    while tokio::net::TcpStream::connect(address).await.is_err() {
+    while !is_ready(address).await {
         if let Some(status) = server.child.try_wait()? {
             bail!("the server ended: {status}");
         }
@@ -226,4 +234,17 @@ async fn ready(
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     Ok(server)
+}
+
+/// Whether it answers, and with anything but 503: a server that still begins says so.
+async fn is_ready(address: SocketAddr) -> bool {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let Ok(mut stream) = tokio::net::TcpStream::connect(address).await else {
+        return false;
+    };
+    let asked = format!("GET /readyz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    let mut head = [0; 12];
+    stream.write_all(asked.as_bytes()).await.is_ok()
+        && stream.read_exact(&mut head).await.is_ok()
+        && !head.ends_with(b"503")
 }

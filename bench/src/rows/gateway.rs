@@ -32,6 +32,7 @@ pub async fn run(run: &Run, report: &mut Report) -> anyhow::Result<()> {
     let provider = proxies::provider().await?;
     let folder = run.scratch.join("gateway");
     let ours = proxies::caxton(&folder.join("caxton"), provider).await?;
+    memory(run, &ours, report).await?;
     let nginx = proxies::nginx(&folder.join("nginx"), provider).await?;
     let answers = run.scaled(ANSWERS).max(CLIENTS);
     let mut ours = Asking::new("caxton", ours, answers);
@@ -68,7 +69,6 @@ pub async fn run(run: &Run, report: &mut Report) -> anyhow::Result<()> {
                 .beside(Side::of("the provider itself", bare, P50_US)),
         );
     }
-    memory(run, &ours.server, report).await?;
     let python = proxies::litellm(&folder.join("litellm"), provider).await?;
     let few = run.scaled(ANSWERS_LITELLM).max(CLIENTS);
     let mut python = Asking::new("litellm", python, few);
