@@ -1,6 +1,7 @@
 //! Clients that others made: curl, generated Python, buf by reflection, the kubelet's prober, a TLS
 //! scanner, an OpenID Connect provider.
 
+use axum::routing::get;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -206,7 +207,6 @@ async fn a_browser_lets_pages_of_the_configured_origin_in_and_no_others() {
             "--no-sandbox",
             "--disable-gpu",
             "--disable-dev-shm-usage",
-            "--virtual-time-budget=20000",
             &profile,
             "--dump-dom",
             &url,
@@ -225,8 +225,12 @@ async fn page() -> (String, String) {
     const PAGE: &str = include_str!("clients/page.html");
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
-    let page = axum::routing::get(|| async { axum::response::Html(PAGE) });
-    let router = axum::Router::new().route("/", page);
+    let said = Arc::new(tokio::sync::Notify::new());
+    let hold = Arc::clone(&said);
+    let router = axum::Router::new()
+        .route("/", get(|| async { axum::response::Html(PAGE) }))
+        .route("/hold", get(move || async move { hold.notified().await }))
+        .route("/release", get(move || async move { said.notify_one() }));
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
     (format!("{origin}/"), origin)
 }
