@@ -7,6 +7,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::response::Response;
 use axum::routing::post;
+use axum::serve::ListenerExt as _;
 use futures::StreamExt as _;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -26,6 +27,10 @@ pub async fn provider() -> anyhow::Result<SocketAddr> {
     let app = Router::new().route("/v1/chat/completions", post(answer));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
+    // Or the system holds small frames back for 40 ms, which would hide what anybody adds.
+    let listener = listener.tap_io(|stream| {
+        let _ = stream.set_nodelay(true);
+    });
     tokio::spawn(async move { axum::serve(listener, app).await });
     Ok(address)
 }
