@@ -48,9 +48,8 @@ impl Toolbox {
             toolbox.add(spec.clone(), Tool::Client);
         }
         for agent in manifest.tools.agents() {
-            let agent = agent?;
             let name = toolbox.free(&format!("{ASK}{agent}"));
-            toolbox.add(ask_spec(name, &agent), Tool::Agent(agent));
+            toolbox.add(ask_spec(name, agent), Tool::Agent(agent.clone()));
         }
         let handover = manifest.assistant.as_ref().map(|it| &it.handover);
         if let Some(names) = handover.filter(|names| !names.is_empty()) {

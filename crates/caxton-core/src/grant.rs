@@ -62,6 +62,16 @@ permissions! {
     ProviderRead = "providers:read";
     /// Set and remove providers and their secrets; close breakers.
     ProviderWrite = "providers:write";
+    /// See tools, their functions, and the log of their calls.
+    ToolRead = "tools:read";
+    /// Call tools without an agent: to try one, or over the Model Context Protocol.
+    ToolCall = "tools:call";
+    /// Register, replace and remove tools; set the tenant's policy of tools.
+    ToolWrite = "tools:write";
+    /// See what waits for a person's approval.
+    ApprovalRead = "approvals:read";
+    /// Approve and deny.
+    ApprovalDecide = "approvals:decide";
     /// See the tenant's own record, limits and quota.
     TenantRead = "tenant:read";
     /// See what the tenant has used.
@@ -175,6 +185,8 @@ const VIEWER: Permissions = Permissions::of(&[
     Permission::MessageRead,
     Permission::SessionRead,
     Permission::ProviderRead,
+    Permission::ToolRead,
+    Permission::ApprovalRead,
     Permission::TenantRead,
     Permission::UsageRead,
 ]);
@@ -188,6 +200,9 @@ const DEVELOPER: Permissions = VIEWER.or(Permissions::of(&[
     Permission::SessionWrite,
     Permission::ModelUse,
     Permission::ProviderWrite,
+    Permission::ToolCall,
+    Permission::ToolWrite,
+    Permission::ApprovalDecide,
 ]));
 const OPERATOR: Permissions = VIEWER.or(Permissions::of(&[
     Permission::AgentOperate,
@@ -197,6 +212,8 @@ const OPERATOR: Permissions = VIEWER.or(Permissions::of(&[
     Permission::DeadLetterWrite,
     Permission::SessionWrite,
     Permission::ModelUse,
+    Permission::ToolCall,
+    Permission::ApprovalDecide,
     Permission::KeyRead,
     Permission::RoleRead,
     Permission::RequestRead,

@@ -140,6 +140,12 @@ pub fn is_token(text: &str) -> bool {
 pub struct Digest(pub [u8; 32]);
 
 impl Digest {
+    /// SHA-256 of some bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        use sha2::Digest as _;
+        Self(sha2::Sha256::digest(bytes).into())
+    }
+
     pub fn parse_hex(text: &str) -> Option<Self> {
         if text.len() != 64 || !text.is_ascii() {
             return None;

@@ -25,6 +25,7 @@ pub mod route;
 pub mod session;
 pub mod tenant;
 pub mod time;
+pub mod tool;
 pub mod trace;
 
 pub use agent::{AgentId, AgentName, MailboxId, MailboxKey};

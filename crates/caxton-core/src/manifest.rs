@@ -4,6 +4,7 @@ use crate::agent::AgentName;
 use crate::assistant::Assistant;
 use crate::error::{Code, Error, shown};
 use crate::quota::Limits;
+use crate::tool::permit::{Pattern, Rules};
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
@@ -11,8 +12,6 @@ use serde::{Deserialize, Serialize};
 pub const MANIFEST_BYTES_MAX: usize = 256 << 10;
 /// Most capabilities one manifest may declare.
 pub const CAPABILITIES_MAX: usize = 64;
-/// Most tools one manifest may allow.
-pub const TOOLS_ALLOWED_MAX: usize = 64;
 
 /// A parsed manifest. Defaults are filled in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,26 +137,92 @@ pub struct Sandbox {
     pub profile: SandboxProfile,
 }
 
-/// `[tools]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// `[tools]`: what the agent may call, and how. [`Tools::rules`] is what decides.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tools {
-    /// Tools an assistant may call: `agent:NAME` lets it ask an agent of its tenant. Wasm agents send
-    /// messages themselves, so that a name there is an error.
-    pub allow: Vec<String>,
+    /// What the agent may call; nothing else. `agent:NAME` lets an assistant ask an agent of its tenant.
+    pub allow: Vec<Pattern>,
+    /// What it may call when a person agrees.
+    pub ask: Vec<Pattern>,
+    /// What it may not call, though `allow` names it.
+    pub deny: Vec<Pattern>,
+    /// Calls are shown, and none is made.
+    pub sandbox: bool,
+    /// Calls of tools for one message.
+    pub calls_max: u32,
+    /// Milliseconds that one call may take.
+    pub timeout_ms_max: u64,
+    /// Bytes of one result that the agent gets; the rest is cut off and said to be.
+    pub result_bytes_max: u64,
+    /// Milliseconds that a call waits for a person's approval.
+    pub approval_timeout_ms_max: u64,
 }
 
-/// What an allowed tool begins with that is an agent.
-const AGENT_TOOL: &str = "agent:";
+impl Default for Tools {
+    fn default() -> Self {
+        Self {
+            allow: Vec::new(),
+            ask: Vec::new(),
+            deny: Vec::new(),
+            sandbox: false,
+            calls_max: 64,
+            timeout_ms_max: 30_000,
+            result_bytes_max: 64 << 10,
+            approval_timeout_ms_max: 3_600_000,
+        }
+    }
+}
 
 impl Tools {
-    /// The agents that may be asked.
-    pub fn agents(&self) -> impl Iterator<Item = Result<AgentName, Error>> {
-        let names = self
-            .allow
-            .iter()
-            .filter_map(|it| it.strip_prefix(AGENT_TOOL));
-        names.map(AgentName::parse)
+    /// What the manifest says of who may be called.
+    pub fn rules(&self) -> Rules {
+        Rules {
+            allow: self.allow.clone(),
+            ask: self.ask.clone(),
+            deny: self.deny.clone(),
+            sandbox: self.sandbox,
+        }
+    }
+
+    pub fn timeout(&self) -> std::time::Duration {
+        std::time::Duration::from_millis(self.timeout_ms_max)
+    }
+
+    pub fn approval_timeout(&self) -> std::time::Duration {
+        std::time::Duration::from_millis(self.approval_timeout_ms_max)
+    }
+
+    /// Agents that are named, in `allow` or `ask`.
+    pub fn agents(&self) -> impl Iterator<Item = &AgentName> {
+        let named = self.allow.iter().chain(&self.ask);
+        named.filter_map(|pattern| match pattern {
+            Pattern::Agent(name) => Some(name),
+            _ => None,
+        })
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        self.rules().check()?;
+        let bounds = [
+            ("calls_max", u64::from(self.calls_max), 0, 10_000),
+            ("timeout_ms_max", self.timeout_ms_max, 1, 3_600_000),
+            ("result_bytes_max", self.result_bytes_max, 256, 16 << 20),
+            (
+                "approval_timeout_ms_max",
+                self.approval_timeout_ms_max,
+                1_000,
+                30 * 24 * 3_600_000,
+            ),
+        ];
+        for (name, value, min, max) in bounds {
+            if !(min..=max).contains(&value) {
+                return Err(malformed(format!(
+                    "tools.{name} = {value} is out of bounds: {min} to {max}"
+                )));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -274,26 +339,9 @@ impl Manifest {
     }
 
     fn check_tools(&self) -> Result<(), Error> {
-        let allow = &self.tools.allow;
-        if allow.len() > TOOLS_ALLOWED_MAX {
-            return Err(malformed(format!("more than {TOOLS_ALLOWED_MAX} tools")));
-        }
-        let is_assistant = self.behavior == BehaviorKind::Assistant;
-        let known = |tool: &&String| is_assistant && tool.starts_with(AGENT_TOOL);
-        if let Some(tool) = allow.iter().find(|tool| !known(tool)) {
-            return Err(malformed(format!(
-                "tools.allow names `{}`; no such tool is registered: an assistant may name `agent:NAME`",
-                shown(tool)
-            )));
-        }
-        for agent in self.tools.agents() {
-            let agent =
-                agent.map_err(|error| malformed(format!("tools.allow: {}", error.detail)))?;
-            if agent == self.name {
-                return Err(malformed(
-                    "tools.allow names the assistant itself".to_owned(),
-                ));
-            }
+        self.tools.check()?;
+        if self.tools.agents().any(|agent| *agent == self.name) {
+            return Err(malformed("[tools] names the agent itself".to_owned()));
         }
         let handover = self.assistant.iter().flat_map(|it| &it.handover);
         if handover.into_iter().any(|to| *to == self.name) {
@@ -409,11 +457,8 @@ mod tests {
         let text =
             "name = \"a\"\nbehavior = \"assistant\"\n[tools]\nallow = [\"agent:b\", \"agent:c.d\"]";
         let manifest = Manifest::parse(text).unwrap();
-        let agents: Vec<AgentName> = manifest.tools.agents().map(Result::unwrap).collect();
-        assert_eq!(
-            agents.iter().map(AgentName::as_str).collect::<Vec<_>>(),
-            ["b", "c.d"]
-        );
+        let agents: Vec<&str> = manifest.tools.agents().map(AgentName::as_str).collect();
+        assert_eq!(agents, ["b", "c.d"]);
         assert_eq!(manifest.delivery.mailbox, MailboxMode::Conversation);
         assert!(manifest.assistant.is_some());
     }
@@ -448,16 +493,12 @@ mod tests {
             "file name beside",
         );
         check("name = \"a\"\nbehavior = \"native\"", "unknown variant");
-        check("name = \"a\"\n[tools]\nallow = [\"fetch\"]", "no such tool");
         check(
-            "name = \"a\"\n[tools]\nallow = [\"agent:b\"]",
-            "no such tool",
+            "name = \"a\"\n[tools]\nallow = [\"Fetch\"]",
+            "not a tool's name",
         );
+        check("name = \"a\"\n[tools]\ntimeout_ms_max = 0", "out of bounds");
         let assistant = "name = \"a\"\nbehavior = \"assistant\"\n";
-        check(
-            &format!("{assistant}[tools]\nallow = [\"fetch\"]"),
-            "no such tool",
-        );
         check(
             &format!("{assistant}[tools]\nallow = [\"agent:../b\"]"),
             "is not an agent name",

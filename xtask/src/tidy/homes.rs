@@ -31,6 +31,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ),
     ("reqwest*", &["caxton-tools", "caxton-api"]),
     ("hyper*", &["caxton-tools", "caxton-api", "caxton-gateway"]),
+    // tools: the client's side; gateway: the server's, over HTTP; the binary: the same over stdio.
+    ("rmcp*", &["caxton-tools", "caxton-gateway", "caxton"]),
+    ("dom_smoothie", &["caxton-tools"]),
+    ("jsonschema", &["caxton-engine"]),
     // gateway: the server's side of TLS and the fetching of token keys; api: the client's side.
     (
         "rustls*",

@@ -383,6 +383,81 @@ codes! {
     SecretsUnavailable "CX-7030" Unavailable "secrets unavailable";
         "the master key that secrets are kept under is missing, or is another than the one they were kept with";
         "give the server the key it had; see docs/providers.md".
+    ToolNotFound "CX-8001" NotFound "no such tool";
+        "the tenant has no tool or function of this name, and the server has none built in";
+        "see `caxton tool list`, and `caxton tool show NAME` for its functions".
+    ToolMalformed "CX-8002" Invalid "malformed tool";
+        "the tool's name, address, functions or schemas are not as they must be; the detail says what";
+        "correct what the detail names; docs/tools.md has the form".
+    ToolPatternMalformed "CX-8003" Invalid "malformed rule for tools";
+        "a rule of [tools], of the tenant's policy or of a session names no tool";
+        "write `tool`, `tool.function`, `agent:NAME`, `agent:*` or `*`".
+    ToolExists "CX-8004" Conflict "tool name taken";
+        "the tenant, or the server, has a tool of this name already";
+        "replace it (PUT), remove it first, or choose another name".
+    ToolsTooMany "CX-8005" Limited "too many tools";
+        "the tenant has as many tools as it may have";
+        "remove some".
+    ToolDenied "CX-8006" Forbidden "tool not permitted";
+        "the tenant's policy, the agent's manifest or the session does not allow this call; what a model reads cannot change that";
+        "name the tool in tools.allow of agent.toml, and see that no policy denies it: docs/permissions.md".
+    ToolArguments "CX-8007" Unusable "arguments do not fit the tool";
+        "the arguments are not as the function's schema says; the detail says where";
+        "call again with arguments that fit; `caxton tool show NAME` has the schema".
+    ToolUnavailable "CX-8008" Unavailable "tool unavailable";
+        "the tool's server cannot be reached, broke off, or has not started";
+        "see that it runs and that its address is right: `caxton tool test NAME`".
+    ToolTimeout "CX-8009" Timeout "the tool took too long";
+        "no answer came within tools.timeout_ms_max";
+        "ask for less, or raise the limit in agent.toml".
+    ToolAnswerTooLarge "CX-8010" Unusable "the tool's answer is too large";
+        "the answer is larger than the server takes of any tool";
+        "ask for less, or for a part of it".
+    ToolAnswerMalformed "CX-8011" Unusable "the tool's answer is malformed";
+        "the answer is not what the tool's protocol or the function's output schema says";
+        "mend the tool; the detail says what is wrong".
+    ToolChanged "CX-8012" Conflict "the tool has changed";
+        "a function is described otherwise than when somebody agreed to it, so it is not called";
+        "look at it with `caxton tool show NAME`, and agree with `caxton tool accept NAME`".
+    ToolFailed "CX-8013" Unusable "the tool failed";
+        "the tool trapped or went past a limit of the sandbox";
+        "see the detail; a wasm tool is limited as docs/tools.md says".
+    ToolCallNotFound "CX-8014" NotFound "no such tool call";
+        "no call of this id is in the tenant's log, or it is older than is kept";
+        "see `caxton tool calls`".
+    ToolInterrupted "CX-8015" Unavailable "tool call interrupted";
+        "the server stopped while the call was on its way; whether it took effect is not known, and it is not made twice";
+        "look whether it took effect before asking for it again".
+    ToolLimit "CX-8016" Limited "too many tool calls";
+        "one message may cause tools.calls_max calls, and a tenant so many at a time";
+        "do with fewer, or raise the limit in agent.toml".
+    ApprovalNotFound "CX-8020" NotFound "no such approval";
+        "no approval of this id is known in the tenant";
+        "see `caxton approval list`".
+    ApprovalDenied "CX-8021" Forbidden "approval denied";
+        "a person did not agree to this call";
+        "go on without it".
+    ApprovalExpired "CX-8022" Timeout "approval expired";
+        "nobody decided within tools.approval_timeout_ms_max";
+        "ask again".
+    ApprovalDecided "CX-8023" Conflict "approval decided already";
+        "somebody decided already, or it expired, or the call was given up";
+        "see `caxton approval show ID`".
+    ApprovalMismatch "CX-8024" Conflict "approval of another call";
+        "the call is not the one that was agreed to: its function, or its arguments, differ";
+        "look at the call as it stands, and decide on that".
+    FileNotFound "CX-8030" NotFound "no such file";
+        "the session's workspace has no file of this name";
+        "see what there is with files.list".
+    FileNameMalformed "CX-8031" Invalid "malformed file name";
+        "a name in a workspace is a relative path of plain segments";
+        "leave out `..`, a leading `/`, empty segments and control characters".
+    WorkspaceFull "CX-8032" Limited "workspace full";
+        "a session's workspace holds so many files and bytes, and each file so many";
+        "remove files, or write less".
+    BrowserUnavailable "CX-8040" Unavailable "no browser here";
+        "the browser tool needs Chromium on the server's machine, and found none that starts";
+        "install Chromium, or name it with browser.program in the server's configuration".
     Usage "CX-9001" Invalid "wrong usage";
         "the command line cannot be understood";
         "see `caxton --help`".

@@ -11,6 +11,7 @@ pub mod native;
 pub mod page;
 pub mod secrets;
 pub mod store;
+pub mod tool;
 
 pub use behavior::{Artifact, Behavior, Fault, Program, Runtime};
 pub use clock::{Clock, ManualClock, SystemClock};

@@ -32,6 +32,7 @@ use crate::port::behavior::{Fault, FaultKind, NoAssistants, Runtime};
 use crate::port::model::NoModel;
 use crate::port::secrets::NoSecrets;
 use crate::port::store::{Committed, Op, StoreError, Unit};
+use crate::port::tool::Executors;
 use crate::port::{Clock, Entropy, Model, Secrets, Store};
 use crate::supervise::Timers;
 use crate::task::Tasks;
@@ -66,6 +67,7 @@ pub struct Ports {
     pub assistants: Arc<dyn Runtime>,
     pub model: Arc<dyn Model>,
     pub secrets: Arc<dyn Secrets>,
+    pub tools: Executors,
 }
 
 impl Ports {
@@ -84,6 +86,7 @@ impl Ports {
             assistants: Arc::new(NoAssistants),
             model: Arc::new(NoModel),
             secrets: Arc::new(NoSecrets),
+            tools: Executors::default(),
         }
     }
 }
