@@ -363,7 +363,7 @@ fn malformed(detail: String) -> Error {
 }
 
 /// The parser's message with its line, and the nearest known key where one is unknown.
-fn explain(text: &str, error: &toml::de::Error) -> String {
+pub(crate) fn explain(text: &str, error: &toml::de::Error) -> String {
     let line = error.span().map(|span| {
         text.get(..span.start)
             .map_or(1, |head| head.matches('\n').count() + 1)

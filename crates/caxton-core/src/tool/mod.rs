@@ -4,13 +4,16 @@
 //! the name alone. An agent that is asked for an answer is a tool too: `agent:NAME`.
 //!
 //! Whether a call may be made is decided in [`permit`]; how a tool of a tenant's own is reached is said
-//! in [`define`]; what of its arguments is written down, in [`redact`].
+//! in [`define`]; what of its arguments is written down, in [`redact`]; `tool.toml` is read in
+//! [`manifest`].
 
 pub mod define;
+pub mod manifest;
 pub mod permit;
 pub mod redact;
 
 pub use define::{Auth, Definition, HttpFunction, HttpTool, McpTool, Place};
+pub use manifest::ToolManifest;
 pub use permit::{Layers, Level, Rules, Verdict, decide};
 
 use crate::agent::AgentName;
