@@ -8,6 +8,7 @@ use crate::world::{Question, World};
 use caxton_core::error::{Code, Error};
 use caxton_core::model::Thinking;
 use caxton_core::session::{Entry, Session};
+use caxton_core::tool::Rules;
 use std::time::Duration;
 
 impl<W: World> Lane<'_, W> {
@@ -121,11 +122,15 @@ impl<W: World> Lane<'_, W> {
         &mut self,
         session: Option<Session>,
         thinking: Option<Thinking>,
+        tools: Option<Rules>,
     ) -> Result<(), Error> {
         let Some(mut session) = session else {
             return self.no_session().await;
         };
         session.thinking = thinking;
+        if let Some(tools) = tools {
+            session.tools = tools;
+        }
         session.updated = self.world.now();
         self.world.session_put(&session, &[])?;
         self.done(Spent::default(), session.entries).await

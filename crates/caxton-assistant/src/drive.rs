@@ -59,7 +59,7 @@ pub(crate) async fn handle<W: World>(world: &mut W, message: &Message) -> Result
         Ask::Say(say) => lane.say(*say, session).await,
         Ask::Reset { summarize } => lane.reset(session, summarize).await,
         Ask::Remove => lane.remove(session).await,
-        Ask::Configure { thinking } => lane.configure(session, thinking).await,
+        Ask::Configure { thinking, tools } => lane.configure(session, thinking, tools).await,
     }
 }
 

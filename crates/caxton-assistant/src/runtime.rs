@@ -14,11 +14,11 @@ use caxton_engine::models::{Ceiling, Completed, Completion, NotCompleted};
 use caxton_engine::port::behavior::{Artifact, Behavior, Fault, Program, Runtime};
 use caxton_engine::port::model::ModelFacts;
 use caxton_engine::port::{Answer, Model, native};
+use caxton_engine::tools::{Done, OfferedTool, Prepared, ToolAsk, ToolSide};
 use caxton_engine::turn::Turn;
 use futures::FutureExt;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Makes assistants.
 #[derive(Clone, Debug)]
@@ -265,15 +265,32 @@ impl World for HostWorld {
         }
     }
 
-    async fn call(&mut self, acl: Acl, timeout: Duration) -> Result<Arc<Message>, Error> {
+    async fn tools(&mut self, side: ToolSide) -> Result<Vec<OfferedTool>, Error> {
+        self.host.tools_for(side);
+        self.host.tools().await
+    }
+
+    async fn prepare(&mut self, ask: ToolAsk) -> Result<Prepared, Error> {
+        self.host.tool_prepare(ask).await
+    }
+
+    async fn run(&mut self, calls: Vec<Prepared>) -> Result<Vec<Done>, Error> {
         let turn = self.turn()?;
-        tokio::select! {
+        let asked = calls.iter().filter_map(Prepared::approval);
+        let asked: Vec<String> = asked.map(|it| it.id.clone()).collect();
+        let cancelled = tokio::select! {
             biased;
-            () = turn.cancelled() => {
-                Err(Error::new(Code::TurnCancelled, "the turn was cancelled"))
-            }
-            answer = self.host.call(acl, timeout) => answer,
+            () = turn.cancelled() => Error::new(Code::TurnCancelled, "the turn was cancelled"),
+            done = self.host.tool_run(calls) => return Ok(done),
+        };
+        for approval in asked {
+            self.host.tool_withdraw(&approval).await;
         }
+        Err(cancelled)
+    }
+
+    async fn unknown(&mut self, name: &str) -> Result<(), Error> {
+        self.host.tool_unknown(name).await
     }
 
     fn send(&mut self, acl: Acl) -> Result<(), Error> {

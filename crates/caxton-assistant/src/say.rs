@@ -1,18 +1,18 @@
 //! One message of a user's, from what is read of the session to what is kept of the turn.
 
-use crate::ask::ask_agent;
 use crate::bounds::TITLE_CHARS_MAX;
 use crate::context::{Context, Window};
 use crate::drive::Lane;
-use crate::toolbox::{Tool, Toolbox};
-use crate::turn::{Answered, BETWEEN, Call, Effect, End, Event, How, Settings, Spent, Turn};
+use crate::toolbox::Toolbox;
+use crate::turn::{BETWEEN, Effect, End, Event, How, Settings, Spent, Turn};
 use crate::voice::Voice;
 use crate::world::{Question, World};
+use caxton_core::AgentName;
 use caxton_core::assistant::Assistant;
 use caxton_core::error::{Code, Error};
 use caxton_core::model::{ChatMessage, ChatRole, ModelReply, Part};
 use caxton_core::session::{Ask, Entry, Handed, Say, Session, TurnEvent};
-use caxton_core::{AgentName, Timestamp};
+use caxton_engine::tools::ToolSide;
 use std::time::Duration;
 
 /// What a turn begins with.
@@ -47,7 +47,14 @@ impl<W: World> Lane<'_, W> {
             Ok(settings) => settings,
             Err(error) => return self.fail(&error, Spent::default(), session.entries).await,
         };
-        let toolbox = Toolbox::new(&self.world.manifest(), say.client.as_ref())?;
+        let side = ToolSide {
+            workspace: format!("s/{}", session.id),
+            session: Some(session.id.to_string()),
+            turn: Some(self.begun.id),
+            rules: Some(session.tools.clone()),
+        };
+        let offered = self.world.tools(side).await?;
+        let toolbox = Toolbox::new(&self.world.manifest(), &offered, say.client.as_ref());
         let before = std::mem::take(&mut self.said_before);
         let mut turn =
             Turn::new(settings, toolbox, beginning.context).going_on(beginning.kept, before);
@@ -184,8 +191,13 @@ impl<W: World> Lane<'_, W> {
                         let voice = aloud.then(|| Voice::new(turn.has_spoken()));
                         next = Some(self.ask(question, voice).await?);
                     }
+                    Effect::Unknown(name) => {
+                        if let Err(error) = self.world.unknown(&name).await {
+                            tracing::debug!(%error, tool = %name, "not written down");
+                        }
+                    }
                     Effect::Call(calls) => {
-                        next = Some(self.call(calls, turn.settings().deadline).await);
+                        next = Some(self.call(calls, turn.settings().deadline).await?);
                     }
                 }
             }
@@ -201,7 +213,7 @@ impl<W: World> Lane<'_, W> {
 
     /// An event, or the end of a turn that was cancelled. A call of a model or agent that is under way
     /// ends by itself then.
-    fn unless_cancelled(&self, event: Event) -> Event {
+    pub(crate) fn unless_cancelled(&self, event: Event) -> Event {
         if !self.world.is_cancelled() {
             return event;
         }
@@ -272,26 +284,6 @@ impl<W: World> Lane<'_, W> {
         }
         let text = unheard.to_owned();
         self.world.tell(TurnEvent::Text { text })
-    }
-
-    /// Runs tools, one after the other.
-    async fn call(&mut self, calls: Vec<Call>, deadline: Timestamp) -> Event {
-        let mut results = Vec::with_capacity(calls.len());
-        for call in calls {
-            if let stop @ Event::Stop(_) = self.unless_cancelled(Event::Begin) {
-                return stop;
-            }
-            let result = match &call.tool {
-                Tool::Agent(agent) => ask_agent(self.world, agent, &call.arguments, deadline).await,
-                // The machine keeps these to itself.
-                Tool::HandOver | Tool::Client => Ok(Answered::error("the tool is not run here")),
-            };
-            match result {
-                Ok(result) => results.push(result),
-                Err(error) => return Event::Stop(error),
-            }
-        }
-        Event::Results(results)
     }
 
     /// Keeps what was said, ends the turn and answers.

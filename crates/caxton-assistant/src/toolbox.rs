@@ -1,32 +1,25 @@
-//! The tools of a turn: what the model is told of them, and whose each one is. Which tools there are
-//! is decided here, once, from the manifest and what the client brought; what a call of one does is the
-//! driver's. A further kind of tool is a variant of [`Tool`], its [`ToolSpec`] here, and an arm there.
+//! The tools of a turn: what the model is told of them, and whose each one is. Which may be called the
+//! host says; here they get names that every provider takes, beside those that the client brought.
 
 use crate::bounds::TOOL_NAME_BYTES_MAX;
-use caxton_core::error::Error;
 use caxton_core::model::{ToolChoice, ToolSpec};
 use caxton_core::session::ClientSide;
-use caxton_core::{AgentName, Manifest, Performative};
-use serde_json::{Value, json};
+use caxton_core::tool::ToolId;
+use caxton_core::{AgentName, Manifest};
+use caxton_engine::tools::OfferedTool;
+use serde_json::json;
 
 /// The name of the tool that hands a conversation over.
 pub const HAND_OVER: &str = "hand_over";
 /// What names of tools that ask agents begin with.
 const ASK: &str = "ask_";
-/// What an agent may be asked with.
-const ACTS: [Performative; 3] = [
-    Performative::Request,
-    Performative::QueryRef,
-    Performative::QueryIf,
-];
-
 /// Whose a tool is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tool {
     /// Gives the conversation to another assistant.
     HandOver,
-    /// Asks an agent and waits for its answer.
-    Agent(AgentName),
+    /// A function of a tool, or an agent that is asked.
+    Call(ToolId),
     /// The client's own: a call of it ends the turn.
     Client,
 }
@@ -40,23 +33,31 @@ pub struct Toolbox {
 }
 
 impl Toolbox {
-    /// The tools that the manifest allows, and the client's. Where both have one of the same name, it
-    /// is the client's.
-    pub fn new(manifest: &Manifest, client: Option<&ClientSide>) -> Result<Self, Error> {
+    /// The tools that are offered, and the client's. Where both have one of the same name, it is the
+    /// client's.
+    pub fn new(manifest: &Manifest, offered: &[OfferedTool], client: Option<&ClientSide>) -> Self {
         let mut toolbox = Self::default();
         for spec in client.iter().flat_map(|it| &it.tools) {
             toolbox.add(spec.clone(), Tool::Client);
         }
-        for agent in manifest.tools.agents() {
-            let name = toolbox.free(&format!("{ASK}{agent}"));
-            toolbox.add(ask_spec(name, agent), Tool::Agent(agent.clone()));
+        for tool in offered {
+            let name = match &tool.id {
+                ToolId::Agent(agent) => format!("{ASK}{agent}"),
+                id => id.to_string(),
+            };
+            let spec = ToolSpec {
+                name: toolbox.free(&name),
+                description: tool.function.description.clone(),
+                schema: tool.function.input.clone(),
+            };
+            toolbox.add(spec, Tool::Call(tool.id.clone()));
         }
         let handover = manifest.assistant.as_ref().map(|it| &it.handover);
         if let Some(names) = handover.filter(|names| !names.is_empty()) {
             toolbox.handover.clone_from(names);
             toolbox.add(hand_over_spec(names), Tool::HandOver);
         }
-        Ok(toolbox)
+        toolbox
     }
 
     fn add(&mut self, spec: ToolSpec, tool: Tool) {
@@ -123,27 +124,6 @@ impl Toolbox {
     }
 }
 
-fn ask_spec(name: String, agent: &AgentName) -> ToolSpec {
-    let acts: Vec<&str> = ACTS.iter().map(|act| act.as_str()).collect();
-    ToolSpec {
-        name,
-        description: format!("Asks the agent `{agent}` and gives its answer."),
-        schema: json!({
-            "type": "object",
-            "properties": {
-                "message": {"type": "string", "description": "What to ask, as the agent understands it."},
-                "performative": {
-                    "type": "string",
-                    "enum": acts,
-                    "description": "`request` to have something done (default), `query-ref` or `query-if` to ask for what is.",
-                },
-            },
-            "required": ["message"],
-            "additionalProperties": false,
-        }),
-    }
-}
-
 fn hand_over_spec(names: &[AgentName]) -> ToolSpec {
     let names: Vec<&str> = names.iter().map(AgentName::as_str).collect();
     ToolSpec {
@@ -164,46 +144,29 @@ fn hand_over_spec(names: &[AgentName]) -> ToolSpec {
     }
 }
 
-/// A question to an agent, read from a call's arguments.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Question {
-    pub performative: Performative,
-    pub message: String,
-}
-
-impl Question {
-    /// Reads the arguments. An error is told to the model.
-    pub fn of(arguments: &Value) -> Result<Self, String> {
-        let message = arguments.get("message").and_then(Value::as_str);
-        let Some(message) = message else {
-            return Err("`message` is missing, or is no text".to_owned());
-        };
-        let act = match arguments.get("performative") {
-            None | Some(Value::Null) => Some(Performative::Request),
-            Some(act) => {
-                let is = |it: &Performative| act.as_str() == Some(it.as_str());
-                ACTS.into_iter().find(is)
-            }
-        };
-        let Some(performative) = act else {
-            return Err("`performative` is one of request, query-ref, query-if".to_owned());
-        };
-        Ok(Self {
-            performative,
-            message: message.to_owned(),
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use caxton_core::tool::{Effect, Function, FunctionName, ToolKind};
+    use std::sync::Arc;
 
-    fn toolbox(allow: &str, handover: &str, client: &[&str]) -> Toolbox {
-        let text = format!(
-            "name = \"me\"\nbehavior = \"assistant\"\n[assistant]\nhandover = {handover}\n[tools]\nallow = {allow}"
-        );
+    fn toolbox(offered: &[&str], handover: &str, client: &[&str]) -> Toolbox {
+        let text =
+            format!("name = \"me\"\nbehavior = \"assistant\"\n[assistant]\nhandover = {handover}");
+        let offered = offered.iter().map(|id| OfferedTool {
+            id: ToolId::parse(id).unwrap(),
+            kind: ToolKind::Builtin,
+            function: Arc::new(Function {
+                name: FunctionName::parse("f").unwrap(),
+                description: String::new(),
+                input: json!({"type": "object"}),
+                output: None,
+                effect: Effect::Reads,
+                repeatable: true,
+            }),
+        });
+        let offered: Vec<OfferedTool> = offered.collect();
         let tools = client.iter().map(|name| ToolSpec {
             name: (*name).to_owned(),
             description: String::new(),
@@ -213,15 +176,26 @@ mod tests {
             tools: tools.collect(),
             ..ClientSide::default()
         };
-        Toolbox::new(&Manifest::parse(&text).unwrap(), Some(&client)).unwrap()
+        Toolbox::new(&Manifest::parse(&text).unwrap(), &offered, Some(&client))
     }
 
     #[test]
     fn every_tool_has_a_name_that_providers_take_and_is_somebodys() {
         let long = format!("a{}", "b".repeat(62));
-        let allow = format!("[\"agent:a.b\", \"agent:a_b\", \"agent:{long}\", \"agent:c\"]");
-        let toolbox = toolbox(&allow, "[\"d\"]", &["ask_c"]);
-        let agent = |name: &str| Tool::Agent(AgentName::parse(name).unwrap());
+        let long = format!("agent:{long}");
+        let offered = [
+            "agent:a.b",
+            "agent:a_b",
+            &long,
+            "agent:c",
+            "files.read",
+            "fetch",
+        ];
+        let toolbox = toolbox(&offered, "[\"d\"]", &["ask_c"]);
+        let id = |text: &str| Tool::Call(ToolId::parse(text).unwrap());
+        let agent = |name: &str| id(&format!("agent:{name}"));
+        assert_eq!(toolbox.find("files_read"), Some(&id("files.read")));
+        assert_eq!(toolbox.find("fetch"), Some(&id("fetch")));
         assert_eq!(toolbox.find("ask_c"), Some(&Tool::Client));
         assert_eq!(toolbox.find("ask_c_2"), Some(&agent("c")));
         assert_eq!(toolbox.find("ask_a_b"), Some(&agent("a.b")));
@@ -234,30 +208,14 @@ mod tests {
                 .iter()
                 .all(|it| it.name.len() <= TOOL_NAME_BYTES_MAX)
         );
-        assert_eq!(toolbox.specs().len(), 6);
+        assert_eq!(toolbox.specs().len(), 8);
     }
 
     #[test]
     fn without_names_there_is_no_handover_and_the_clients_own_tool_goes_before() {
-        assert_eq!(toolbox("[]", "[]", &[]).specs(), []);
-        let toolbox = toolbox("[]", "[\"d\"]", &["hand_over"]);
+        assert_eq!(toolbox(&[], "[]", &[]).specs(), []);
+        let toolbox = toolbox(&[], "[\"d\"]", &["hand_over"]);
         assert_eq!(toolbox.find("hand_over"), Some(&Tool::Client));
         assert_eq!(toolbox.specs().len(), 1);
-    }
-
-    #[test]
-    fn questions_are_read_strictly() {
-        let read = |value: Value| Question::of(&value);
-        let question = read(json!({"message": "get", "performative": "query-ref"})).unwrap();
-        assert_eq!(question.performative, Performative::QueryRef);
-        let question = read(json!({"message": "add 1"})).unwrap();
-        assert_eq!(question.performative, Performative::Request);
-        for bad in [
-            json!({}),
-            json!({"message": 1}),
-            json!({"message": "x", "performative": "cfp"}),
-        ] {
-            assert!(read(bad).is_err());
-        }
     }
 }

@@ -154,7 +154,8 @@ impl Turn {
                 self.spent.add(spent);
                 self.broke(&error, reply)
             }
-            (State::Calling(pending), Event::Results(results)) => {
+            (State::Calling(pending), Event::Results { results, waited }) => {
+                self.settings.deadline = self.settings.deadline.plus(waited);
                 self.results(pending, results, now)
             }
             (state, event) => {

@@ -5,11 +5,11 @@ use crate::voice::Voice;
 use caxton_core::error::Error;
 use caxton_core::model::{ModelName, ModelRequest};
 use caxton_core::session::{Ask, Entry, Session, SessionId, TurnEvent, TurnId};
-use caxton_core::{Acl, AgentId, AgentName, Manifest, Message, Timestamp};
+use caxton_core::{Acl, AgentId, AgentName, Manifest, Timestamp};
 use caxton_engine::port::model::ModelFacts;
+use caxton_engine::tools::{Done, OfferedTool, Prepared, ToolAsk, ToolSide};
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// What a turn is begun with.
 #[derive(Clone, Debug)]
@@ -96,11 +96,19 @@ pub(crate) trait World: Send {
         question: Question,
         voice: Option<Voice>,
     ) -> impl Future<Output = Asked> + Send;
-    /// Asks an agent and waits; a turn that is cancelled ends the waiting.
-    fn call(
+    /// The tools that may be called in a turn.
+    fn tools(
         &mut self,
-        acl: Acl,
-        timeout: Duration,
-    ) -> impl Future<Output = Result<Arc<Message>, Error>> + Send;
+        side: ToolSide,
+    ) -> impl Future<Output = Result<Vec<OfferedTool>, Error>> + Send;
+    /// Decides on a call, and prepares it.
+    fn prepare(&mut self, ask: ToolAsk) -> impl Future<Output = Result<Prepared, Error>> + Send;
+    /// Makes calls, all at once; a turn that is cancelled ends the waiting.
+    fn run(
+        &mut self,
+        calls: Vec<Prepared>,
+    ) -> impl Future<Output = Result<Vec<Done>, Error>> + Send;
+    /// The model called what it is not offered.
+    fn unknown(&mut self, name: &str) -> impl Future<Output = Result<(), Error>> + Send;
     fn send(&mut self, acl: Acl) -> Result<(), Error>;
 }

@@ -8,6 +8,7 @@ use crate::model::{
     ChatMessage, Dialect, ModelName, Part, StopReason, Thinking, Tokens, ToolChoice, ToolSpec,
 };
 use crate::time::Timestamp;
+use crate::tool::Rules;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use smol_str::SmolStr;
@@ -100,7 +101,12 @@ pub enum Ask {
     /// Forget the session.
     Remove,
     /// Change what the session says otherwise than its assistant.
-    Configure { thinking: Option<Thinking> },
+    Configure {
+        thinking: Option<Thinking>,
+        /// Absent: as they are.
+        #[serde(default)]
+        tools: Option<Rules>,
+    },
 }
 
 /// A user's message.
@@ -180,6 +186,9 @@ pub struct Session {
     /// The first words said in it.
     pub title: String,
     pub thinking: Option<Thinking>,
+    /// What the session says of tools, besides its assistant and the tenant.
+    #[serde(default, skip_serializing_if = "Rules::is_silent")]
+    pub tools: Rules,
     pub created: Timestamp,
     pub updated: Timestamp,
     pub turns: u64,
@@ -202,6 +211,7 @@ impl Session {
             user,
             title: String::new(),
             thinking: None,
+            tools: Rules::default(),
             created: now,
             updated: now,
             turns: 0,
@@ -264,6 +274,13 @@ pub enum TurnEvent {
         name: String,
         arguments: Value,
     },
+    /// A canvas is there, or shows something else: a file of the session's workspace.
+    Canvas {
+        name: String,
+        title: String,
+        media_type: String,
+        path: String,
+    },
     /// Another assistant goes on with the conversation.
     HandedOver {
         from: String,
@@ -294,7 +311,10 @@ impl TurnEvent {
                 }
                 Self::ToolResult { parts, .. } => parts.iter().map(Part::bytes).sum(),
                 Self::Completed(outcome) => outcome.parts.iter().map(Part::bytes).sum(),
-                Self::Started { .. } | Self::HandedOver { .. } | Self::Failed(_) => FRAME,
+                Self::Started { .. }
+                | Self::Canvas { .. }
+                | Self::HandedOver { .. }
+                | Self::Failed(_) => FRAME,
             }
     }
 }

@@ -24,6 +24,7 @@ pub mod router;
 mod supervise;
 mod sync;
 pub mod task;
+pub mod tools;
 pub mod turn;
 
 pub use app::App;

@@ -37,6 +37,8 @@ pub struct Options {
     pub audit_seed: Option<[u8; 32]>,
     /// Asking models.
     pub models: crate::models::ModelOptions,
+    /// Calling tools.
+    pub tools: crate::tools::ToolOptions,
     /// Calls from outside.
     pub jobs: crate::jobs::Options,
 }
@@ -60,6 +62,7 @@ impl Default for Options {
             idempotency_bytes_max: 64 << 20,
             audit_seed: None,
             models: crate::models::ModelOptions::default(),
+            tools: crate::tools::ToolOptions::default(),
             jobs: crate::jobs::Options::default(),
         }
     }

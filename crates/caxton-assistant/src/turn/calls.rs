@@ -52,6 +52,9 @@ impl Turn {
         let hands = calls.iter().position(|call| call.tool == Tool::HandOver);
         for (at, call) in calls.into_iter().enumerate() {
             let mut result = self.bad(&call, at);
+            if at < CALLS_PER_STEP_MAX && self.toolbox.find(&call.name).is_none() {
+                effects.push(Effect::Unknown(call.name.clone()));
+            }
             if result.is_some() {
                 self.bad_calls += 1;
             } else if hands.is_some_and(|first| first != at) {

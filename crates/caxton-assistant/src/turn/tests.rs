@@ -7,7 +7,11 @@ use crate::context::Window;
 use caxton_core::Manifest;
 use caxton_core::model::{Thinking, Tokens, ToolChoice, ToolSpec};
 use caxton_core::session::{ClientSide, HANDS_MAX};
+use caxton_core::tool::{Effect as Effects, Function, FunctionName, ToolId, ToolKind};
+use caxton_engine::tools::OfferedTool;
 use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
 
 const NOW: Timestamp = Timestamp::from_us(1_000);
 
@@ -37,7 +41,20 @@ fn settings() -> Settings {
 }
 
 fn toolbox() -> Toolbox {
-    let text = "name = \"me\"\nbehavior = \"assistant\"\n[assistant]\nhandover = [\"other\"]\n[tools]\nallow = [\"agent:counter\"]";
+    let text = "name = \"me\"\nbehavior = \"assistant\"\n[assistant]\nhandover = [\"other\"]";
+    let counter = AgentName::parse("counter").unwrap();
+    let offered = [OfferedTool {
+        id: ToolId::Agent(counter),
+        kind: ToolKind::Agent,
+        function: Arc::new(Function {
+            name: FunctionName::parse("counter").unwrap(),
+            description: String::new(),
+            input: json!({"type": "object"}),
+            output: None,
+            effect: Effects::Acts,
+            repeatable: true,
+        }),
+    }];
     let client = ClientSide {
         tools: vec![ToolSpec {
             name: "weather".into(),
@@ -46,7 +63,7 @@ fn toolbox() -> Toolbox {
         }],
         ..ClientSide::default()
     };
-    Toolbox::new(&Manifest::parse(text).unwrap(), Some(&client)).unwrap()
+    Toolbox::new(&Manifest::parse(text).unwrap(), &offered, Some(&client))
 }
 
 fn context(seen: &[ChatMessage]) -> Context {
@@ -73,6 +90,13 @@ fn call(id: &str, name: &str, arguments: Value) -> Part {
         id: id.into(),
         name: name.into(),
         arguments,
+    }
+}
+
+fn came(results: Vec<Answered>) -> Event {
+    Event::Results {
+        results,
+        waited: Duration::ZERO,
     }
 }
 
@@ -119,6 +143,7 @@ fn words(effects: &[Effect]) -> Vec<String> {
         Effect::Tell(TurnEvent::Notice { text }) => format!("notice {text}"),
         Effect::Tell(event) => format!("{event:?}"),
         Effect::Ask { aloud, .. } => if *aloud { "ask" } else { "ask for a summary" }.to_owned(),
+        Effect::Unknown(name) => format!("unknown {name}"),
         Effect::Call(calls) => {
             let ids: Vec<&str> = calls.iter().map(|it| it.id.as_str()).collect();
             format!("run {}", ids.join(" "))
@@ -219,7 +244,7 @@ fn tools_run_and_the_model_goes_on() {
     ];
     let effects = check(
         &mut turn,
-        Event::Results(results),
+        came(results),
         &["result c1", "result c2 bad", "ask"],
     );
     let asked = request(&effects);
@@ -275,7 +300,7 @@ fn what_a_client_insists_on_holds_for_its_own_message() {
         parts: vec![text("1")],
         is_error: false,
     };
-    let effects = check(&mut turn, Event::Results(vec![done]), &["result c1", "ask"]);
+    let effects = check(&mut turn, came(vec![done]), &["result c1", "ask"]);
     assert_eq!(request(&effects).tool_choice, ToolChoice::Auto);
 }
 
@@ -287,7 +312,7 @@ fn what_no_tool_takes_is_told_to_the_model_so_often_and_no_more() {
     let effects = check(
         &mut turn,
         answered(std::slice::from_ref(&unknown)),
-        &["called x", "result x bad", "ask"],
+        &["called x", "unknown fly", "result x bad", "ask"],
     );
     let told = serde_json::to_string(&request(&effects).messages[2]).unwrap();
     assert!(
@@ -304,13 +329,13 @@ fn what_no_tool_takes_is_told_to_the_model_so_often_and_no_more() {
         check(
             &mut turn,
             answered(std::slice::from_ref(&unknown)),
-            &["called x", "result x bad", "ask"],
+            &["called x", "unknown fly", "result x bad", "ask"],
         );
     }
     let effects = check(
         &mut turn,
         answered(&[unknown]),
-        &["called x", "failed CX-7025"],
+        &["called x", "unknown fly", "failed CX-7025"],
     );
     assert!(end(&effects).broken);
 }
@@ -329,11 +354,7 @@ fn the_same_call_again_and_again_ends_the_turn() {
             parts: vec![text("?")],
             is_error: false,
         };
-        check(
-            &mut turn,
-            Event::Results(vec![result]),
-            &["result c1", "ask"],
-        );
+        check(&mut turn, came(vec![result]), &["result c1", "ask"]);
     }
     // Other arguments are another call.
     check(
@@ -345,11 +366,7 @@ fn the_same_call_again_and_again_ends_the_turn() {
         parts: vec![text("?")],
         is_error: false,
     };
-    check(
-        &mut turn,
-        Event::Results(vec![result]),
-        &["result c2", "ask"],
-    );
+    check(&mut turn, came(vec![result]), &["result c2", "ask"]);
     check(
         &mut turn,
         answered(&[ask_counter(1)]),
@@ -394,11 +411,7 @@ fn ceilings_end_the_turn_before_the_next_call() {
             parts: vec![text("1")],
             is_error: false,
         };
-        let effects = check(
-            &mut turn,
-            Event::Results(vec![result]),
-            &["result c1", expected],
-        );
+        let effects = check(&mut turn, came(vec![result]), &["result c1", expected]);
         match effects.last() {
             Some(Effect::Ask { tokens, .. }) => assert_eq!(*tokens, Some(1)),
             _ => assert_eq!(end(&effects).said.len(), 3),
@@ -619,7 +632,7 @@ fn long_results_of_tools_give_way_the_oldest_first() {
         answered(&[ask_counter(1)]),
         &["called c1", "run c1"],
     );
-    check(&mut turn, Event::Results(long("a")), &["result c1", "ask"]);
+    check(&mut turn, came(long("a")), &["result c1", "ask"]);
     check(
         &mut turn,
         answered(&[ask_counter(2)]),
@@ -627,7 +640,7 @@ fn long_results_of_tools_give_way_the_oldest_first() {
     );
     let effects = check(
         &mut turn,
-        Event::Results(long("b")),
+        came(long("b")),
         &[
             "result c2",
             "notice results of tools do not fit into the model's window and were shortened",
@@ -646,11 +659,7 @@ fn long_results_of_tools_give_way_the_oldest_first() {
         parts: vec![text(&"c".repeat(60_000))],
         is_error: false,
     };
-    let effects = check(
-        &mut turn,
-        Event::Results(vec![larger]),
-        &["result c3", "ask"],
-    );
+    let effects = check(&mut turn, came(vec![larger]), &["result c3", "ask"]);
     let asked = serde_json::to_string(&request(&effects).messages).unwrap();
     assert!(asked.contains(&"c".repeat(15_000)) && !asked.contains(&"c".repeat(17_000)));
     let effects = check(&mut turn, answered(&[text("so")]), &["completed End"]);

@@ -9,6 +9,7 @@ use caxton_core::model::{
 use caxton_core::session::{TurnEvent, TurnFailure, TurnOutcome};
 use caxton_core::{AgentName, Timestamp};
 use serde_json::{Map, Value};
+use std::time::Duration;
 
 /// What a turn is run with.
 #[derive(Clone, Debug)]
@@ -51,8 +52,12 @@ pub enum Event {
         reply: ModelReply,
         spent: Spent,
     },
-    /// What the tools answered, in the order of the calls.
-    Results(Vec<Answered>),
+    /// What the tools answered, in the order of the calls; a person's approval was waited for so long,
+    /// which is not the turn's time.
+    Results {
+        results: Vec<Answered>,
+        waited: Duration,
+    },
     /// The turn cannot go on.
     Stop(Error),
 }
@@ -110,6 +115,8 @@ pub enum Effect {
         tokens: Option<u64>,
         cost_micros: Option<u64>,
     },
+    /// The model called what it is not offered.
+    Unknown(String),
     /// Run these tools.
     Call(Vec<Call>),
     End(Box<End>),

@@ -11,6 +11,7 @@ pub mod define;
 pub mod manifest;
 pub mod permit;
 pub mod redact;
+pub mod schema;
 
 pub use define::{Auth, Definition, HttpFunction, HttpTool, McpTool, Place};
 pub use manifest::ToolManifest;

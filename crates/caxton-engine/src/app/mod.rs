@@ -2,6 +2,7 @@
 //! method authorizes first.
 
 mod agents;
+mod approvals;
 mod audit;
 mod chat;
 mod conversations;
@@ -19,6 +20,7 @@ mod roles;
 mod server;
 mod sessions;
 mod tenants;
+mod tools;
 
 pub use crate::lifecycle::Package;
 pub use agents::{AgentView, LogFollow};
@@ -26,6 +28,7 @@ pub use chat::TurnAsk;
 pub use messages::{Sent, Watch};
 pub use responses::StoredResponse;
 pub use server::ServerStatus;
+pub use tools::{ToolCallDone, TryCall};
 
 use crate::audit::{Audit, Signer};
 use crate::directory::Directory;
@@ -80,7 +83,30 @@ impl App {
         let refusals = Refusals::new(&metrics.registry)
             .map_err(|error| Error::new(Code::Internal, error.to_string()))?;
         let quotas = Arc::new(Quotas::counted(quotas, refusals.clone()));
-        let shared = Shared::new(ports, options, metrics, meters, Arc::clone(&quotas), epoch);
+        let seed = options.audit_seed.unwrap_or_else(|| {
+            let mut seed = [0; 32];
+            ports.entropy.fill(&mut seed);
+            seed
+        });
+        let audit = Arc::new(Audit::new(
+            Arc::clone(&ports.store),
+            Arc::clone(&ports.clock),
+            Arc::clone(&ports.entropy),
+            epoch,
+            Signer::new(&seed),
+        ));
+        let tool_meters = crate::tools::ToolMeters::new(&metrics.registry)
+            .map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+        let tools = (Arc::clone(&audit), tool_meters);
+        let shared = Shared::new(
+            ports,
+            options,
+            metrics,
+            meters,
+            Arc::clone(&quotas),
+            tools,
+            epoch,
+        );
         let started = shared.services.clock.now();
         let services = &shared.services;
         let directory = Directory::open(
@@ -90,18 +116,6 @@ impl App {
             epoch,
         );
         let directory = Arc::new(directory.await?);
-        let seed = shared.options.audit_seed.unwrap_or_else(|| {
-            let mut seed = [0; 32];
-            services.entropy.fill(&mut seed);
-            seed
-        });
-        let audit = Arc::new(Audit::new(
-            Arc::clone(&services.store),
-            Arc::clone(&services.clock),
-            Arc::clone(&services.entropy),
-            epoch,
-            Signer::new(&seed),
-        ));
         let documents = Documents::new(Arc::clone(&services.store), epoch);
         let rates = Arc::new(Rates::new(documents.clone(), refusals));
         let idempotency = Idempotency::new(
@@ -177,6 +191,7 @@ impl App {
     fn keep_records(&self) {
         let (quotas, requests) = (Arc::clone(&self.quotas), Arc::clone(&self.requests));
         let turns = Arc::clone(&self.shared.services.turns);
+        let tools = Arc::clone(&self.shared.services.tools);
         let meters = self.shared.services.models.meters.clone();
         let clock = Arc::clone(&self.shared.services.clock);
         let tasks = self.shared.tasks.clone();
@@ -186,6 +201,7 @@ impl App {
                 quotas.flush().await;
                 requests.flush().await;
                 turns.flush().await;
+                tools.log.flush().await;
                 meters
                     .turns_now
                     .set(i64::try_from(turns.running()).unwrap_or(i64::MAX));

@@ -29,5 +29,6 @@ impl App {
     pub async fn flush(&self) {
         self.requests.flush().await;
         self.quotas.flush().await;
+        self.shared.services.tools.log.flush().await;
     }
 }

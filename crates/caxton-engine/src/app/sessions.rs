@@ -14,6 +14,7 @@ use caxton_core::error::{Code, Error};
 use caxton_core::grant::Permission;
 use caxton_core::model::Thinking;
 use caxton_core::session::{Ask, Entry, Session, SessionId, TurnEvent};
+use caxton_core::tool::Rules;
 use std::sync::Arc;
 
 /// Pages of sessions looked through for one page of an assistant's.
@@ -27,8 +28,10 @@ impl App {
         agent: AgentName,
         id: Option<SessionId>,
         thinking: Option<Thinking>,
+        tools: Rules,
     ) -> Result<Session, Error> {
         let scope = ctx.authorize(Permission::SessionWrite)?;
+        tools.check()?;
         self.assistant(ctx, &agent)?;
         let sessions = &self.shared.services.sessions;
         let id = id.unwrap_or_else(|| SessionId::of(self.shared.new_message_id()));
@@ -40,6 +43,7 @@ impl App {
         let user = ctx.principal.agent_name().to_string();
         let mut session = Session::begin(id, agent, user, self.now());
         session.thinking = thinking;
+        session.tools = tools;
         let put = documents::put(session.id.as_str(), &session)?;
         sessions.documents.commit(&scope, vec![put]).await?;
         Ok(session)
@@ -122,18 +126,27 @@ impl App {
         self.session(&scope, id).await
     }
 
-    /// Sets how much the model thinks in this session; `None`: as its assistant says.
+    /// Sets how much the model thinks in this session (`None`: as its assistant says), and what it may
+    /// do with tools (`None`: as it is).
     pub async fn session_configure(
         &self,
         ctx: &OpCtx,
         id: &SessionId,
         thinking: Option<Thinking>,
+        tools: Option<Rules>,
     ) -> Result<Session, Error> {
         let scope = ctx.authorize(Permission::SessionWrite)?;
+        if let Some(tools) = &tools {
+            tools.check()?;
+        }
         let mut session = self.session(&scope, id).await?;
-        let ask = Ask::Configure { thinking };
+        let ask = Ask::Configure {
+            thinking,
+            tools: tools.clone(),
+        };
         if !self.tell_lane(ctx, &session, &ask).await? {
             session.thinking = thinking;
+            session.tools = tools.unwrap_or(session.tools);
             let put = documents::put(id.as_str(), &session)?;
             let documents = &self.shared.services.sessions.documents;
             documents.commit(&scope, vec![put]).await?;
@@ -154,6 +167,8 @@ impl App {
             log: Sessions::log(id),
             before: u64::MAX,
         });
+        let files = &services.tools.workspaces;
+        ops.extend(files.removal(&scope, &format!("s/{id}")).await?);
         ops.push(documents::remove::<Session>(id.as_str()));
         services.sessions.documents.commit(&scope, ops).await
     }
@@ -195,7 +210,11 @@ impl App {
         Ok(true)
     }
 
-    async fn session(&self, scope: &TenantScope, id: &SessionId) -> Result<Session, Error> {
+    pub(super) async fn session(
+        &self,
+        scope: &TenantScope,
+        id: &SessionId,
+    ) -> Result<Session, Error> {
         let found = self.shared.services.sessions.find(scope, id).await?;
         found.ok_or_else(|| {
             let detail = format!("there is no session {id}");

@@ -19,7 +19,7 @@ use crate::port::{Clock, Entropy, Store};
 use caxton_core::audit::{Entry, Event, Head, Outcome, Signed};
 use caxton_core::error::{Code, Error};
 use caxton_core::grant::Principal;
-use caxton_core::{Epoch, TenantId, Timestamp};
+use caxton_core::{AgentId, Epoch, TenantId, Timestamp, TraceContext};
 use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -96,6 +96,12 @@ impl<'a> Act<'a> {
     }
 }
 
+fn unwritten(tenant: &TenantId, error: &Error) -> Error {
+    tracing::error!(%tenant, %error, "the audit cannot be written");
+    let detail = format!("the audit cannot be written: {}", error.detail);
+    Error::new(Code::AuditUnavailable, detail)
+}
+
 impl Audit {
     pub(crate) fn new(
         store: Arc<dyn Store>,
@@ -129,15 +135,41 @@ impl Audit {
         act: Act<'_>,
     ) -> Result<(), Error> {
         let wrote = self.try_note(ctx, tenant, act).await;
-        wrote.map_err(|error| {
-            tracing::error!(%tenant, %error, "the audit cannot be written");
-            let detail = format!("the audit cannot be written: {}", error.detail);
-            Error::new(Code::AuditUnavailable, detail)
-        })
+        wrote.map_err(|error| unwritten(tenant, &error))
+    }
+
+    /// Appends what an agent did, or was denied, of its own accord.
+    ///
+    /// Errors: as [`Self::note`].
+    pub(crate) async fn note_agent(
+        &self,
+        agent: &AgentId,
+        trace: &TraceContext,
+        act: Act<'_>,
+    ) -> Result<(), Error> {
+        let actor = format!("agent:{}", agent.name);
+        let trace = trace.trace_id_hex();
+        let wrote = self.enter(&agent.tenant, actor, String::new(), trace, act);
+        wrote
+            .await
+            .map_err(|error| unwritten(&agent.tenant, &error))
     }
 
     async fn try_note(&self, ctx: &OpCtx, tenant: &TenantId, act: Act<'_>) -> Result<(), Error> {
         let actor = self.actor(&ctx.principal, tenant).await?;
+        let behalf = behalf(&ctx.principal, tenant);
+        let trace = ctx.trace.trace_id_hex();
+        self.enter(tenant, actor, behalf, trace, act).await
+    }
+
+    async fn enter(
+        &self,
+        tenant: &TenantId,
+        actor: String,
+        behalf: String,
+        trace_id: String,
+        act: Act<'_>,
+    ) -> Result<(), Error> {
         let mut target = act.target;
         let cut = (0..=TARGET_BYTES_MAX)
             .rev()
@@ -146,12 +178,12 @@ impl Audit {
         let event = Event {
             time: self.clock.now(),
             actor,
-            behalf: behalf(&ctx.principal, tenant),
+            behalf,
             action: act.action.to_owned(),
             target,
             outcome: act.outcome,
             code: act.code.map(|it| it.to_string()).unwrap_or_default(),
-            trace_id: ctx.trace.trace_id_hex(),
+            trace_id,
         };
         let chain = self
             .chains

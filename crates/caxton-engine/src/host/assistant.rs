@@ -102,8 +102,12 @@ impl Host {
             .turns
             .of_session(&self.inner.scope, &session.id);
         let ops = turns.await?;
+        let workspace = format!("s/{}", session.id);
+        let files = &self.inner.services.tools.workspaces;
+        let files = files.removal(&self.inner.scope, &workspace).await?;
         let effects = &mut self.inner.effects.ops;
         effects.extend(ops);
+        effects.extend(files);
         effects.push(Op::LogTrim {
             log: Sessions::log(&session.id),
             before: u64::MAX,

@@ -22,7 +22,7 @@ pub trait Outlet: Send + Sync + fmt::Debug {
 }
 
 /// A call about to leave.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct WaitingCall {
     pub scope: TenantScope,
     pub id: CallId,
@@ -37,8 +37,25 @@ pub struct WaitingCall {
 impl Host {
     /// Sends a message to one receiver and waits for the answer. `timeout` zero means the agent's
     /// `wait_timeout_ms_max`, which also bounds all waiting of one handler together.
-    pub async fn call(&mut self, mut acl: Acl, timeout: Duration) -> Result<Arc<Message>, Error> {
+    pub async fn call(&mut self, acl: Acl, timeout: Duration) -> Result<Arc<Message>, Error> {
         self.charge()?;
+        let (mut call, wait) = self.question(acl, timeout)?;
+        // What was handled before this message, by the same lane, leaves first: the worker commits
+        // it when the handler waits for the first time.
+        wait_once().await;
+        let begun = self.inner.services.clock.now();
+        call.deadline = begun.plus(wait);
+        let answer = self.inner.services.outlet.call(call).await;
+        self.inner.used.waited += self.inner.services.clock.now().since(begun);
+        answer
+    }
+
+    /// A call about to leave, checked, counted and stamped, and how long it may wait.
+    pub(super) fn question(
+        &mut self,
+        mut acl: Acl,
+        timeout: Duration,
+    ) -> Result<(WaitingCall, Duration), Error> {
         let limits = &self.inner.manifest.limits;
         let Some(current) = self.inner.current.as_ref() else {
             return Err(Error::new(
@@ -86,30 +103,21 @@ impl Host {
         let request = self.stamp(acl, Some(waiting));
         self.inner.used.calls += 1;
         self.inner.effects.calls = self.inner.used.calls;
-        // What was handled before this message, by the same lane, leaves first: the worker commits
-        // it when the handler waits for the first time.
-        wait_once().await;
-        let begun = self.inner.services.clock.now();
-        let answer = self
-            .inner
-            .services
-            .outlet
-            .call(WaitingCall {
-                scope: self.inner.scope.clone(),
-                id,
-                request,
-                durable: self.inner.manifest.delivery.durability == Durability::Durable,
-                replay,
-                deadline: begun.plus(wait),
-            })
-            .await;
-        self.inner.used.waited += self.inner.services.clock.now().since(begun);
-        answer
+        let now = self.inner.services.clock.now();
+        let call = WaitingCall {
+            scope: self.inner.scope.clone(),
+            id,
+            request,
+            durable: self.inner.manifest.delivery.durability == Durability::Durable,
+            replay,
+            deadline: now.plus(wait),
+        };
+        Ok((call, wait))
     }
 }
 
 /// Pending at the first poll, ready at the second.
-async fn wait_once() {
+pub(super) async fn wait_once() {
     let mut waited = false;
     std::future::poll_fn(|context| {
         if std::mem::replace(&mut waited, true) {

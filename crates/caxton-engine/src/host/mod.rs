@@ -13,20 +13,24 @@ mod log;
 mod send;
 mod state;
 mod timer;
+mod tool;
 
 pub use call::{Outlet, WaitingCall};
 pub use effects::{Effects, TimerEffect};
 pub use guest_metrics::{GuestMetric, GuestMetrics};
 pub use log::{LogLevel, LogLine, Logs};
 
+use crate::audit::{Audit, Signer};
 use crate::documents::Documents;
 use crate::limits::Quotas;
 use crate::models::{Meters, ModelOptions, Models, Parts};
 use crate::opctx::TenantScope;
 use crate::port::model::NoModel;
 use crate::port::secrets::NoSecrets;
+use crate::port::tool::Executors;
 use crate::port::{Clock, Entropy, Store};
 use crate::task::Tasks;
+use crate::tools::{ToolMeters, ToolOptions, ToolParts, ToolSide, Tools};
 use crate::turn::{Sessions, Turns};
 use caxton_core::error::{Code, Error};
 use caxton_core::{
@@ -50,10 +54,16 @@ pub struct Services {
     pub(crate) models: Arc<Models>,
     pub(crate) turns: Arc<Turns>,
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) tools: Arc<Tools>,
 }
 
 impl Services {
-    pub(crate) fn new(store: Arc<dyn Store>, outlet: Arc<dyn Outlet>, parts: Parts) -> Self {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        outlet: Arc<dyn Outlet>,
+        parts: Parts,
+        tools: ToolParts,
+    ) -> Self {
         let (clock, entropy) = (Arc::clone(&parts.clock), Arc::clone(&parts.entropy));
         let documents = parts.documents.clone();
         let turns = Turns::new(documents.clone(), Arc::clone(&clock));
@@ -68,6 +78,7 @@ impl Services {
             models: Arc::new(Models::new(parts)),
             turns: Arc::new(turns),
             sessions: Arc::new(sessions),
+            tools: Arc::new(Tools::new(tools)),
         }
     }
 
@@ -81,18 +92,38 @@ impl Services {
         let documents = Documents::new(Arc::clone(&store), Epoch(0));
         let meters = Meters::new(&prometheus::Registry::new());
         let meters = meters.map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+        let metered = |error: prometheus::Error| Error::new(Code::Internal, error.to_string());
+        let quotas = Arc::new(Quotas::new(documents.clone()));
+        let tools = ToolParts {
+            store: Arc::clone(&store),
+            documents: documents.clone(),
+            secrets: Arc::new(NoSecrets),
+            clock: Arc::clone(&clock),
+            quotas: Arc::clone(&quotas),
+            audit: Arc::new(Audit::new(
+                Arc::clone(&store),
+                Arc::clone(&clock),
+                Arc::clone(&entropy),
+                Epoch(0),
+                Signer::new(&[0; 32]),
+            )),
+            executors: Executors::default(),
+            tasks: Tasks::new(),
+            meters: ToolMeters::new(&prometheus::Registry::new()).map_err(metered)?,
+            options: ToolOptions::default(),
+        };
         let parts = Parts {
             model: Arc::new(NoModel),
             secrets: Arc::new(NoSecrets),
             clock,
             entropy,
-            quotas: Arc::new(Quotas::new(documents.clone())),
+            quotas,
             documents,
             tasks: Tasks::new(),
             meters,
             options: ModelOptions::default(),
         };
-        Ok(Self::new(store, outlet, parts))
+        Ok(Self::new(store, outlet, parts, tools))
     }
 }
 
@@ -122,6 +153,7 @@ struct Used {
     state_bytes: u64,
     /// Calls of models.
     completions: u32,
+    tool_calls: u32,
     waited: Duration,
     fuel: u64,
 }
@@ -142,6 +174,8 @@ struct Inner {
     used: Used,
     /// The last message this host stamped.
     last_id: MessageId,
+    /// On whose behalf tools are called.
+    tool_side: Option<ToolSide>,
     /// The handler never waits.
     prompt: bool,
     reading: Reading,
@@ -178,6 +212,7 @@ impl Host {
                 state: StateView::default(),
                 used: Used::default(),
                 last_id: MessageId::MIN,
+                tool_side: None,
                 prompt: false,
                 reading: Reading::default(),
             }),
@@ -197,6 +232,7 @@ impl Host {
             has_span: false,
         });
         inner.used = Used::default();
+        inner.tool_side = None;
         inner.prompt = false;
     }
 

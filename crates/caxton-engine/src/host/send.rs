@@ -76,7 +76,7 @@ impl Host {
         }
     }
 
-    fn new_trace(&self) -> TraceContext {
+    pub(super) fn new_trace(&self) -> TraceContext {
         let mut bytes = [0_u8; 24];
         self.inner.services.entropy.fill(&mut bytes);
         let mut trace = TraceContext {

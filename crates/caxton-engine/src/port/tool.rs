@@ -79,6 +79,8 @@ pub struct ToolCall {
     pub timeout: Duration,
     /// Bytes of the answer that are of use; more may be cut off, but must be said to be.
     pub bytes_max: usize,
+    /// Hosts that the tenant lets tools reach: `example.com`, `*.example.com`; empty: any.
+    pub hosts: Arc<[String]>,
     pub trace: TraceContext,
 }
 

@@ -20,6 +20,7 @@ pub use entry::{AgentEntry, Deployed};
 pub use stats::Stats;
 pub(crate) use watch::Watching;
 
+use crate::audit::Audit;
 use crate::documents::Documents;
 use crate::host::{Outlet, Services};
 use crate::limits::Quotas;
@@ -36,6 +37,7 @@ use crate::port::tool::Executors;
 use crate::port::{Clock, Entropy, Model, Secrets, Store};
 use crate::supervise::Timers;
 use crate::task::Tasks;
+use crate::tools::{ToolMeters, ToolParts};
 use caxton_core::error::{Code, Error};
 use caxton_core::manifest::BehaviorKind;
 use caxton_core::{AgentId, Epoch, MailboxId, Message, MessageId, TenantId, Timestamp};
@@ -152,10 +154,23 @@ impl Shared {
         metrics: Metrics,
         meters: Meters,
         quotas: Arc<Quotas>,
+        (audit, tool_meters): (Arc<Audit>, ToolMeters),
         epoch: Epoch,
     ) -> Arc<Self> {
         let documents = Documents::new(Arc::clone(&ports.store), epoch);
         let tasks = Tasks::new();
+        let tools = ToolParts {
+            store: Arc::clone(&ports.store),
+            documents: documents.clone(),
+            secrets: Arc::clone(&ports.secrets),
+            clock: Arc::clone(&ports.clock),
+            quotas: Arc::clone(&quotas),
+            audit,
+            executors: ports.tools,
+            tasks: tasks.clone(),
+            meters: tool_meters,
+            options: options.tools.clone(),
+        };
         let parts = models::Parts {
             model: ports.model,
             secrets: ports.secrets,
@@ -177,7 +192,7 @@ impl Shared {
         Arc::new_cyclic(|weak: &Weak<Self>| {
             stats::register(&metrics.registry, weak.clone());
             let outlet: Arc<dyn Outlet> = Arc::new(Way(weak.clone()));
-            let services = Arc::new(Services::new(ports.store, outlet, parts));
+            let services = Arc::new(Services::new(ports.store, outlet, parts, tools));
             Self {
                 services,
                 runtime: ports.runtime,

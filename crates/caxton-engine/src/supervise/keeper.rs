@@ -83,7 +83,7 @@ async fn forget_history(shared: Arc<Shared>) {
     }
 }
 
-/// Forgets one tenant's turns, and entries of its ledger of model calls.
+/// Forgets one tenant's turns, and entries of its books: model calls, tool calls, approvals.
 async fn forget_turns(
     shared: &Shared,
     scope: &TenantScope,
@@ -95,6 +95,12 @@ async fn forget_turns(
         tokio::task::yield_now().await;
     }
     while services.models.ledger.forget_before(scope, books).await? {
+        tokio::task::yield_now().await;
+    }
+    while services.tools.log.forget_before(scope, books).await? {
+        tokio::task::yield_now().await;
+    }
+    while services.tools.approvals.forget_before(scope, books).await? {
         tokio::task::yield_now().await;
     }
     Ok(())

@@ -7,6 +7,7 @@ use caxton_api::{ApiError, ApiStream, CallContext, v1};
 use caxton_core::AgentName;
 use caxton_core::error::{Code, Error};
 use caxton_core::session::{SessionId, TurnEvent, TurnId};
+use caxton_core::tool::Rules;
 use caxton_engine::OpCtx;
 use caxton_engine::turn::Follow;
 use futures::{StreamExt, stream};
@@ -144,9 +145,10 @@ impl SessionsApi for Api {
             id => Some(SessionId::parse(id)?),
         };
         let level = thinking(&request.thinking)?;
+        let tools = Rules::default();
         let (app, inner) = (self.app().clone(), ctx.clone());
         self.create(&ctx, call, &request, async move {
-            let made = app.session_create(&inner, agent, id, level).await?;
+            let made = app.session_create(&inner, agent, id, level, tools).await?;
             Ok(session(&made))
         })
         .await
@@ -190,7 +192,7 @@ impl SessionsApi for Api {
         let id = named(&request.session)?;
         let level = thinking(&request.thinking)?;
         let (app, inner) = (self.app().clone(), ctx.clone());
-        let work = async move { app.session_configure(&inner, &id, level).await };
+        let work = async move { app.session_configure(&inner, &id, level, None).await };
         Ok(session(&self.settle(&ctx, call.method, work).await?))
     }
 

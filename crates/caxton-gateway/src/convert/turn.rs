@@ -90,6 +90,7 @@ pub(crate) fn name(event: &TurnEvent) -> &'static str {
         TurnEvent::ToolCall { .. } => "tool.call",
         TurnEvent::ToolResult { .. } => "tool.result",
         TurnEvent::ApprovalRequired { .. } => "approval.required",
+        TurnEvent::Canvas { .. } => "canvas.updated",
         TurnEvent::HandedOver { .. } => "turn.handed_over",
         TurnEvent::Notice { .. } => "notice",
         TurnEvent::Completed(_) => "turn.completed",
@@ -116,6 +117,19 @@ pub(crate) fn event(of: &Followed, number: u64, event: &TurnEvent) -> v1::TurnEv
         TurnEvent::ToolCall { .. }
         | TurnEvent::ToolResult { .. }
         | TurnEvent::ApprovalRequired { .. } => told.tool = tool(event),
+        TurnEvent::Canvas {
+            name,
+            title,
+            media_type,
+            path,
+        } => {
+            told.canvas = Some(v1::CanvasView {
+                name: name.clone(),
+                title: title.clone(),
+                media_type: media_type.clone(),
+                path: path.clone(),
+            });
+        }
         TurnEvent::HandedOver { from, to } => {
             told.from = Some(from.clone());
             told.agent = Some(to.clone());

@@ -57,7 +57,7 @@ async fn handle(host: &mut Host, message: &Message, gate: &Semaphore) -> Result<
             host.session_put(&session, &[])?;
             (ended(String::new()), session.entries)
         }
-        (Ask::Configure { thinking }, Some(mut session)) => {
+        (Ask::Configure { thinking, .. }, Some(mut session)) => {
             session.thinking = thinking;
             host.session_put(&session, &[])?;
             (ended(String::new()), session.entries)

@@ -1,0 +1,436 @@
+//! One call, from what was decided to what is written of it.
+
+use super::approvals::{Approval, ApprovalState};
+use super::log::{CallId, ToolCallRecord, ToolOutcome};
+use super::registry::Offered;
+use super::{Tools, agents, builtin};
+use crate::host::{Outlet, WaitingCall};
+use crate::limits::{Reservation, Unit};
+use crate::opctx::TenantScope;
+use crate::port::tool::{ToolAnswer, ToolCall, ToolTarget};
+use caxton_core::error::{Code, Error};
+use caxton_core::model::Part;
+use caxton_core::tool::{Effect, ToolId, Verdict};
+use caxton_core::{Acl, TenantId, TraceContext};
+use serde_json::Value;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A call that may be made, or is shown only, or waits for a person. It owns all that it needs, so that
+/// several may run at a time.
+pub struct Prepared {
+    pub(super) tools: Arc<Tools>,
+    pub(super) tenant: TenantId,
+    pub(super) id: CallId,
+    pub(super) record: ToolCallRecord,
+    pub(super) arguments: Value,
+    pub(super) verdict: Verdict,
+    pub(super) approval: Option<Approval>,
+    pub(super) way: WayOut,
+    pub(super) timeout: Duration,
+    pub(super) result_bytes_max: usize,
+    pub(super) price_micros: u64,
+    pub(super) workspace: String,
+    pub(super) hosts: Arc<[String]>,
+    pub(super) trace: TraceContext,
+    /// What it changes must not be changed twice: it is written down before and after.
+    pub(super) journalled: bool,
+    /// What the call answered before a restart.
+    pub(super) earlier: Option<Result<ToolAnswer, Error>>,
+}
+
+/// Who carries the call out.
+pub(super) enum WayOut {
+    Tool(Arc<ToolTarget>, Arc<Offered>),
+    /// A question to an agent, before its asker has stamped it.
+    Question(Box<Acl>),
+    /// An agent that is asked; the answer is waited for as in any call between agents.
+    Agent(Arc<dyn Outlet>, Box<WaitingCall>),
+}
+
+impl fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Prepared({} {})", self.id, self.record.tool)
+    }
+}
+
+/// A call that is over.
+#[derive(Debug)]
+pub struct Done {
+    pub answer: Result<ToolAnswer, Error>,
+    /// How long a person's approval was waited for, before a restart too.
+    pub waited: Duration,
+    pub record: ToolCallRecord,
+}
+
+/// The entry of a call. Dropped before the call is over, it says that the call was given up.
+struct Entry {
+    tools: Arc<Tools>,
+    tenant: TenantId,
+    record: Option<ToolCallRecord>,
+    /// What a call that is given up came to.
+    given_up: ToolOutcome,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        if let Some(mut record) = self.record.take() {
+            record.outcome = self.given_up;
+            let now = self.tools.clock.now();
+            record.duration_us = micros(now.since(record.began));
+            self.tools.told(&record);
+            self.tools.log.enter(&self.tenant, record);
+        }
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+impl Prepared {
+    /// What a person must agree to first, if anybody must.
+    pub fn approval(&self) -> Option<&Approval> {
+        let pending = |it: &&Approval| it.state == ApprovalState::Pending;
+        self.approval.as_ref().filter(pending)
+    }
+
+    pub fn tool(&self) -> &ToolId {
+        &self.record.tool
+    }
+
+    /// Lets the asker stamp a question to an agent, where that is what the call is.
+    pub(crate) fn asking(
+        mut self,
+        stamp: impl FnOnce(Acl, Duration) -> Result<(Arc<dyn Outlet>, WaitingCall, Duration), Error>,
+    ) -> Result<Self, Error> {
+        let acl = match self.way {
+            WayOut::Question(acl) => *acl,
+            way => {
+                self.way = way;
+                return Ok(self);
+            }
+        };
+        let (outlet, call, timeout) = stamp(acl, self.timeout)?;
+        self.way = WayOut::Agent(outlet, Box::new(call));
+        self.timeout = timeout;
+        Ok(self)
+    }
+
+    /// Gives the call up: whoever was asked need not decide any more.
+    pub(crate) async fn withdraw(tools: &Tools, tenant: &TenantId, approval: &str) {
+        if let Err(error) = tools.approvals.withdraw(tenant, approval).await {
+            tracing::warn!(%tenant, approval, %error, "an approval could not be withdrawn");
+        }
+    }
+
+    /// Waits for a person where one must agree, makes the call, and writes it down.
+    pub async fn run(mut self) -> Done {
+        let (tools, tenant) = (Arc::clone(&self.tools), self.tenant.clone());
+        let mut entry = Entry {
+            tools: Arc::clone(&tools),
+            tenant: tenant.clone(),
+            record: Some(self.record.clone()),
+            given_up: ToolOutcome::Cancelled,
+        };
+        if let Some(earlier) = self.earlier.take() {
+            // It is in the log already.
+            let record = entry.record.take().unwrap_or(self.record);
+            return Done {
+                answer: earlier,
+                waited: Duration::from_micros(record.waited_us),
+                record,
+            };
+        }
+        let mut waited = Duration::ZERO;
+        let agreed = self.agreed(&mut waited).await;
+        let began = tools.clock.now();
+        let (answer, cost) = match agreed {
+            Ok(()) if matches!(self.verdict, Verdict::Pretend(_)) => (Ok(self.pretended()), 0),
+            Ok(()) => {
+                if self.journalled {
+                    // From here on nobody knows whether it took effect.
+                    entry.given_up = ToolOutcome::Interrupted;
+                }
+                self.made().await
+            }
+            Err(error) => (Err(error), 0),
+        };
+        if let Err(error) = &answer
+            && error.code == Code::Draining
+        {
+            // The server stops: whoever starts it next goes on with the call.
+            entry.record = None;
+        }
+        let Some(mut record) = entry.record.take() else {
+            return Done {
+                answer,
+                waited,
+                record: self.record,
+            };
+        };
+        record.waited_us = micros(waited);
+        record.duration_us = micros(tools.clock.now().since(began));
+        record.cost_micros = cost;
+        record.outcome = match (&answer, self.verdict) {
+            (Ok(_), Verdict::Pretend(_)) => ToolOutcome::Sandbox,
+            (Ok(answer), _) if answer.is_error => ToolOutcome::Error,
+            (Ok(_), _) => ToolOutcome::Ok,
+            (Err(error), _) if is_denial(error.code) => ToolOutcome::Denied,
+            (Err(_), _) => ToolOutcome::Failed,
+        };
+        match &answer {
+            Ok(answer) => record.result_bytes = bytes(answer),
+            Err(error) => {
+                record.code = Some(error.code.to_string());
+                record.detail.clone_from(&error.detail);
+            }
+        }
+        tools.told(&record);
+        let answer = match self.journalled {
+            // The agent gets no answer of which a second try would know nothing.
+            true => {
+                let kept = answer.as_ref().ok();
+                let wrote = tools.log.write(&tenant, &record, kept).await;
+                wrote.and(answer)
+            }
+            false => {
+                tools.log.enter(&tenant, record.clone());
+                answer
+            }
+        };
+        Done {
+            answer,
+            waited,
+            record,
+        }
+    }
+
+    /// Whether a person agrees, where one must.
+    async fn agreed(&mut self, waited: &mut Duration) -> Result<(), Error> {
+        let Some(asked) = &self.approval else {
+            return Ok(());
+        };
+        let decided = match asked.state {
+            ApprovalState::Pending => self.tools.approvals.wait(&self.tenant, &asked.id).await?,
+            _ => asked.clone(),
+        };
+        let at = decided.decided.unwrap_or(decided.created);
+        *waited = at.since(decided.created);
+        let note = match decided.note.as_str() {
+            "" => String::new(),
+            note => format!(": {note}"),
+        };
+        match decided.state {
+            ApprovalState::Approved => Ok(()),
+            ApprovalState::Denied => Err(Error::new(
+                Code::ApprovalDenied,
+                format!("a person did not agree to this call{note}"),
+            )),
+            ApprovalState::Expired | ApprovalState::Pending => Err(Error::new(
+                Code::ApprovalExpired,
+                "nobody decided on this call in time",
+            )),
+            ApprovalState::Withdrawn => {
+                Err(Error::new(Code::ApprovalExpired, "this call was given up"))
+            }
+        }
+    }
+
+    /// What stands for an answer where calls are shown only.
+    fn pretended(&self) -> ToolAnswer {
+        let (tool, arguments) = (&self.record.tool, &self.record.arguments);
+        ToolAnswer::text(format!(
+            "[sandbox mode: this call was shown and not made] {tool} {arguments}"
+        ))
+    }
+
+    /// Makes the call. Gives what it cost, too.
+    async fn made(&mut self) -> (Result<ToolAnswer, Error>, u64) {
+        let tools = Arc::clone(&self.tools);
+        let place = match tools.place(&self.tenant) {
+            Ok(place) => place,
+            Err(error) => return (Err(error), 0),
+        };
+        let reserved = match self.reserved().await {
+            Ok(reserved) => reserved,
+            Err(error) => return (Err(error), 0),
+        };
+        if self.journalled
+            && let Err(error) = tools.log.write(&self.tenant, &self.record, None).await
+        {
+            return (Err(error), 0);
+        }
+        tools.meters.calls_now.inc();
+        let answer = self.carried_out().await;
+        tools.meters.calls_now.dec();
+        drop(place);
+        let price = self.price_micros;
+        if let Some(reserved) = reserved {
+            reserved.settle(price);
+        }
+        (
+            answer.map(|answer| cut(answer, self.result_bytes_max)),
+            price,
+        )
+    }
+
+    async fn reserved(&self) -> Result<Option<Reservation>, Error> {
+        if self.price_micros == 0 {
+            return Ok(None);
+        }
+        let (price, now) = (self.price_micros, self.tools.clock.now());
+        let quotas = &self.tools.quotas;
+        let unit = Unit::CostMicros;
+        let reserved = quotas.reserve(&self.tenant, None, unit, price, now).await?;
+        Ok(Some(reserved))
+    }
+
+    async fn carried_out(&mut self) -> Result<ToolAnswer, Error> {
+        let clock = Arc::clone(&self.tools.clock);
+        let deadline = clock.now().plus(self.timeout);
+        let late = |tool: &ToolId, timeout: Duration| {
+            let detail = format!("{tool} did not answer within {} ms", timeout.as_millis());
+            Error::new(Code::ToolTimeout, detail)
+        };
+        match &mut self.way {
+            WayOut::Question(_) => Err(Error::new(
+                Code::CallNotAllowed,
+                "an agent is asked by an agent, or by a message",
+            )),
+            WayOut::Agent(outlet, call) => {
+                let mut call = (**call).clone();
+                call.deadline = deadline;
+                let answer = outlet.call(call).await?;
+                Ok(agents::answered(&answer))
+            }
+            WayOut::Tool(target, offered) => {
+                let own = builtin::is_own(&target.name) && target.definition.is_none();
+                let work = async {
+                    if own {
+                        let scope = TenantScope::system(self.tenant.clone(), "a workspace");
+                        let function = offered.function.name.as_str();
+                        let what = (target.name.as_str(), function);
+                        let files = &self.tools.workspaces;
+                        return builtin::call(
+                            files,
+                            &scope,
+                            &self.workspace,
+                            what,
+                            &self.arguments,
+                        )
+                        .await;
+                    }
+                    let call = ToolCall {
+                        target: Arc::clone(target),
+                        function: Arc::clone(&offered.function),
+                        arguments: self.arguments.clone(),
+                        key: self.id.to_string(),
+                        session: self.workspace.clone(),
+                        timeout: self.timeout,
+                        bytes_max: self.result_bytes_max,
+                        hosts: Arc::clone(&self.hosts),
+                        trace: self.trace,
+                    };
+                    let executor = self.tools.registry.executor(self.record.kind);
+                    executor.call(call).await.map_err(Error::from)
+                };
+                let answer = tokio::select! {
+                    biased;
+                    answer = work => answer?,
+                    () = clock.sleep_until(deadline) => {
+                        return Err(late(&self.record.tool, self.timeout));
+                    }
+                };
+                if let Some(structured) = &answer.structured
+                    && !answer.is_error
+                {
+                    offered.schemas()?.check_result(structured)?;
+                }
+                Ok(answer)
+            }
+        }
+    }
+}
+
+/// Whether somebody said no, and nothing went wrong.
+fn is_denial(code: Code) -> bool {
+    matches!(
+        code,
+        Code::ToolDenied
+            | Code::ApprovalDenied
+            | Code::ApprovalExpired
+            | Code::ApprovalMismatch
+            | Code::ToolChanged
+    )
+}
+
+/// Whether a call of a function must not be made twice.
+pub(super) fn must_be_once(effect: Effect, repeatable: bool) -> bool {
+    effect == Effect::Acts && !repeatable
+}
+
+fn bytes(answer: &ToolAnswer) -> u64 {
+    answer.parts.iter().map(|part| part.bytes() as u64).sum()
+}
+
+/// As much of an answer as an agent gets, and how much that is.
+fn cut(mut answer: ToolAnswer, bytes_max: usize) -> ToolAnswer {
+    let mut left = bytes_max;
+    for part in &mut answer.parts {
+        let size = part.bytes();
+        if size <= left {
+            left -= size;
+            continue;
+        }
+        *part = match part {
+            Part::Text { text } => {
+                let end = text.floor_char_boundary(left);
+                let shown = text.get(..end).unwrap_or_default();
+                Part::text(format!("{shown}\n[cut off: {size} bytes in all]"))
+            }
+            _ => Part::text(format!(
+                "[{size} bytes are left out: more than may be shown]"
+            )),
+        };
+        left = 0;
+    }
+    if answer
+        .structured
+        .as_ref()
+        .is_some_and(|it| it.to_string().len() > bytes_max)
+    {
+        answer.structured = None;
+    }
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn an_answer_is_cut_between_characters_and_says_so() {
+        let answer = ToolAnswer {
+            parts: vec![Part::text("ab"), Part::text("ääää"), Part::text("x")],
+            structured: Some(Value::String("y".repeat(10))),
+            is_error: false,
+        };
+        assert_eq!(cut(answer.clone(), 100), answer);
+        let less = cut(answer, 5);
+        let texts: Vec<String> = less
+            .parts
+            .iter()
+            .map(|part| match part {
+                Part::Text { text } => text.clone(),
+                _ => String::new(),
+            })
+            .collect();
+        assert_eq!(texts[0], "ab");
+        assert_eq!(texts[1], "ä\n[cut off: 8 bytes in all]");
+        assert!(texts[2].starts_with("\n[cut off"));
+        assert_eq!(less.structured, None);
+    }
+}

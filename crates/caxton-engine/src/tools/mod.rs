@@ -1,0 +1,186 @@
+//! Tools: which there are, who may call them, and what is written of it.
+//!
+//! A call is decided upon by `core::tool::permit`, waits for a person where one must agree, is carried
+//! out by an adapter ([`crate::port::tool`]), and stands in the log whatever became of it. The way in is
+//! [`crate::host::Host`], for wasm agents and assistants alike; nothing that a model reads is asked.
+
+mod agents;
+mod approvals;
+mod builtin;
+mod call;
+mod log;
+mod meters;
+mod policy;
+mod prepare;
+mod registry;
+mod schema;
+mod workspace;
+
+pub use approvals::{Approval, ApprovalState, Decision};
+pub use builtin::{CANVAS, CANVAS_FOLDER, FILES};
+pub use call::{Done, Prepared};
+pub use log::{CallFilter, ToolCallRecord, ToolOutcome};
+pub use meters::ToolMeters;
+pub use policy::ToolPolicy;
+pub use prepare::{OfferedTool, ToolAsk, ToolSide};
+pub use registry::{FunctionState, FunctionView, NewTool, OperatorTool, ToolView};
+pub use workspace::{FILE_BYTES_MAX, FILES_MAX, File, FileView, WORKSPACE_BYTES_MAX};
+
+pub(crate) use approvals::Approvals;
+pub(crate) use log::{CallId, Log};
+pub(crate) use policy::Policies;
+pub(crate) use prepare::Caller;
+pub(crate) use registry::Registry;
+pub(crate) use workspace::Workspaces;
+
+use crate::audit::Audit;
+use crate::documents::Documents;
+use crate::limits::Quotas;
+use crate::port::tool::Executors;
+use crate::port::{Clock, Secrets, Store};
+use crate::task::Tasks;
+use caxton_core::TenantId;
+use caxton_core::error::{Code, Error};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// Bounds of tools, and what the operator gives.
+#[derive(Clone, Debug)]
+pub struct ToolOptions {
+    /// Tools of the server's operator, for all tenants.
+    pub operators: Vec<OperatorTool>,
+    /// Calls on their way at a time, all tenants together.
+    pub calls_max: usize,
+    /// Calls of one tenant on their way at a time.
+    pub calls_per_tenant_max: usize,
+}
+
+impl Default for ToolOptions {
+    fn default() -> Self {
+        Self {
+            operators: Vec::new(),
+            calls_max: 4_096,
+            calls_per_tenant_max: 256,
+        }
+    }
+}
+
+/// The tools of a server.
+pub(crate) struct Tools {
+    pub(crate) registry: Registry,
+    pub(crate) policies: Policies,
+    pub(crate) approvals: Approvals,
+    pub(crate) log: Log,
+    pub(crate) workspaces: Workspaces,
+    audit: Arc<Audit>,
+    quotas: Arc<Quotas>,
+    clock: Arc<dyn Clock>,
+    meters: ToolMeters,
+    options: ToolOptions,
+    /// Calls on their way, by tenant.
+    places: Mutex<HashMap<TenantId, usize>>,
+}
+
+impl fmt::Debug for Tools {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tools")
+    }
+}
+
+/// What [`Tools`] is built from.
+pub(crate) struct ToolParts {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) documents: Documents,
+    pub(crate) secrets: Arc<dyn Secrets>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) quotas: Arc<Quotas>,
+    pub(crate) audit: Arc<Audit>,
+    pub(crate) executors: Executors,
+    pub(crate) tasks: Tasks,
+    pub(crate) meters: ToolMeters,
+    pub(crate) options: ToolOptions,
+}
+
+/// A call on its way; gone, it is not counted any more.
+struct PlaceOf<'a> {
+    tools: &'a Tools,
+    tenant: TenantId,
+}
+
+impl Drop for PlaceOf<'_> {
+    fn drop(&mut self) {
+        let mut places = self.tools.places.lock();
+        if let Some(now) = places.get_mut(&self.tenant) {
+            *now -= 1;
+            if *now == 0 {
+                places.remove(&self.tenant);
+            }
+        }
+    }
+}
+
+impl Tools {
+    pub(crate) fn new(parts: ToolParts) -> Self {
+        let (documents, clock) = (parts.documents, parts.clock);
+        Self {
+            registry: Registry::new(
+                documents.clone(),
+                parts.store,
+                parts.secrets,
+                Arc::clone(&clock),
+                parts.executors,
+                &parts.options.operators,
+            ),
+            policies: Policies::new(documents.clone()),
+            approvals: Approvals::new(
+                documents.clone(),
+                Arc::clone(&clock),
+                parts.tasks,
+                parts.meters.clone(),
+            ),
+            log: Log::new(documents.clone(), parts.meters.clone()),
+            workspaces: Workspaces::new(documents, Arc::clone(&clock)),
+            audit: parts.audit,
+            quotas: parts.quotas,
+            clock,
+            meters: parts.meters,
+            options: parts.options,
+            places: Mutex::default(),
+        }
+    }
+
+    /// A place among the calls on their way. Errors: `CX-8016`.
+    fn place(&self, tenant: &TenantId) -> Result<PlaceOf<'_>, Error> {
+        let mut places = self.places.lock();
+        let all: usize = places.values().sum();
+        let own = places.get(tenant).copied().unwrap_or(0);
+        if all >= self.options.calls_max || own >= self.options.calls_per_tenant_max {
+            let detail = format!("{own} calls of the tenant are on their way, {all} in all");
+            return Err(Error::new(Code::ToolLimit, detail));
+        }
+        *places.entry(tenant.clone()).or_default() += 1;
+        Ok(PlaceOf {
+            tools: self,
+            tenant: tenant.clone(),
+        })
+    }
+
+    /// Counts a call that is over.
+    fn told(&self, record: &ToolCallRecord) {
+        let outcome = record.outcome.as_str();
+        self.meters.ended(record.kind, outcome, record.duration_us);
+        tracing::debug!(
+            tool = %record.tool, outcome, micros = record.duration_us, trace_id = %record.trace_id,
+            "tool call"
+        );
+    }
+
+    /// Forgets a tenant that goes.
+    pub(crate) fn forget(&self, tenant: &TenantId) {
+        self.registry.forget(tenant);
+        self.policies.forget(tenant);
+        self.log.forget(tenant);
+    }
+}

@@ -1,0 +1,728 @@
+//! Which tools there are: a tenant's own, the operator's, and those built in. What a tool offers is
+//! agreed to when it is registered; what is described otherwise later is not called until somebody
+//! agreed to that too.
+
+use super::builtin;
+use super::schema::Schemas;
+use crate::documents::{self, Document, Documents};
+use crate::opctx::TenantScope;
+use crate::port::secrets::Secret;
+use crate::port::store::{Op, Page, PageRequest, RecordKind};
+use crate::port::tool::{Builtin, Executor, Executors, ToolFault, ToolTarget};
+use crate::port::{Clock, Secrets, Store};
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use caxton_core::error::{Code, Error, shown};
+use caxton_core::tool::define::McpPlace;
+use caxton_core::tool::{
+    Definition, FUNCTIONS_MAX, Function, FunctionName, McpTool, ToolKind, ToolName,
+};
+use caxton_core::{Digest, TenantId, Timestamp};
+use quick_cache::sync::Cache;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// Tools at hand, absent ones too.
+const AT_HAND_MAX: usize = 16_384;
+/// Tools of one tenant.
+const TOOLS_MAX: usize = 200;
+/// Longest description, in bytes.
+const DESCRIPTION_BYTES_MAX: usize = 16 << 10;
+/// Longest secret, in bytes.
+const SECRET_BYTES_MAX: usize = 8 << 10;
+/// How long a tool may take to say what it offers.
+const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(20);
+/// What an MCP server said of its functions is asked for anew after so long, when it is next used.
+const BELIEVED_FOR: Duration = Duration::from_secs(60);
+
+/// A tool of the server's operator, for all tenants.
+#[derive(Clone, Debug)]
+pub struct OperatorTool {
+    pub name: ToolName,
+    pub description: String,
+    pub definition: Definition,
+    pub secret: Option<Secret>,
+}
+
+/// What a tenant registers. `secret` absent: the one it had, where its address stays the same.
+#[derive(Clone, Debug)]
+pub struct NewTool {
+    pub name: ToolName,
+    pub description: String,
+    pub definition: Definition,
+    pub secret: Option<Secret>,
+    /// Of a wasm tool: its definition names it by its digest.
+    pub component: Option<Bytes>,
+    /// What one call costs, in millionths of the unit of money: counted in the tenant's quota.
+    pub price_micros: u64,
+}
+
+/// A tenant's tool, as kept: its secret sealed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Kept {
+    name: ToolName,
+    description: String,
+    definition: Definition,
+    sealed: Option<Vec<u8>>,
+    price_micros: u64,
+    /// The functions as somebody agreed to them.
+    agreed: Vec<Function>,
+    revision: u64,
+    created: Timestamp,
+    updated: Timestamp,
+}
+
+impl Document for Kept {
+    const KIND: RecordKind = RecordKind("tool");
+}
+
+/// Whether a function is what was agreed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FunctionState {
+    Agreed,
+    /// It is described otherwise now.
+    Changed,
+    /// It was not there.
+    New,
+    /// It is there no more.
+    Gone,
+}
+
+impl FunctionState {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Agreed => "agreed",
+            Self::Changed => "changed",
+            Self::New => "new",
+            Self::Gone => "gone",
+        }
+    }
+}
+
+/// A function, as shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FunctionView {
+    pub function: Function,
+    pub state: FunctionState,
+}
+
+/// A tool, as shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ToolView {
+    pub name: ToolName,
+    pub description: String,
+    pub kind: ToolKind,
+    pub functions: Vec<FunctionView>,
+    /// None of what is built in.
+    pub definition: Option<Definition>,
+    pub has_secret: bool,
+    /// The server's operator gives it, not the tenant.
+    pub operators: bool,
+    pub price_micros: u64,
+    pub created: Option<Timestamp>,
+    pub updated: Option<Timestamp>,
+}
+
+/// A function that may be called, with its schemas as they are first needed.
+#[derive(Debug)]
+pub(crate) struct Offered {
+    pub(crate) function: Arc<Function>,
+    pub(crate) state: FunctionState,
+    schemas: OnceLock<Result<Arc<Schemas>, Error>>,
+}
+
+impl Offered {
+    fn new(function: Function, state: FunctionState) -> Self {
+        Self {
+            function: Arc::new(function),
+            state,
+            schemas: OnceLock::new(),
+        }
+    }
+
+    /// A function that needs nobody's agreement.
+    pub(crate) fn agreed(function: Function) -> Self {
+        Self::new(function, FunctionState::Agreed)
+    }
+
+    /// Errors: `CX-8002`.
+    pub(crate) fn schemas(&self) -> Result<Arc<Schemas>, Error> {
+        let made = self
+            .schemas
+            .get_or_init(|| Schemas::of(&self.function).map(Arc::new));
+        made.clone()
+    }
+}
+
+/// What a tool said last of itself.
+#[derive(Debug)]
+struct Offer {
+    at: Timestamp,
+    functions: Vec<Arc<Offered>>,
+}
+
+/// A tool, ready to be called.
+#[derive(Debug)]
+pub(crate) struct Registered {
+    pub(crate) target: Arc<ToolTarget>,
+    pub(crate) kind: ToolKind,
+    pub(crate) price_micros: u64,
+    description: String,
+    kept: Option<Kept>,
+    /// What was agreed to; of an operator's tool, what it said first.
+    agreed: OnceLock<BTreeMap<FunctionName, Digest>>,
+    offer: ArcSwap<Offer>,
+    asking: tokio::sync::Mutex<()>,
+}
+
+impl Registered {
+    fn new(target: ToolTarget, kind: ToolKind, description: String, kept: Option<Kept>) -> Self {
+        let agreed = OnceLock::new();
+        let mut offer = Offer {
+            at: Timestamp::EPOCH,
+            functions: Vec::new(),
+        };
+        if let Some(kept) = &kept {
+            let _ = agreed.set(fingerprints(&kept.agreed));
+            let functions = kept.agreed.iter().cloned();
+            let functions = functions.map(|it| Arc::new(Offered::new(it, FunctionState::Agreed)));
+            offer.functions = functions.collect();
+        }
+        Self {
+            target: Arc::new(target),
+            kind,
+            price_micros: kept.as_ref().map_or(0, |kept| kept.price_micros),
+            description,
+            kept,
+            agreed,
+            offer: ArcSwap::from_pointee(offer),
+            asking: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// The functions as they were last described.
+    pub(crate) fn known(&self) -> Vec<Arc<Offered>> {
+        self.offer.load().functions.clone()
+    }
+
+    /// What its server says may change while it runs.
+    fn may_change(&self) -> bool {
+        self.kind == ToolKind::Mcp
+    }
+
+    fn take(&self, described: Vec<Function>, now: Timestamp) {
+        let agreed = self.agreed.get_or_init(|| fingerprints(&described));
+        let state = |function: &Function| match agreed.get(&function.name) {
+            Some(digest) if *digest == function.fingerprint() => FunctionState::Agreed,
+            Some(_) => FunctionState::Changed,
+            None => FunctionState::New,
+        };
+        let before = self.known();
+        let functions = described.into_iter().map(|function| {
+            let state = state(&function);
+            let same = |it: &&Arc<Offered>| *it.function == function && it.state == state;
+            match before.iter().find(same) {
+                Some(known) => Arc::clone(known),
+                None => Arc::new(Offered::new(function, state)),
+            }
+        });
+        let functions = functions.collect();
+        self.offer.store(Arc::new(Offer { at: now, functions }));
+    }
+
+    fn view(&self) -> ToolView {
+        let known = self.known();
+        let mut functions: Vec<FunctionView> = known
+            .iter()
+            .map(|it| FunctionView {
+                function: (*it.function).clone(),
+                state: it.state,
+            })
+            .collect();
+        let agreed = self.kept.iter().flat_map(|kept| &kept.agreed);
+        for gone in agreed.filter(|it| known.iter().all(|now| now.function.name != it.name)) {
+            functions.push(FunctionView {
+                function: gone.clone(),
+                state: FunctionState::Gone,
+            });
+        }
+        ToolView {
+            name: self.target.name.clone(),
+            description: self.description.clone(),
+            kind: self.kind,
+            functions,
+            definition: self.target.definition.clone(),
+            has_secret: self.target.secret.is_some(),
+            operators: self.kept.is_none(),
+            price_micros: self.price_micros,
+            created: self.kept.as_ref().map(|kept| kept.created),
+            updated: self.kept.as_ref().map(|kept| kept.updated),
+        }
+    }
+}
+
+fn fingerprints(functions: &[Function]) -> BTreeMap<FunctionName, Digest> {
+    let each = functions
+        .iter()
+        .map(|it| (it.name.clone(), it.fingerprint()));
+    each.collect()
+}
+
+pub(crate) struct Registry {
+    documents: Documents,
+    store: Arc<dyn Store>,
+    secrets: Arc<dyn Secrets>,
+    clock: Arc<dyn Clock>,
+    executors: Executors,
+    operators: BTreeMap<ToolName, OperatorTool>,
+    builtin: BTreeMap<ToolName, Builtin>,
+    at_hand: Cache<(TenantId, ToolName), Option<Arc<Registered>>>,
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Registry")
+    }
+}
+
+impl Registry {
+    pub(super) fn new(
+        documents: Documents,
+        store: Arc<dyn Store>,
+        secrets: Arc<dyn Secrets>,
+        clock: Arc<dyn Clock>,
+        executors: Executors,
+        operators: &[OperatorTool],
+    ) -> Self {
+        let own = executors.builtin.builtin().into_iter();
+        let builtin = own.chain(builtin::all()).map(|it| (it.name.clone(), it));
+        let operators = operators.iter().map(|it| (it.name.clone(), it.clone()));
+        Self {
+            documents,
+            store,
+            secrets,
+            clock,
+            builtin: builtin.collect(),
+            operators: operators.collect(),
+            executors,
+            at_hand: Cache::new(AT_HAND_MAX),
+        }
+    }
+
+    fn scope(tenant: &TenantId) -> TenantScope {
+        TenantScope::system(tenant.clone(), "tools")
+    }
+
+    fn place(tenant: &TenantId, name: &ToolName) -> String {
+        format!("{tenant}/tool/{name}")
+    }
+
+    pub(crate) fn executor(&self, kind: ToolKind) -> &dyn Executor {
+        match kind {
+            ToolKind::Builtin | ToolKind::Agent => &*self.executors.builtin,
+            ToolKind::Http => &*self.executors.http,
+            ToolKind::Mcp => &*self.executors.mcp,
+            ToolKind::Wasm => &*self.executors.wasm,
+        }
+    }
+
+    /// A tool of this name: the tenant's, or the server's. Errors: `CX-8001`.
+    pub(crate) async fn find(
+        &self,
+        tenant: &TenantId,
+        name: &ToolName,
+    ) -> Result<Arc<Registered>, Error> {
+        let place = (tenant.clone(), name.clone());
+        let read = self.read(tenant, name);
+        let found = self.at_hand.get_or_insert_async(&place, read).await?;
+        found.ok_or_else(|| not_found(name.as_str()))
+    }
+
+    async fn read(
+        &self,
+        tenant: &TenantId,
+        name: &ToolName,
+    ) -> Result<Option<Arc<Registered>>, Error> {
+        let scope = Self::scope(tenant);
+        if let Some(kept) = self.documents.get::<Kept>(&scope, name.as_str()).await? {
+            return Ok(Some(Arc::new(self.open(&scope, kept).await?)));
+        }
+        let target = |definition: Option<Definition>, secret: Option<Secret>| ToolTarget {
+            tenant: tenant.clone(),
+            name: name.clone(),
+            trusted: definition.is_some(),
+            definition,
+            secret,
+            component: None,
+            revision: 0,
+        };
+        if let Some(tool) = self.operators.get(name) {
+            let definition = tool.definition.clone();
+            let kind = definition.kind();
+            let fixed = fixed(&definition);
+            let target = target(Some(definition), tool.secret.clone());
+            let registered = Registered::new(target, kind, tool.description.clone(), None);
+            if let Some(functions) = fixed {
+                registered.take(functions, self.clock.now());
+            }
+            return Ok(Some(Arc::new(registered)));
+        }
+        Ok(self.builtin.get(name).map(|tool| {
+            let description = tool.description.clone();
+            let target = target(None, None);
+            let registered = Registered::new(target, ToolKind::Builtin, description, None);
+            registered.take(tool.functions.clone(), self.clock.now());
+            Arc::new(registered)
+        }))
+    }
+
+    async fn open(&self, scope: &TenantScope, kept: Kept) -> Result<Registered, Error> {
+        let tenant = scope.tenant();
+        let secret = match &kept.sealed {
+            Some(sealed) => {
+                let place = Self::place(tenant, &kept.name);
+                let open = String::from_utf8(self.secrets.open(&place, sealed)?);
+                let lost = |_| Error::new(Code::SecretsUnavailable, "the secret kept is no text");
+                Some(Secret::new(&open.map_err(lost)?))
+            }
+            None => None,
+        };
+        let component = match &kept.definition {
+            Definition::Wasm { component } => {
+                let found = self.store.artifact(scope, *component).await?;
+                let lost = || Error::new(Code::StorageDamaged, "the tool's component is not kept");
+                Some(found.ok_or_else(lost)?)
+            }
+            _ => None,
+        };
+        let target = ToolTarget {
+            tenant: tenant.clone(),
+            name: kept.name.clone(),
+            definition: Some(kept.definition.clone()),
+            secret,
+            component,
+            revision: kept.revision,
+            trusted: false,
+        };
+        let kind = kept.definition.kind();
+        let description = kept.description.clone();
+        Ok(Registered::new(target, kind, description, Some(kept)))
+    }
+
+    /// The functions of a tool as they are now: what an MCP server said is asked for anew when it is
+    /// older than a minute. Errors: `CX-8008` and others where the tool cannot say.
+    pub(crate) async fn current(&self, tool: &Registered) -> Result<Vec<Arc<Offered>>, Error> {
+        let is_fresh =
+            |now: Timestamp| !tool.may_change() || now.since(tool.offer.load().at) < BELIEVED_FOR;
+        if !is_fresh(self.clock.now()) {
+            let _one = tool.asking.lock().await;
+            if !is_fresh(self.clock.now()) {
+                let described = self.describe(&tool.target, tool.kind).await?;
+                tool.take(described, self.clock.now());
+            }
+        }
+        Ok(tool.known())
+    }
+
+    /// A function that may be called. Errors: `CX-8001`, `CX-8012`.
+    pub(crate) async fn function(
+        &self,
+        tool: &Registered,
+        name: &FunctionName,
+    ) -> Result<Arc<Offered>, Error> {
+        let current = self.current(tool).await?;
+        let found = current.iter().find(|it| it.function.name == *name);
+        let Some(found) = found else {
+            let tool = &tool.target.name;
+            let detail = format!("the tool {tool} has no function `{}`", shown(name.as_str()));
+            return Err(Error::new(Code::ToolNotFound, detail));
+        };
+        match found.state {
+            FunctionState::Agreed => Ok(Arc::clone(found)),
+            state => {
+                let (tool, state) = (&tool.target.name, state.as_str());
+                let detail = format!("`{name}` of {tool} is {state} since somebody agreed to it");
+                Err(Error::new(Code::ToolChanged, detail))
+            }
+        }
+    }
+
+    async fn describe(
+        &self,
+        target: &Arc<ToolTarget>,
+        kind: ToolKind,
+    ) -> Result<Vec<Function>, Error> {
+        let asked = self.executor(kind).describe(Arc::clone(target));
+        let late = self
+            .clock
+            .sleep_until(self.clock.now().plus(DESCRIBE_TIMEOUT));
+        let described = tokio::select! {
+            biased;
+            described = asked => described.map_err(|fault: ToolFault| Error::from(fault))?,
+            () = late => {
+                let detail = format!("{} does not say what it offers", target.name);
+                return Err(Error::new(Code::ToolTimeout, detail));
+            }
+        };
+        if described.len() > FUNCTIONS_MAX {
+            let detail = format!("{} offers more than {FUNCTIONS_MAX} functions", target.name);
+            return Err(Error::new(Code::ToolMalformed, detail));
+        }
+        for function in &described {
+            function.check()?;
+        }
+        Ok(described)
+    }
+
+    /// Registers, or with `replace` sets anew. Errors: `CX-8002`, `CX-8004`, `CX-8005`, `CX-8001`.
+    pub(crate) async fn set(
+        &self,
+        scope: &TenantScope,
+        tool: NewTool,
+        replace: bool,
+    ) -> Result<ToolView, Error> {
+        let (tenant, now) = (scope.tenant(), self.clock.now());
+        check(&tool)?;
+        if self.operators.contains_key(&tool.name) || self.builtin.contains_key(&tool.name) {
+            let detail = format!("`{}` is a tool of the server", tool.name);
+            return Err(Error::new(Code::ToolExists, detail));
+        }
+        let before: Option<Kept> = self.documents.get(scope, tool.name.as_str()).await?;
+        match (&before, replace) {
+            (Some(_), false) => {
+                let detail = format!("there is a tool `{}`", tool.name);
+                return Err(Error::new(Code::ToolExists, detail));
+            }
+            (None, true) => return Err(not_found(tool.name.as_str())),
+            (None, false) => self.room(scope).await?,
+            (Some(_), true) => {}
+        }
+        let sealed = match &tool.secret {
+            Some(secret) => {
+                let place = Self::place(tenant, &tool.name);
+                Some(self.secrets.seal(&place, secret.reveal().as_bytes())?)
+            }
+            None => before
+                .as_ref()
+                .filter(|before| goes_where(&before.definition) == goes_where(&tool.definition))
+                .and_then(|before| before.sealed.clone()),
+        };
+        let mut kept = Kept {
+            name: tool.name,
+            description: tool.description,
+            definition: tool.definition,
+            sealed,
+            price_micros: tool.price_micros,
+            agreed: Vec::new(),
+            revision: before.as_ref().map_or(1, |before| before.revision + 1),
+            created: before.as_ref().map_or(now, |before| before.created),
+            updated: now,
+        };
+        let mut ops = Vec::new();
+        if let (Definition::Wasm { component }, Some(bytes)) = (&kept.definition, tool.component) {
+            ops.push(Op::ArtifactPut {
+                digest: *component,
+                bytes,
+            });
+            // It is read back to be described.
+            self.documents
+                .commit(scope, std::mem::take(&mut ops))
+                .await?;
+        }
+        kept.agreed = match fixed(&kept.definition) {
+            Some(functions) => functions,
+            None => {
+                let tried = self.open(scope, kept.clone()).await?;
+                self.describe(&tried.target, tried.kind).await?
+            }
+        };
+        for function in &kept.agreed {
+            Schemas::of(function)?;
+        }
+        self.put(scope, kept).await
+    }
+
+    async fn put(&self, scope: &TenantScope, kept: Kept) -> Result<ToolView, Error> {
+        let op = documents::put(kept.name.as_str(), &kept)?;
+        let put = self.documents.commit(scope, vec![op]).await;
+        self.gone(scope.tenant(), &kept.name, kept.definition.kind());
+        put?;
+        Ok(self.open(scope, kept).await?.view())
+    }
+
+    fn gone(&self, tenant: &TenantId, name: &ToolName, kind: ToolKind) {
+        self.at_hand.remove(&(tenant.clone(), name.clone()));
+        self.executor(kind).forget(tenant, name);
+    }
+
+    async fn room(&self, scope: &TenantScope) -> Result<(), Error> {
+        let first = PageRequest::first(u32::try_from(TOOLS_MAX).unwrap_or(u32::MAX));
+        let page = self.documents.list::<Kept>(scope, "", &first).await?;
+        if page.rows.len() < TOOLS_MAX {
+            return Ok(());
+        }
+        let detail = format!("the tenant has {TOOLS_MAX} tools already");
+        Err(Error::new(Code::ToolsTooMany, detail))
+    }
+
+    /// Asks again what a tool offers. What is new or changed is seen, and not called.
+    pub(crate) async fn refresh(
+        &self,
+        tenant: &TenantId,
+        name: &ToolName,
+    ) -> Result<ToolView, Error> {
+        let tool = self.find(tenant, name).await?;
+        if tool.may_change() {
+            let described = self.describe(&tool.target, tool.kind).await?;
+            tool.take(described, self.clock.now());
+        }
+        Ok(tool.view())
+    }
+
+    /// Agrees to what a tenant's tool offers now.
+    pub(crate) async fn accept(
+        &self,
+        scope: &TenantScope,
+        name: &ToolName,
+    ) -> Result<ToolView, Error> {
+        let Some(mut kept) = self.documents.get::<Kept>(scope, name.as_str()).await? else {
+            self.find(scope.tenant(), name).await?;
+            let detail = format!("`{name}` is the server's: its operator agrees to it");
+            return Err(Error::new(Code::PermissionDenied, detail));
+        };
+        let tool = self.find(scope.tenant(), name).await?;
+        kept.agreed = match tool.may_change() {
+            true => self.describe(&tool.target, tool.kind).await?,
+            false => kept.agreed,
+        };
+        for function in &kept.agreed {
+            Schemas::of(function)?;
+        }
+        kept.revision += 1;
+        kept.updated = self.clock.now();
+        self.put(scope, kept).await
+    }
+
+    pub(crate) async fn remove(&self, scope: &TenantScope, name: &ToolName) -> Result<(), Error> {
+        let kept: Option<Kept> = self.documents.get(scope, name.as_str()).await?;
+        let Some(kept) = kept else {
+            return Err(not_found(name.as_str()));
+        };
+        let removed = self.documents.remove::<Kept>(scope, name.as_str()).await;
+        self.gone(scope.tenant(), name, kept.definition.kind());
+        removed
+    }
+
+    pub(crate) async fn show(&self, tenant: &TenantId, name: &ToolName) -> Result<ToolView, Error> {
+        let tool = self.find(tenant, name).await?;
+        if let Err(error) = self.current(&tool).await {
+            tracing::debug!(%tenant, tool = %name, %error, "a tool does not say what it offers");
+        }
+        Ok(tool.view())
+    }
+
+    /// The tenant's own.
+    pub(crate) async fn list(
+        &self,
+        scope: &TenantScope,
+        asked: &PageRequest,
+    ) -> Result<Page<ToolView>, Error> {
+        let page = self.documents.list::<Kept>(scope, "", asked).await?;
+        let mut rows = Vec::with_capacity(page.rows.len());
+        for kept in page.rows {
+            rows.push(self.find(scope.tenant(), &kept.name).await?.view());
+        }
+        Ok(Page {
+            rows,
+            next: page.next,
+        })
+    }
+
+    /// Those of the server, which all tenants have.
+    pub(crate) async fn servers(&self, tenant: &TenantId) -> Result<Vec<ToolView>, Error> {
+        let mut all = Vec::new();
+        for name in self.operators.keys().chain(self.builtin.keys()) {
+            all.push(self.find(tenant, name).await?.view());
+        }
+        Ok(all)
+    }
+
+    /// The names of all tools that a tenant has.
+    pub(crate) async fn names(&self, tenant: &TenantId) -> Result<Vec<ToolName>, Error> {
+        let first = PageRequest::first(u32::try_from(TOOLS_MAX).unwrap_or(u32::MAX));
+        let page = self
+            .documents
+            .list::<Kept>(&Self::scope(tenant), "", &first)
+            .await?;
+        let own = page.rows.into_iter().map(|kept| kept.name);
+        let servers = self.operators.keys().chain(self.builtin.keys()).cloned();
+        Ok(own.chain(servers).collect())
+    }
+
+    pub(super) fn forget(&self, tenant: &TenantId) {
+        let own = self.at_hand.iter().filter(|((of, _), _)| of == tenant);
+        let gone: Vec<(ToolName, ToolKind)> = own
+            .filter_map(|((_, name), tool)| Some((name, tool?.kind)))
+            .collect();
+        self.at_hand.retain(|(of, _), _| of != tenant);
+        for (name, kind) in gone {
+            self.executor(kind).forget(tenant, &name);
+        }
+    }
+}
+
+/// The functions that a definition itself has.
+fn fixed(definition: &Definition) -> Option<Vec<Function>> {
+    match definition {
+        Definition::Http(tool) => {
+            let functions = tool.functions.iter();
+            Some(functions.map(|it| it.function.clone()).collect())
+        }
+        Definition::Mcp(_) | Definition::Wasm { .. } => None,
+    }
+}
+
+/// Whom a secret would be shown to.
+fn goes_where(definition: &Definition) -> (ToolKind, Option<&str>) {
+    (definition.kind(), definition.url())
+}
+
+fn check(tool: &NewTool) -> Result<(), Error> {
+    let malformed = |detail: String| Err(Error::new(Code::ToolMalformed, detail));
+    tool.definition.check()?;
+    if tool.description.len() > DESCRIPTION_BYTES_MAX {
+        return malformed(format!(
+            "the description has more than {DESCRIPTION_BYTES_MAX} bytes"
+        ));
+    }
+    let secret = tool.secret.as_ref().map_or(0, |it| it.reveal().len());
+    if secret > SECRET_BYTES_MAX {
+        return malformed(format!("the secret has more than {SECRET_BYTES_MAX} bytes"));
+    }
+    match &tool.definition {
+        Definition::Mcp(McpTool {
+            place: McpPlace::Program(_),
+            ..
+        }) => malformed(
+            "a program runs on the server: only its operator can name one, in the configuration"
+                .to_owned(),
+        ),
+        Definition::Wasm { component } => match &tool.component {
+            Some(bytes) if Digest::of(bytes) == *component => Ok(()),
+            Some(_) => malformed("the component is another than its digest says".to_owned()),
+            None => Err(Error::new(
+                Code::ComponentMissing,
+                "a wasm tool needs its component",
+            )),
+        },
+        _ => Ok(()),
+    }
+}
+
+fn not_found(name: &str) -> Error {
+    let detail = format!("there is no tool `{}`", shown(name));
+    Error::new(Code::ToolNotFound, detail)
+}
