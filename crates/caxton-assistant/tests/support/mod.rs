@@ -8,6 +8,8 @@
     dead_code
 )]
 
+pub mod hands;
+
 use bytes::Bytes;
 use caxton_assistant::AssistantRuntime;
 use caxton_core::error::Code;
@@ -31,6 +33,7 @@ use caxton_engine::port::{
 use caxton_engine::turn::Follow;
 use caxton_engine::{App, OpCtx, Options, Ports};
 use futures::StreamExt;
+pub use hands::Hands;
 use parking_lot::Mutex;
 use serde_json::Value;
 use std::fmt;
@@ -155,6 +158,7 @@ pub struct World {
     native: Arc<NativeRuntime>,
     pub player: Arc<Player>,
     dead: Arc<AtomicBool>,
+    hands: Arc<Hands>,
     pub app: App,
     seed: u64,
 }
@@ -169,6 +173,14 @@ impl World {
         native: NativeRuntime,
         script: impl Fn(&ModelCall) -> Vec<Play> + Send + Sync + 'static,
     ) -> Self {
+        Self::with_hands(native, Arc::default(), script).await
+    }
+
+    pub async fn with_hands(
+        native: NativeRuntime,
+        hands: Arc<Hands>,
+        script: impl Fn(&ModelCall) -> Vec<Play> + Send + Sync + 'static,
+    ) -> Self {
         let disk = MemoryDisk::default();
         let start_at = Timestamp::parse_rfc3339("2026-01-01T00:00:00Z").unwrap();
         let clock = Arc::new(ManualClock::new(start_at));
@@ -178,13 +190,14 @@ impl World {
         });
         let dead = Arc::new(AtomicBool::new(false));
         let native = Arc::new(native);
-        let app = start(&disk, &clock, &native, &player, &dead, 1).await;
+        let app = start(&disk, &clock, &native, &player, &hands, &dead, 1).await;
         Self {
             disk,
             clock,
             native,
             player,
             dead,
+            hands,
             app,
             seed: 1,
         }
@@ -201,6 +214,7 @@ impl World {
             &self.clock,
             &self.native,
             &self.player,
+            &self.hands,
             &self.dead,
             self.seed,
         )
@@ -301,6 +315,7 @@ async fn start(
     clock: &Arc<ManualClock>,
     native: &Arc<NativeRuntime>,
     player: &Arc<Player>,
+    hands: &Arc<Hands>,
     dead: &Arc<AtomicBool>,
     seed: u64,
 ) -> App {
@@ -318,6 +333,8 @@ async fn start(
     let model = Arc::clone(player) as Arc<dyn Model>;
     ports.assistants = Arc::new(AssistantRuntime::new(model));
     ports.model = Arc::clone(player) as Arc<_>;
+    ports.tools.http = Arc::clone(hands) as Arc<_>;
+    ports.tools.mcp = Arc::clone(hands) as Arc<_>;
     App::start(ports, Options::default()).await.unwrap()
 }
 
