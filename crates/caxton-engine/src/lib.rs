@@ -26,6 +26,7 @@ mod sync;
 pub mod task;
 pub mod tools;
 pub mod turn;
+pub mod workspace;
 
 pub use app::App;
 pub use opctx::{OpCtx, TenantScope};

@@ -1,3 +1,4 @@
+//! Tables: names, what may be called, fingerprints, secrets, definitions.
 #![allow(clippy::unwrap_used)]
 use super::permit::{Pattern, Why};
 use super::*;

@@ -3,11 +3,12 @@
 use super::approvals::{Approval, ApprovalState};
 use super::log::{CallId, ToolCallRecord, ToolOutcome};
 use super::registry::Offered;
-use super::{Tools, agents, builtin};
+use super::{Tools, agents};
 use crate::host::{Outlet, WaitingCall};
 use crate::limits::{Reservation, Unit};
 use crate::opctx::TenantScope;
 use crate::port::tool::{ToolAnswer, ToolCall, ToolTarget};
+use crate::workspace::functions;
 use caxton_core::error::{Code, Error};
 use caxton_core::model::Part;
 use caxton_core::tool::{Effect, ToolId, Verdict};
@@ -306,14 +307,14 @@ impl Prepared {
                 Ok(agents::answered(&answer))
             }
             WayOut::Tool(target, offered) => {
-                let own = builtin::is_own(&target.name) && target.definition.is_none();
+                let own = functions::is_own(&target.name) && target.definition.is_none();
                 let work = async {
                     if own {
                         let scope = TenantScope::system(self.tenant.clone(), "a workspace");
                         let function = offered.function.name.as_str();
                         let what = (target.name.as_str(), function);
                         let files = &self.tools.workspaces;
-                        return builtin::call(
+                        return functions::call(
                             files,
                             &scope,
                             &self.workspace,

@@ -6,7 +6,6 @@
 
 mod agents;
 mod approvals;
-mod builtin;
 mod call;
 mod log;
 mod meters;
@@ -14,24 +13,21 @@ mod policy;
 mod prepare;
 mod registry;
 mod schema;
-mod workspace;
 
+pub use crate::workspace::{CANVAS, CANVAS_FOLDER, FILES, File, FileView};
 pub use approvals::{Approval, ApprovalState, Decision};
-pub use builtin::{CANVAS, CANVAS_FOLDER, FILES};
 pub use call::{Done, Prepared};
 pub use log::{CallFilter, ToolCallRecord, ToolOutcome};
 pub use meters::ToolMeters;
 pub use policy::ToolPolicy;
 pub use prepare::{OfferedTool, ToolAsk, ToolSide};
 pub use registry::{FunctionState, FunctionView, NewTool, OperatorTool, ToolView};
-pub use workspace::{FILE_BYTES_MAX, FILES_MAX, File, FileView, WORKSPACE_BYTES_MAX};
 
 pub(crate) use approvals::Approvals;
 pub(crate) use log::{CallId, Log};
 pub(crate) use policy::Policies;
 pub(crate) use prepare::Caller;
 pub(crate) use registry::Registry;
-pub(crate) use workspace::Workspaces;
 
 use crate::audit::Audit;
 use crate::documents::Documents;
@@ -39,6 +35,7 @@ use crate::limits::Quotas;
 use crate::port::tool::Executors;
 use crate::port::{Clock, Secrets, Store};
 use crate::task::Tasks;
+use crate::workspace::Workspaces;
 use caxton_core::TenantId;
 use caxton_core::error::{Code, Error};
 use parking_lot::Mutex;

@@ -2,16 +2,20 @@
 //! agreed to when it is registered; what is described otherwise later is not called until somebody
 //! agreed to that too.
 
-use super::builtin;
+mod registered;
+mod words;
+
+pub(crate) use registered::{Offered, Registered};
+pub use words::{FunctionState, FunctionView, NewTool, OperatorTool, ToolView};
+
 use super::schema::Schemas;
-use crate::documents::{self, Document, Documents};
+use crate::documents::{self, Documents};
 use crate::opctx::TenantScope;
 use crate::port::secrets::Secret;
-use crate::port::store::{Op, Page, PageRequest, RecordKind};
+use crate::port::store::{Op, Page, PageRequest};
 use crate::port::tool::{Builtin, Executor, Executors, ToolFault, ToolTarget};
 use crate::port::{Clock, Secrets, Store};
-use arc_swap::ArcSwap;
-use bytes::Bytes;
+use crate::workspace::functions;
 use caxton_core::error::{Code, Error, shown};
 use caxton_core::tool::define::McpPlace;
 use caxton_core::tool::{
@@ -19,11 +23,11 @@ use caxton_core::tool::{
 };
 use caxton_core::{Digest, TenantId, Timestamp};
 use quick_cache::sync::Cache;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
+use words::Kept;
 
 /// Tools at hand, absent ones too.
 const AT_HAND_MAX: usize = 16_384;
@@ -37,239 +41,6 @@ const SECRET_BYTES_MAX: usize = 8 << 10;
 const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(20);
 /// What an MCP server said of its functions is asked for anew after so long, when it is next used.
 const BELIEVED_FOR: Duration = Duration::from_secs(60);
-
-/// A tool of the server's operator, for all tenants.
-#[derive(Clone, Debug)]
-pub struct OperatorTool {
-    pub name: ToolName,
-    pub description: String,
-    pub definition: Definition,
-    pub secret: Option<Secret>,
-}
-
-/// What a tenant registers. `secret` absent: the one it had, where its address stays the same.
-#[derive(Clone, Debug)]
-pub struct NewTool {
-    pub name: ToolName,
-    pub description: String,
-    pub definition: Definition,
-    pub secret: Option<Secret>,
-    /// Of a wasm tool: its definition names it by its digest.
-    pub component: Option<Bytes>,
-    /// What one call costs, in millionths of the unit of money: counted in the tenant's quota.
-    pub price_micros: u64,
-}
-
-/// A tenant's tool, as kept: its secret sealed.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Kept {
-    name: ToolName,
-    description: String,
-    definition: Definition,
-    sealed: Option<Vec<u8>>,
-    price_micros: u64,
-    /// The functions as somebody agreed to them.
-    agreed: Vec<Function>,
-    revision: u64,
-    created: Timestamp,
-    updated: Timestamp,
-}
-
-impl Document for Kept {
-    const KIND: RecordKind = RecordKind("tool");
-}
-
-/// Whether a function is what was agreed to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FunctionState {
-    Agreed,
-    /// It is described otherwise now.
-    Changed,
-    /// It was not there.
-    New,
-    /// It is there no more.
-    Gone,
-}
-
-impl FunctionState {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Agreed => "agreed",
-            Self::Changed => "changed",
-            Self::New => "new",
-            Self::Gone => "gone",
-        }
-    }
-}
-
-/// A function, as shown.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FunctionView {
-    pub function: Function,
-    pub state: FunctionState,
-}
-
-/// A tool, as shown.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ToolView {
-    pub name: ToolName,
-    pub description: String,
-    pub kind: ToolKind,
-    pub functions: Vec<FunctionView>,
-    /// None of what is built in.
-    pub definition: Option<Definition>,
-    pub has_secret: bool,
-    /// The server's operator gives it, not the tenant.
-    pub operators: bool,
-    pub price_micros: u64,
-    pub created: Option<Timestamp>,
-    pub updated: Option<Timestamp>,
-}
-
-/// A function that may be called, with its schemas as they are first needed.
-#[derive(Debug)]
-pub(crate) struct Offered {
-    pub(crate) function: Arc<Function>,
-    pub(crate) state: FunctionState,
-    schemas: OnceLock<Result<Arc<Schemas>, Error>>,
-}
-
-impl Offered {
-    fn new(function: Function, state: FunctionState) -> Self {
-        Self {
-            function: Arc::new(function),
-            state,
-            schemas: OnceLock::new(),
-        }
-    }
-
-    /// A function that needs nobody's agreement.
-    pub(crate) fn agreed(function: Function) -> Self {
-        Self::new(function, FunctionState::Agreed)
-    }
-
-    /// Errors: `CX-8002`.
-    pub(crate) fn schemas(&self) -> Result<Arc<Schemas>, Error> {
-        let made = self
-            .schemas
-            .get_or_init(|| Schemas::of(&self.function).map(Arc::new));
-        made.clone()
-    }
-}
-
-/// What a tool said last of itself.
-#[derive(Debug)]
-struct Offer {
-    at: Timestamp,
-    functions: Vec<Arc<Offered>>,
-}
-
-/// A tool, ready to be called.
-#[derive(Debug)]
-pub(crate) struct Registered {
-    pub(crate) target: Arc<ToolTarget>,
-    pub(crate) kind: ToolKind,
-    pub(crate) price_micros: u64,
-    description: String,
-    kept: Option<Kept>,
-    /// What was agreed to; of an operator's tool, what it said first.
-    agreed: OnceLock<BTreeMap<FunctionName, Digest>>,
-    offer: ArcSwap<Offer>,
-    asking: tokio::sync::Mutex<()>,
-}
-
-impl Registered {
-    fn new(target: ToolTarget, kind: ToolKind, description: String, kept: Option<Kept>) -> Self {
-        let agreed = OnceLock::new();
-        let mut offer = Offer {
-            at: Timestamp::EPOCH,
-            functions: Vec::new(),
-        };
-        if let Some(kept) = &kept {
-            let _ = agreed.set(fingerprints(&kept.agreed));
-            let functions = kept.agreed.iter().cloned();
-            let functions = functions.map(|it| Arc::new(Offered::new(it, FunctionState::Agreed)));
-            offer.functions = functions.collect();
-        }
-        Self {
-            target: Arc::new(target),
-            kind,
-            price_micros: kept.as_ref().map_or(0, |kept| kept.price_micros),
-            description,
-            kept,
-            agreed,
-            offer: ArcSwap::from_pointee(offer),
-            asking: tokio::sync::Mutex::default(),
-        }
-    }
-
-    /// The functions as they were last described.
-    pub(crate) fn known(&self) -> Vec<Arc<Offered>> {
-        self.offer.load().functions.clone()
-    }
-
-    /// What its server says may change while it runs.
-    fn may_change(&self) -> bool {
-        self.kind == ToolKind::Mcp
-    }
-
-    fn take(&self, described: Vec<Function>, now: Timestamp) {
-        let agreed = self.agreed.get_or_init(|| fingerprints(&described));
-        let state = |function: &Function| match agreed.get(&function.name) {
-            Some(digest) if *digest == function.fingerprint() => FunctionState::Agreed,
-            Some(_) => FunctionState::Changed,
-            None => FunctionState::New,
-        };
-        let before = self.known();
-        let functions = described.into_iter().map(|function| {
-            let state = state(&function);
-            let same = |it: &&Arc<Offered>| *it.function == function && it.state == state;
-            match before.iter().find(same) {
-                Some(known) => Arc::clone(known),
-                None => Arc::new(Offered::new(function, state)),
-            }
-        });
-        let functions = functions.collect();
-        self.offer.store(Arc::new(Offer { at: now, functions }));
-    }
-
-    fn view(&self) -> ToolView {
-        let known = self.known();
-        let mut functions: Vec<FunctionView> = known
-            .iter()
-            .map(|it| FunctionView {
-                function: (*it.function).clone(),
-                state: it.state,
-            })
-            .collect();
-        let agreed = self.kept.iter().flat_map(|kept| &kept.agreed);
-        for gone in agreed.filter(|it| known.iter().all(|now| now.function.name != it.name)) {
-            functions.push(FunctionView {
-                function: gone.clone(),
-                state: FunctionState::Gone,
-            });
-        }
-        ToolView {
-            name: self.target.name.clone(),
-            description: self.description.clone(),
-            kind: self.kind,
-            functions,
-            definition: self.target.definition.clone(),
-            has_secret: self.target.secret.is_some(),
-            operators: self.kept.is_none(),
-            price_micros: self.price_micros,
-            created: self.kept.as_ref().map(|kept| kept.created),
-            updated: self.kept.as_ref().map(|kept| kept.updated),
-        }
-    }
-}
-
-fn fingerprints(functions: &[Function]) -> BTreeMap<FunctionName, Digest> {
-    let each = functions
-        .iter()
-        .map(|it| (it.name.clone(), it.fingerprint()));
-    each.collect()
-}
 
 pub(crate) struct Registry {
     documents: Documents,
@@ -298,7 +69,7 @@ impl Registry {
         operators: &[OperatorTool],
     ) -> Self {
         let own = executors.builtin.builtin().into_iter();
-        let builtin = own.chain(builtin::all()).map(|it| (it.name.clone(), it));
+        let builtin = own.chain(functions::all()).map(|it| (it.name.clone(), it));
         let operators = operators.iter().map(|it| (it.name.clone(), it.clone()));
         Self {
             documents,
@@ -416,7 +187,7 @@ impl Registry {
     /// older than a minute. Errors: `CX-8008` and others where the tool cannot say.
     pub(crate) async fn current(&self, tool: &Registered) -> Result<Vec<Arc<Offered>>, Error> {
         let is_fresh =
-            |now: Timestamp| !tool.may_change() || now.since(tool.offer.load().at) < BELIEVED_FOR;
+            |now: Timestamp| !tool.may_change() || now.since(tool.told_at()) < BELIEVED_FOR;
         if !is_fresh(self.clock.now()) {
             let _one = tool.asking.lock().await;
             if !is_fresh(self.clock.now()) {

@@ -1,7 +1,7 @@
 //! Tools that the engine itself has, because they are of its own data: the files of a workspace, and
 //! the canvas, which is a file that the user sees beside the chat.
 
-use super::workspace::{NewFile, Workspaces};
+use super::{NewFile, Workspaces};
 use crate::opctx::TenantScope;
 use crate::port::tool::{Builtin, ToolAnswer};
 use base64::Engine as _;
@@ -42,7 +42,7 @@ fn tool(name: &str, description: &str, functions: Vec<Option<Function>>) -> Opti
 }
 
 /// All of them.
-pub(super) fn all() -> impl Iterator<Item = Builtin> {
+pub(crate) fn all() -> impl Iterator<Item = Builtin> {
     let path = json!({"type": "string", "description": "A relative path, such as notes/today.md."});
     let object = |properties: Value, required: &[&str]| {
         json!({
@@ -123,12 +123,12 @@ pub(super) fn all() -> impl Iterator<Item = Builtin> {
 }
 
 /// Whether the engine itself carries a tool's calls out.
-pub(super) fn is_own(tool: &ToolName) -> bool {
+pub(crate) fn is_own(tool: &ToolName) -> bool {
     [FILES, CANVAS].contains(&tool.as_str())
 }
 
 /// One call of one of them. Errors: `CX-8030` to `CX-8032`.
-pub(super) async fn call(
+pub(crate) async fn call(
     files: &Workspaces,
     scope: &TenantScope,
     workspace: &str,

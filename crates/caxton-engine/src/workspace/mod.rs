@@ -2,6 +2,10 @@
 //! text: there is no folder to climb out of, no link to follow, and no race to win, because a name is
 //! looked up by (tenant, workspace, name) and is changed together with the list of all names.
 
+pub(crate) mod functions;
+
+pub use functions::{CANVAS, CANVAS_FOLDER, FILES};
+
 use crate::documents::{self, Document, Documents};
 use crate::opctx::TenantScope;
 use crate::port::Clock;
@@ -98,7 +102,7 @@ pub(crate) fn name(path: &str) -> Result<&str, Error> {
 }
 
 impl Workspaces {
-    pub(super) fn new(documents: Documents, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(documents: Documents, clock: Arc<dyn Clock>) -> Self {
         Self {
             documents,
             clock,
