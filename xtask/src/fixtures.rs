@@ -1,5 +1,5 @@
-//! `cargo xtask fixtures`: builds the example agents and puts each component beside its
-//! `agent.toml`.
+//! `cargo xtask fixtures`: builds the example agents and tools, and puts each component beside its
+//! `agent.toml` or `tool.toml`.
 //!
 //! The Rust ones are committed as built, so that trying Caxton or testing it needs no wasm
 //! toolchain; this is how they are made again. What the compiler emits may differ from machine to
@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 const USAGE: &str = "\
 Usage: cargo xtask fixtures [--check | --out DIR | --ts | --py] [--yes]
 
-  (nothing)   rebuild the Rust components beside their agent.toml
+  (nothing)   rebuild the Rust components beside their agent.toml or tool.toml
   --check     rebuild them elsewhere and say which differ from the committed ones
   --out DIR   rebuild them into DIR, which gets the same folders as examples/
   --ts        build the TypeScript agent instead (needs node and npm)
@@ -51,8 +51,8 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
                 let dir = out.join(&fixture.relative_dir);
                 fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
                 write(&dir.join(&fixture.file), &bytes)?;
-                let manifest = dir.join("agent.toml");
-                fs::copy(fixture.dir.join("agent.toml"), &manifest)
+                let manifest = dir.join(fixture.manifest);
+                fs::copy(fixture.dir.join(fixture.manifest), &manifest)
                     .with_context(|| format!("write {}", manifest.display()))?;
             }
             Ok(())
@@ -104,8 +104,13 @@ impl Options {
     }
 }
 
-/// One folder that deploys as it is: an `agent.toml` and the component it names.
+/// What a folder is known by: an agent's, or a tool's.
+const MANIFESTS: [&str; 2] = ["agent.toml", "tool.toml"];
+
+/// One folder that deploys as it is: an `agent.toml` or `tool.toml` and the component it names.
 pub struct Fixture {
+    /// Which of them.
+    manifest: &'static str,
     /// The folder's absolute path.
     dir: PathBuf,
     /// The same, from `examples/` on.
@@ -143,7 +148,7 @@ impl Fixture {
     }
 }
 
-/// Every folder below `examples` with an `agent.toml`, sorted by path.
+/// Every folder below `examples` with a manifest, sorted by path.
 fn discover(examples: &Path) -> anyhow::Result<Vec<Fixture>> {
     let mut fixtures = Vec::new();
     let mut dirs = vec![examples.to_path_buf()];
@@ -153,34 +158,40 @@ fn discover(examples: &Path) -> anyhow::Result<Vec<Fixture>> {
             let ignored = path.ends_with("target") || path.ends_with("node_modules");
             if path.is_dir() && !ignored {
                 dirs.push(path);
-            } else if path.ends_with("agent.toml") {
-                fixtures.extend(read_fixture(examples, &dir, &path)?);
+            } else if let Some(manifest) = MANIFESTS.into_iter().find(|name| path.ends_with(name)) {
+                fixtures.extend(read_fixture(examples, &dir, manifest)?);
             }
         }
     }
     fixtures.sort_by(|a, b| a.relative_dir.cmp(&b.relative_dir));
     ensure!(
         !fixtures.is_empty(),
-        "no agent.toml below {}",
+        "no example below {}",
         examples.display()
     );
     Ok(fixtures)
 }
 
-/// `None` for an assistant, which has no component.
-fn read_fixture(examples: &Path, dir: &Path, manifest: &Path) -> anyhow::Result<Option<Fixture>> {
-    let text =
-        fs::read_to_string(manifest).with_context(|| format!("read {}", manifest.display()))?;
+/// `None` where nothing is built: an assistant, or a tool that is reached over the network.
+fn read_fixture(
+    examples: &Path,
+    dir: &Path,
+    manifest: &'static str,
+) -> anyhow::Result<Option<Fixture>> {
+    let path = dir.join(manifest);
+    let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
     let table: toml::Table =
-        toml::from_str(&text).with_context(|| format!("parse {}", manifest.display()))?;
-    if table.get("behavior").and_then(toml::Value::as_str) == Some("assistant") {
+        toml::from_str(&text).with_context(|| format!("parse {}", path.display()))?;
+    let assistant = table.get("behavior").and_then(toml::Value::as_str) == Some("assistant");
+    if assistant || table.contains_key("http") || table.contains_key("mcp") {
         return Ok(None);
     }
     let file = table
         .get("component")
         .and_then(toml::Value::as_str)
-        .with_context(|| format!("{} names no component", manifest.display()))?;
+        .with_context(|| format!("{} names no component", path.display()))?;
     Ok(Some(Fixture {
+        manifest,
         dir: dir.to_path_buf(),
         relative_dir: dir.strip_prefix(examples)?.to_path_buf(),
         file: file.to_owned(),
@@ -194,7 +205,7 @@ fn build_rust<'a>(
     may_install: bool,
 ) -> anyhow::Result<Vec<(&'a Fixture, Vec<u8>)>> {
     let toolchain = toolchain::find(may_install)?;
-    eprintln!("building the example agents with {toolchain}");
+    eprintln!("building the examples with {toolchain}");
     let modules = toolchain.build(root)?;
     let mut built = Vec::new();
     for fixture in fixtures.iter().filter(|fixture| fixture.is_rust()) {

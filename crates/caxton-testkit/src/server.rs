@@ -23,7 +23,7 @@ use caxton_gateway::{Gateway, Keys, NoBackups};
 use caxton_llm::{Providers, Table};
 use caxton_store::SqliteStore;
 use caxton_tools::http::HttpOut;
-use caxton_wasm::WasmRuntime;
+use caxton_wasm::{ToolOptions, WasmRuntime};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -205,12 +205,15 @@ async fn compose(folder: PathBuf, setup: Setup) -> (App, Gateway, TcpListener) {
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let options = caxton_store::Options::new(&folder, Arc::clone(&clock));
     let store = SqliteStore::open(options).expect("the store opens");
+    let sandbox = WasmRuntime::new(setup.sandbox).expect("the sandbox starts");
+    let wasm_tools = sandbox.tools(ToolOptions::default()).expect("tools");
     let mut ports = Ports::new(
         Arc::new(store),
         Arc::clone(&clock),
         Arc::clone(&entropy),
-        Arc::new(WasmRuntime::new(setup.sandbox).expect("the sandbox starts")),
+        Arc::new(sandbox),
     );
+    ports.tools.wasm = Arc::new(wasm_tools);
     let model = model(&clock);
     ports.assistants = Arc::new(AssistantRuntime::new(Arc::clone(&model)));
     ports.model = model;

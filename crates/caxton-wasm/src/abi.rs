@@ -1,7 +1,9 @@
 //! Whether a component exports `caxton:agent/behavior`, or `packed-behavior` in its place, with the
-//! types that this server calls it by, and which of the two. Types are compared as texts of their structure, so that a refusal can show both.
+//! types that this server calls it by, and which of the two; or `tool-functions`. Types are compared as
+//! texts of their structure, so that a refusal can show both.
 
 use crate::host::{BEHAVIOR, PACKED_BEHAVIOR};
+use crate::tool::TOOL_FUNCTIONS;
 use caxton_core::error::{Code, Error};
 use std::fmt::Write;
 use wasmtime::component::Component;
@@ -22,6 +24,12 @@ content: list<u8>, language: option<string>, encoding: option<string>, ontology:
 protocol: option<string>, conversation-id: option<string>, reply-with: option<string>, \
 in-reply-to: option<string>, reply-by-us: option<s64>, \
 user-parameters: list<record{name: string, value: string}>}) -> result<_, string>";
+
+/// `describe` and `call` of a tool.
+const DESCRIBE: &str = "() -> list<record{name: string, description: string, input-schema: string, \
+output-schema: option<string>, acts: bool, repeatable: bool}>";
+const CALL: &str = "(string, string) -> result<record{content: list<variant{text(string), \
+image(record{media-type: string, data: list<u8>})}>, structured: option<string>}, string>";
 
 /// Deepest type that is written out; the interface's own is five deep.
 const DEPTH_MAX: usize = 12;
@@ -55,6 +63,21 @@ pub(crate) fn check(component: &Component) -> Result<Form, Error> {
     let functions = [("init", INIT), ("handle", HANDLE)];
     check_functions(component, BEHAVIOR, &interface, functions)?;
     Ok(Form::Typed)
+}
+
+/// Refuses a component that is no tool.
+pub(crate) fn check_tool(component: &Component) -> Result<(), Error> {
+    let found = component
+        .component_type()
+        .get_export(component.engine(), TOOL_FUNCTIONS)
+        .map(|it| it.ty);
+    let Some(ComponentItem::ComponentInstance(interface)) = found else {
+        return Err(world(format!(
+            "it does not export the interface {TOOL_FUNCTIONS}"
+        )));
+    };
+    let functions = [("describe", DESCRIBE), ("call", CALL)];
+    check_functions(component, TOOL_FUNCTIONS, &interface, functions)
 }
 
 fn check_functions(
@@ -108,6 +131,7 @@ fn describe(ty: &Type, depth: usize, text: &mut String) {
     };
     match ty {
         Type::String => text.push_str("string"),
+        Type::Bool => text.push_str("bool"),
         Type::U8 => text.push_str("u8"),
         Type::U32 => text.push_str("u32"),
         Type::S64 => text.push_str("s64"),
@@ -140,6 +164,19 @@ fn describe(ty: &Type, depth: usize, text: &mut String) {
         Type::Enum(cases) => {
             let names: Vec<&str> = cases.names().collect();
             let _ = write!(text, "enum{{{}}}", names.join(", "));
+        }
+        Type::Variant(variant) => {
+            text.push_str("variant{");
+            for (index, case) in variant.cases().enumerate() {
+                let comma = if index == 0 { "" } else { ", " };
+                let _ = write!(text, "{comma}{}", case.name);
+                if let Some(ty) = case.ty {
+                    text.push('(');
+                    describe(&ty, deeper, text);
+                    text.push(')');
+                }
+            }
+            text.push('}');
         }
         // None of the others is in the interface.
         _ => text.push_str("another type"),

@@ -25,5 +25,19 @@ wasmtime::component::bindgen!({
     exports: { default: async },
 });
 
-pub(crate) use caxton::agent::{logging::Level, messaging::Delivery, types};
+pub(crate) use caxton::agent::{logging::Level, messaging::Delivery, tool_types, tools, types};
 pub(crate) use exports::caxton::agent::behavior;
+
+/// The world of tools.
+pub(crate) mod tool {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "tool",
+        ownership: Borrowing { duplicate_if_necessary: true },
+        imports: { default: trappable },
+        exports: { default: async },
+    });
+
+    pub(crate) use caxton::agent::tool_types;
+    pub(crate) use exports::caxton::agent::tool_functions;
+}

@@ -1,10 +1,11 @@
-//! What a store holds beside the guest's own memory: the host of the message being handled, the
-//! limits on growth, the meter, and WASI where the guest imports it.
+//! What a store holds beside the guest's own memory: the host of the message being handled (of a tool:
+//! what it says in its log), the limits on growth, the meter, and WASI where the guest imports it.
 
 use crate::meter::Meter;
+use crate::tool::Said;
 use crate::wasi::{Ports, Wasi};
 use caxton_core::quota::Limits;
-use caxton_engine::host::Host;
+use caxton_engine::host::{Host, LogLevel};
 use std::sync::Arc;
 use wasmtime::ResourceLimiter;
 
@@ -12,6 +13,8 @@ use wasmtime::ResourceLimiter;
 pub(crate) struct Guest {
     /// There while `init` or `handle` runs; not while the start function does.
     pub(crate) host: Option<Host>,
+    /// What a tool writes into its log; always there in a tool's store, and never in an agent's.
+    pub(crate) said: Option<Said>,
     pub(crate) limiter: Limiter,
     pub(crate) meter: Meter,
     /// What the guest said about why its call fails.
@@ -26,12 +29,22 @@ impl Guest {
     pub(crate) fn new(limits: Arc<Limits>, fuel_yield: u64, wasi_ports: Arc<Ports>) -> Self {
         Self {
             host: None,
+            said: None,
             limiter: Limiter::new(&limits),
             meter: Meter::new(fuel_yield),
             reason: None,
             wasi: None,
             wasi_ports,
             limits,
+        }
+    }
+
+    /// Writes a line into the log of whoever the guest is.
+    pub(crate) fn log(&mut self, level: LogLevel, text: &str) {
+        match (&mut self.host, &mut self.said) {
+            (Some(host), _) => host.log(level, text),
+            (None, Some(said)) => said.add(level, text),
+            (None, None) => {}
         }
     }
 

@@ -4,9 +4,11 @@ use crate::abi::{self, Form};
 use crate::bindings::behavior::{Guest as TypedCalls, GuestIndices};
 use crate::fault;
 use crate::guest::Guest;
-use crate::host::PACKED_BEHAVIOR;
+use crate::host::{self, PACKED_BEHAVIOR};
 use crate::message::{Contacts, Lowering, Names};
 use crate::meter::{Busy, Late};
+use crate::program::Exports;
+use crate::validate::World;
 use crate::{packed, wasi};
 use caxton_core::error::{Code, Error};
 use caxton_core::quota::Limits;
@@ -17,10 +19,12 @@ use caxton_engine::port::{Answer, Behavior, Fault};
 use std::pin::pin;
 use std::sync::Arc;
 use wasmtime::Store;
-use wasmtime::component::{Component, ComponentExportIndex, Instance, InstancePre, TypedFunc};
+use wasmtime::component::{
+    Component, ComponentExportIndex, Instance, InstancePre, Linker, TypedFunc,
+};
 
 /// Where a component has the functions that the server calls.
-pub(crate) enum Exports {
+pub(crate) enum AgentExports {
     Typed(GuestIndices),
     Packed {
         init: ComponentExportIndex,
@@ -28,8 +32,14 @@ pub(crate) enum Exports {
     },
 }
 
-impl Exports {
-    pub(crate) fn find(component: &Component, pre: &InstancePre<Guest>) -> Result<Self, Error> {
+impl Exports for AgentExports {
+    const WORLD: World = World::Agent;
+
+    fn offer(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+        host::add_to_linker(linker)
+    }
+
+    fn find(component: &Component, pre: &InstancePre<Guest>) -> Result<Self, Error> {
         let missing = |what: String| Error::new(Code::ComponentWorld, what);
         match abi::check(component)? {
             Form::Typed => GuestIndices::new(pre)
@@ -48,7 +58,9 @@ impl Exports {
             }
         }
     }
+}
 
+impl AgentExports {
     pub(crate) fn of(
         &self,
         store: &mut Store<Guest>,

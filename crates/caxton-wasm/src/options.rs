@@ -1,6 +1,7 @@
 //! What the operator sets of the sandbox. The defaults are for one machine with a few thousand live
 //! agents; `docs/sandbox.md` has the table.
 
+use caxton_core::manifest::SandboxProfile;
 use caxton_engine::port::{Clock, Entropy, SystemClock, SystemEntropy};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -68,6 +69,72 @@ impl Default for Options {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
         }
+    }
+}
+
+/// What a tool in the sandbox may use, whoever calls it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToolOptions {
+    pub profile: SandboxProfile,
+    /// Linear memory of one call's instance, all memories together, in bytes.
+    pub memory_bytes_max: u64,
+    /// Entries of its tables, all together.
+    pub table_elements_max: u32,
+    /// WebAssembly fuel of one call: about one unit an instruction.
+    pub fuel_per_call_max: u64,
+    /// Milliseconds of a processor that one call may take; the time it may last is the caller's to say.
+    pub busy_ms_max: u64,
+    /// Calls that run at one time; more wait, within their own time.
+    pub calls_at_once_max: usize,
+    /// Components that are kept ready to be called; the least recently called goes first.
+    pub ready_max: usize,
+}
+
+impl Default for ToolOptions {
+    fn default() -> Self {
+        Self {
+            profile: SandboxProfile::Default,
+            memory_bytes_max: 64 << 20,
+            table_elements_max: 100_000,
+            fuel_per_call_max: 1_000_000_000,
+            busy_ms_max: 5_000,
+            calls_at_once_max: 256,
+            ready_max: 256,
+        }
+    }
+}
+
+impl ToolOptions {
+    /// Every number with its bounds: name, value, least, most.
+    pub fn bounds(&self) -> [(&'static str, u64, u64, u64); 6] {
+        [
+            (
+                "memory_bytes_max",
+                self.memory_bytes_max,
+                65_536,
+                4_u64 << 30,
+            ),
+            (
+                "table_elements_max",
+                u64::from(self.table_elements_max),
+                0,
+                10_000_000,
+            ),
+            (
+                "fuel_per_call_max",
+                self.fuel_per_call_max,
+                10_000,
+                1_000_000_000_000,
+            ),
+            ("busy_ms_max", self.busy_ms_max, 1, 600_000),
+            (
+                "calls_at_once_max",
+                self.calls_at_once_max as u64,
+                1,
+                100_000,
+            ),
+            ("ready_max", self.ready_max as u64, 1, 100_000),
+        ]
     }
 }
 

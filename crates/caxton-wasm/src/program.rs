@@ -1,11 +1,11 @@
-//! Compiled code that is linked and ready: [`Code`], shared by all agents that have the same
-//! component, and [`WasmProgram`], one agent's use of it under its own limits.
+//! Compiled code that is linked and ready: [`Code`], shared by all that have the same component, and
+//! [`WasmProgram`], one agent's use of it under its own limits.
 
 use crate::fault;
 use crate::guest::Guest;
-use crate::instance::{Exports, WasmBehavior};
+use crate::instance::{AgentExports, WasmBehavior};
 use crate::meter::Busy;
-use crate::validate::Shape;
+use crate::validate::{Shape, World};
 use crate::wasi;
 use caxton_core::AgentId;
 use caxton_core::error::{Code as ErrorCode, Error};
@@ -14,8 +14,8 @@ use caxton_engine::port::{Answer, Behavior, Fault, Program};
 use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
+use wasmtime::Store;
 use wasmtime::component::{Component, InstancePre, Linker};
-use wasmtime::{Engine, Store};
 
 /// The most a guest's strings and lists may take of the host's memory in one call, whatever its own
 /// memory is: lists may name the same bytes many times over.
@@ -25,15 +25,26 @@ const LIFTED_BYTES_MIN: u64 = 4 << 20;
 /// Component-model handles of one instance.
 const HANDLES_MAX: usize = 4096;
 
+/// What a component of one world is given, and where it has what the server calls.
+pub(crate) trait Exports: Sized + Send + Sync + 'static {
+    const WORLD: World;
+
+    /// Adds what the world may import, WASI apart.
+    fn offer(linker: &mut Linker<Guest>) -> wasmtime::Result<()>;
+
+    /// Refuses a component of another world.
+    fn find(component: &Component, pre: &InstancePre<Guest>) -> Result<Self, Error>;
+}
+
 /// A linked component.
-pub(crate) struct Code {
-    pre: InstancePre<Guest>,
-    exports: Exports,
+pub(crate) struct Code<E> {
+    pub(crate) pre: InstancePre<Guest>,
+    pub(crate) exports: E,
     imports_wasi: bool,
     pub(crate) shape: Shape,
 }
 
-impl Code {
+impl<E: Exports> Code<E> {
     /// Links what is compiled. Everything about its types is known after this.
     pub(crate) fn link(
         linker: &Linker<Guest>,
@@ -46,7 +57,7 @@ impl Code {
                 format!("cannot be linked: {error:#}"),
             )
         })?;
-        let exports = Exports::find(component, &pre)?;
+        let exports = E::find(component, &pre)?;
         let engine = component.engine();
         let imports_wasi = component
             .component_type()
@@ -60,14 +71,29 @@ impl Code {
         })
     }
 
-    fn engine(&self) -> &Engine {
-        self.pre.engine()
+    /// A store for an instance of the guest's limits, its tank full.
+    pub(crate) fn store(
+        &self,
+        guest: Guest,
+        lifted_bytes_max: u64,
+    ) -> wasmtime::Result<Store<Guest>> {
+        let (fuel, fuel_yield) = (guest.limits.fuel_per_message_max, guest.meter.fuel_yield());
+        let mut store = Store::new(self.pre.engine(), guest);
+        store.limiter(|guest| &mut guest.limiter);
+        store.set_hostcall_fuel(usize::try_from(lifted_bytes_max).unwrap_or(usize::MAX));
+        store.set_max_component_handles(HANDLES_MAX);
+        store.fuel_async_yield_interval(Some(fuel_yield))?;
+        store.set_fuel(fuel)?;
+        if self.imports_wasi {
+            wasi::charge_calls(&mut store);
+        }
+        Ok(store)
     }
 }
 
 /// An agent's program.
 pub(crate) struct WasmProgram {
-    pub(crate) code: Arc<Code>,
+    pub(crate) code: Arc<Code<AgentExports>>,
     pub(crate) agent: AgentId,
     pub(crate) limits: Arc<Limits>,
     pub(crate) fuel_yield: u64,
@@ -114,20 +140,11 @@ impl WasmProgram {
     fn store(&self) -> wasmtime::Result<Store<Guest>> {
         let (limits, ports) = (Arc::clone(&self.limits), Arc::clone(&self.wasi_ports));
         let guest = Guest::new(limits, self.fuel_yield, ports);
-        let mut store = Store::new(self.code.engine(), guest);
-        store.limiter(|guest| &mut guest.limiter);
-        let lifted = self
+        let lifted_bytes_max = self
             .limits
             .memory_bytes_max
             .clamp(LIFTED_BYTES_MIN, LIFTED_BYTES_MAX);
-        store.set_hostcall_fuel(usize::try_from(lifted).unwrap_or(usize::MAX));
-        store.set_max_component_handles(HANDLES_MAX);
-        store.fuel_async_yield_interval(Some(self.fuel_yield))?;
-        store.set_fuel(self.limits.fuel_per_message_max)?;
-        if self.code.imports_wasi {
-            wasi::charge_calls(&mut store);
-        }
-        Ok(store)
+        self.code.store(guest, lifted_bytes_max)
     }
 }
 

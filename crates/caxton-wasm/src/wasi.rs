@@ -114,15 +114,15 @@ pub(crate) fn flush_all(guest: &mut Guest) {
 }
 
 fn flush(guest: &mut Guest, all: bool) {
-    let (Some(wasi), Some(host)) = (guest.wasi.as_ref(), guest.host.as_mut()) else {
+    let Some(wasi) = guest.wasi.as_ref() else {
         return;
     };
     let (lines, dropped) = wasi.printed.lock().take(all);
     for (level, line) in lines {
-        host.log(level, &String::from_utf8_lossy(&line));
+        guest.log(level, &String::from_utf8_lossy(&line));
     }
     if dropped > 0 {
-        host.log(
+        guest.log(
             LogLevel::Warn,
             &format!("{dropped} printed bytes dropped: more than {PRINTED_BYTES_MAX} at once"),
         );

@@ -14,7 +14,7 @@ const ALLOWED: &[(&str, &str)] = &[
         "waits for a compiler on the blocking pool, a bounded number at a time",
     ),
     (
-        "crates/caxton-wasm/src/runtime.rs",
+        "crates/caxton-wasm/src/loader.rs",
         "validates and loads code on the blocking pool; nothing outlives the call",
     ),
 ];

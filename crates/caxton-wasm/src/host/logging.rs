@@ -22,7 +22,7 @@ pub(super) fn add(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     })
 }
 
-fn log_level(level: Level) -> LogLevel {
+pub(crate) fn log_level(level: Level) -> LogLevel {
     match level {
         Level::Trace => LogLevel::Trace,
         Level::Debug => LogLevel::Debug,

@@ -13,6 +13,7 @@ mod packed;
 mod random;
 mod state;
 mod timers;
+mod tools;
 
 use crate::bindings::types;
 use crate::guest::Guest;
@@ -26,6 +27,7 @@ macro_rules! interface {
     };
 }
 pub(crate) use interface;
+pub(crate) use logging::log_level;
 
 /// The interface an agent exports.
 pub(crate) const BEHAVIOR: &str = interface!("behavior");
@@ -33,7 +35,7 @@ pub(crate) const BEHAVIOR: &str = interface!("behavior");
 pub(crate) const PACKED_BEHAVIOR: &str = interface!("packed-behavior");
 
 /// The interfaces of `caxton:agent` a guest may import.
-pub(crate) const INTERFACES: [&str; 10] = [
+pub(crate) const INTERFACES: [&str; 12] = [
     interface!("types"),
     interface!("messaging"),
     interface!("packed"),
@@ -44,6 +46,8 @@ pub(crate) const INTERFACES: [&str; 10] = [
     interface!("timers"),
     interface!("identity"),
     interface!("metrics"),
+    interface!("tool-types"),
+    interface!("tools"),
 ];
 
 pub(crate) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
@@ -56,7 +60,8 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> 
     state::add(linker)?;
     timers::add(linker)?;
     identity::add(linker)?;
-    metrics::add(linker)
+    metrics::add(linker)?;
+    tools::add(linker)
 }
 
 /// A refusal, as the guest sees it.

@@ -2,12 +2,9 @@
 
 use super::interface;
 use crate::guest::Guest;
-use crate::meter::{EFFECT_CALL_FUEL, charge};
+use crate::meter::{EFFECT_CALL_FUEL, RANDOM_BYTE_FUEL, charge};
 use caxton_core::quota::RANDOM_BYTES_MAX;
 use wasmtime::component::Linker;
-
-/// Fuel of one random byte: ChaCha12 makes about one in 0.5 ns.
-const RANDOM_BYTE_FUEL: u64 = 2;
 
 pub(super) fn add(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     let mut instance = linker.instance(interface!("random"))?;

@@ -70,8 +70,25 @@ impl Shape {
     }
 }
 
-/// Checks a component. Takes about a second for 50 MB, so not on a thread that others wait for.
+/// What a component is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum World {
+    Agent,
+    Tool,
+}
+
+/// Checks an agent's component. Takes about a second for 50 MB, so not on a thread that others wait for.
 pub fn check(component: &[u8], profile: SandboxProfile, bounds: &Bounds) -> Result<Shape, Error> {
+    check_for(World::Agent, component, profile, bounds)
+}
+
+/// Checks a component that is to be of a world.
+pub fn check_for(
+    world: World,
+    component: &[u8],
+    profile: SandboxProfile,
+    bounds: &Bounds,
+) -> Result<Shape, Error> {
     if component.len() > bounds.component_bytes_max {
         return Err(limits(format!(
             "it has {} bytes, component_bytes_max is {}",
@@ -92,7 +109,7 @@ pub fn check(component: &[u8], profile: SandboxProfile, bounds: &Bounds) -> Resu
     }
     let shape = shape::check(component, bounds)?;
     features::check(component, profile)?;
-    world::check(component)?;
+    world::check(component, world)?;
     Ok(shape)
 }
 

@@ -7,6 +7,7 @@ mod doors;
 mod layers;
 mod models;
 mod options;
+mod sandbox_tools;
 
 pub use layers::{Resolved, Source};
 pub use models::Provider;

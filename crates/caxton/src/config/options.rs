@@ -5,6 +5,7 @@
 
 use super::doors::{Auth, Cors, Tls};
 use super::models::{Egress, Llm, Provider, Secrets};
+use super::sandbox_tools::SandboxTools;
 use crate::folder;
 use caxton_engine::port::{Clock, SystemClock};
 use serde::{Deserialize, Serialize};
@@ -134,6 +135,7 @@ pub struct Sandbox {
     pub functions_max: u32,
     pub instances_live_max: u32,
     pub fuel_yield: u64,
+    pub tools: SandboxTools,
 }
 
 impl Default for Server {
@@ -214,6 +216,7 @@ impl Default for Sandbox {
             functions_max: owner.functions_max,
             instances_live_max: owner.instances_live_max,
             fuel_yield: owner.fuel_yield,
+            tools: SandboxTools::default(),
         }
     }
 }
@@ -293,6 +296,7 @@ impl Config {
         self.auth.issuers()?;
         self.cors.check()?;
         self.egress.check()?;
+        self.sandbox.tools.check()?;
         for (name, provider) in &self.providers {
             provider.check(name)?;
         }

@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::failure::{Failure, Outcome};
 use crate::folder::{Folder, Running};
 use caxton_core::error::Code;
-use caxton_engine::port::{Clock, Entropy, Runtime, Store, SystemClock, SystemEntropy};
+use caxton_engine::port::{Clock, Entropy, Store, SystemClock, SystemEntropy};
 use caxton_engine::{App, Ports};
 use caxton_gateway::{Gateway, Keys, starting};
 use caxton_store::{DataLock, LockError, SqliteStore};
@@ -68,12 +68,15 @@ impl Server {
         let key = key::AdminKey::of(&folder, &SystemEntropy)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+        let sandbox = build_sandbox(config, &folder, &clock, &entropy)?;
+        let wasm_tools = sandbox.tools(config.sandbox.tools.options())?;
         let mut ports = Ports::new(
             build_store(config, &folder, &clock)?,
             Arc::clone(&clock),
             Arc::clone(&entropy),
-            build_runtime(config, &folder, &clock, &entropy)?,
+            sandbox,
         );
+        ports.tools.wasm = Arc::new(wasm_tools);
         ports.model = models::build_model(config, models::build_http(config)?, &clock)?;
         ports.assistants = models::build_assistants(&ports.model);
         ports.secrets = models::build_secrets(config, &folder, &entropy)?;
@@ -217,12 +220,13 @@ fn build_audit_seed(folder: &Folder) -> Outcome<[u8; 32]> {
     }
 }
 
-fn build_runtime(
+/// Where components run: agents, and tools beside them.
+fn build_sandbox(
     config: &Config,
     folder: &Folder,
     clock: &Arc<dyn Clock>,
     entropy: &Arc<dyn Entropy>,
-) -> Outcome<Arc<dyn Runtime>> {
+) -> Outcome<Arc<WasmRuntime>> {
     let path = folder.join(CODE_KEY);
     let cache_key = caxton_wasm::load_or_create_cache_key(&path).map_err(|error| {
         Failure::plain(format!("cannot keep {}", path.display())).because(error.to_string())

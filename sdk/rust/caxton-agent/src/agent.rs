@@ -55,7 +55,7 @@ impl<A: Agent> PackedGuest for A {
 }
 
 #[cfg(target_family = "wasm")]
-fn log_panics() {
+pub(crate) fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         crate::log::write(crate::log::Level::Error, &panic.to_string());
     }));
@@ -63,4 +63,4 @@ fn log_panics() {
 
 /// Natively a test runner owns the hook.
 #[cfg(not(target_family = "wasm"))]
-fn log_panics() {}
+pub(crate) fn log_panics() {}

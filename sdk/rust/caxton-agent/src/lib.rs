@@ -1,4 +1,4 @@
-//! The SDK for Caxton agents written in Rust.
+//! The SDK for Caxton agents and tools written in Rust.
 //!
 //! An agent is a name that takes messages. This crate turns a type with one function into the
 //! WebAssembly component the server runs, and gives it the server's interfaces under short names:
@@ -19,6 +19,9 @@
 //!
 //! caxton_agent::export!(Greeter);
 //! ```
+//!
+//! A component that offers functions instead of taking messages is a tool: see [`tool`]. What agents
+//! call, whatever it is made of, is in [`tools`].
 //!
 //! The types are those of `wit/agent.wit` itself with methods added. Messages cross the boundary packed
 //! (see `wit/agent.wit`'s `packed`), which is several times cheaper than field by field. Outside a component (in an agent's own native tests) everything that only works
@@ -42,6 +45,8 @@ pub mod random;
 pub mod record;
 pub mod state;
 pub mod timers;
+pub mod tool;
+pub mod tools;
 
 /// The generated bindings: the ABI as it is, for what the short names do not cover.
 #[allow(
@@ -79,6 +84,25 @@ pub mod bindings {
                 "caxton:agent/timers@1.0.0": crate::bindings::caxton::agent::timers,
                 "caxton:agent/identity@1.0.0": crate::bindings::caxton::agent::identity,
                 "caxton:agent/metrics@1.0.0": crate::bindings::caxton::agent::metrics,
+                "caxton:agent/tool-types@1.0.0": crate::bindings::caxton::agent::tool_types,
+                "caxton:agent/tools@1.0.0": crate::bindings::caxton::agent::tools,
+            },
+        });
+    }
+
+    /// The world of tools.
+    pub mod tool {
+        wit_bindgen::generate!({
+            world: "tool",
+            path: "../../../wit",
+            pub_export_macro: true,
+            export_macro_name: "export_tool_functions",
+            default_bindings_module: "caxton_agent::bindings::tool",
+            with: {
+                "caxton:agent/tool-types@1.0.0": crate::bindings::caxton::agent::tool_types,
+                "caxton:agent/logging@1.0.0": crate::bindings::caxton::agent::logging,
+                "caxton:agent/clock@1.0.0": crate::bindings::caxton::agent::clock,
+                "caxton:agent/random@1.0.0": crate::bindings::caxton::agent::random,
             },
         });
     }
