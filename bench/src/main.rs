@@ -30,6 +30,9 @@ pub const COMPILE_WORKER: &str = "compile-worker";
 /// The hidden command that makes this process the one whose memory is measured.
 pub const IDLE_PROBE: &str = "idle-probe";
 
+/// The hidden command that makes this process a provider of models.
+pub const PROVIDER: &str = "provider";
+
 const USAGE: &str = "\
 Usage: caxton-bench [OPTIONS] [NAME…]
 
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
     }
     let result = match std::env::args().nth(1) {
         Some(arg) if arg == IDLE_PROBE => probe(),
+        Some(arg) if arg == PROVIDER => provide(),
         _ => run(),
     };
     match result {
@@ -89,6 +93,12 @@ fn probe() -> anyhow::Result<()> {
     let folder = PathBuf::from(args.next().context("which folder")?);
     let runtime = tokio::runtime::Runtime::new().context("start tokio")?;
     runtime.block_on(rows::idle::probe(agents, &folder))
+}
+
+fn provide() -> anyhow::Result<()> {
+    let address = std::env::args().nth(2).context("which address")?.parse()?;
+    let runtime = tokio::runtime::Runtime::new().context("start tokio")?;
+    runtime.block_on(peers::proxies::provide(address))
 }
 
 fn run() -> anyhow::Result<()> {

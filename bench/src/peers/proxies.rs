@@ -1,6 +1,6 @@
 //! A provider of models that answers at once, and what stands before it: nothing, nginx as a plain
 //! proxy, the LiteLLM proxy, and Caxton. Each is a process of its own, whose processor time is read from
-//! outside; the provider is in this one, and is nobody's.
+//! outside.
 
 use anyhow::{Context as _, bail, ensure};
 use axum::Router;
@@ -18,40 +18,62 @@ use std::time::{Duration, Instant};
 pub const CHUNKS: usize = 200;
 /// Between two chunks of the slow model, so that many answers are on their way together.
 const SLOW: Duration = Duration::from_millis(50);
+/// The LiteLLM proxy does not begin without a key, nor with one that looks guessable; this one is good
+/// for nothing but a bench on the loopback device.
+const LITELLM_KEY: &str = "sk-1f0c2b7e94ad4d5f8a63c1e2907bb8d6a57e4c3f9d210b68e5fa7c8493d1620b";
+/// After the first word of the brief model's answer: time for whoever passes it on, with nothing else
+/// to do.
+const BRIEF: Duration = Duration::from_millis(5);
 /// How long a server may take to begin.
 const START_MAX: Duration = Duration::from_secs(120);
 
 /// The provider: streams [`CHUNKS`] pieces of an answer as `OpenAI` does, at once or, for the model
-/// `slow`, one every 50 ms.
-pub async fn provider() -> anyhow::Result<SocketAddr> {
+/// `slow`, one every 50 ms; for `brief`, one word and soon after it the end. A process of its own, so that it takes no turns with those who ask.
+pub async fn provider() -> anyhow::Result<Server> {
+    let address = free_port()?;
+    let child = Command::new(std::env::current_exe()?)
+        .arg(crate::PROVIDER)
+        .arg(address.to_string())
+        .spawn()
+        .context("start the provider")?;
+    ready(child, address, String::new(), "mock".to_owned()).await
+}
+
+/// What the provider's process does, until it is killed.
+pub async fn provide(address: SocketAddr) -> anyhow::Result<()> {
     let app = Router::new().route("/v1/chat/completions", post(answer));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    let address = listener.local_addr()?;
+    let listener = tokio::net::TcpListener::bind(address).await?;
     // Or the system holds small frames back for 40 ms, which would hide what anybody adds.
     let listener = listener.tap_io(|stream| {
         let _ = stream.set_nodelay(true);
     });
-    tokio::spawn(async move { axum::serve(listener, app).await });
-    Ok(address)
+    Ok(axum::serve(listener, app).await?)
 }
 
 async fn answer(body: Bytes) -> Response {
     let slow = body.windows(6).any(|it| it == b"\"slow\"");
+    let brief = body.windows(7).any(|it| it == b"\"brief\"");
+    let words = if brief { 1 } else { CHUNKS };
     let chunk = |delta: &str, end: &str| {
         format!(
             "data: {{\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1795324162,\"model\":\"mock\",\"choices\":[{{\"index\":0,\"delta\":{delta},\"finish_reason\":{end}}}]}}\n\n"
         )
     };
     let mut pieces = vec![chunk("{\"role\":\"assistant\",\"content\":\"\"}", "null")];
-    pieces.extend((0..CHUNKS).map(|_| chunk("{\"content\":\" word\"}", "null")));
+    // Each another one: LiteLLM takes a hundred alike for a model that is stuck.
+    let word = |n: usize| chunk(&format!("{{\"content\":\" word{n}\"}}"), "null");
+    pieces.extend((0..words).map(word));
     pieces.push(chunk("{}", "\"stop\""));
     pieces.push(
         "data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1795324162,\"model\":\"mock\",\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":200,\"total_tokens\":209}}\n\ndata: [DONE]\n\n"
             .to_owned(),
     );
-    let stream = futures::stream::iter(pieces).then(move |piece| async move {
+    let pieces = futures::stream::iter(pieces).enumerate();
+    let stream = pieces.then(move |(n, piece)| async move {
         if slow {
             tokio::time::sleep(SLOW).await;
+        } else if brief && n == 2 {
+            tokio::time::sleep(BRIEF).await;
         } else {
             // A frame of its own for each piece, as a model writes them.
             tokio::task::yield_now().await;
@@ -73,6 +95,14 @@ pub struct Server {
     pub key: String,
     /// The model's name there.
     pub model: String,
+}
+
+impl Server {
+    /// What another model of the provider is called there.
+    pub fn model_named(&self, name: &str) -> String {
+        let prefix = self.model.strip_suffix("mock").unwrap_or_default();
+        format!("{prefix}{name}")
+    }
 }
 
 impl Drop for Server {
@@ -147,8 +177,15 @@ pub async fn litellm(folder: &Path, provider: SocketAddr) -> anyhow::Result<Serv
     std::fs::create_dir_all(folder)?;
     let address = free_port()?;
     let conf = folder.join("litellm.yaml");
+    let model = |name: &str| {
+        format!(
+            "  - model_name: {name}\n    litellm_params:\n      model: openai/{name}\n      api_base: http://{provider}/v1\n      api_key: none\n"
+        )
+    };
     let text = format!(
-        "model_list:\n  - model_name: mock\n    litellm_params:\n      model: openai/mock\n      api_base: http://{provider}/v1\n      api_key: none\n"
+        "model_list:\n{}{}general_settings:\n  master_key: {LITELLM_KEY}\n",
+        model("mock"),
+        model("brief"),
     );
     std::fs::write(&conf, text)?;
     let child = Command::new(program)
@@ -169,7 +206,7 @@ pub async fn litellm(folder: &Path, provider: SocketAddr) -> anyhow::Result<Serv
         .stderr(Stdio::null())
         .spawn()
         .context("start litellm")?;
-    ready(child, address, "sk-none".to_owned(), "mock".to_owned()).await
+    ready(child, address, LITELLM_KEY.to_owned(), "mock".to_owned()).await
 }
 
 /// Caxton's own binary, beside this one, with the provider configured by its operator: key, permission,
@@ -200,17 +237,6 @@ pub async fn caxton(folder: &Path, provider: SocketAddr) -> anyhow::Result<Serve
         .trim()
         .to_owned();
     Ok(server)
-}
-
-/// The provider itself, asked without anything between.
-pub fn bare(provider: SocketAddr) -> anyhow::Result<Server> {
-    let child = Command::new("sleep").arg("3600").spawn()?;
-    Ok(Server {
-        child,
-        address: provider,
-        key: String::new(),
-        model: "mock".to_owned(),
-    })
 }
 
 fn free_port() -> anyhow::Result<SocketAddr> {

@@ -29,7 +29,8 @@ const MIB: &str = "MiB";
 type Http = Client<HttpConnector, Full<Bytes>>;
 
 pub async fn run(run: &Run, report: &mut Report) -> anyhow::Result<()> {
-    let provider = proxies::provider().await?;
+    let bare = proxies::provider().await?;
+    let provider = bare.address;
     let folder = run.scratch.join("gateway");
     let ours = proxies::caxton(&folder.join("caxton"), provider).await?;
     memory(run, &ours, report).await?;
@@ -37,7 +38,7 @@ pub async fn run(run: &Run, report: &mut Report) -> anyhow::Result<()> {
     let answers = run.scaled(ANSWERS).max(CLIENTS);
     let mut ours = Asking::new("caxton", ours, answers);
     let mut nginx = Asking::new("nginx", nginx, answers);
-    let mut bare = Asking::new("the provider itself", proxies::bare(provider)?, answers);
+    let mut bare = Asking::new("the provider itself", bare, answers);
     let all = race(run, &mut [&mut ours, &mut nginx, &mut bare]).await?;
     if let [ours, nginx, bare] = all.as_slice() {
         let work = format!(
@@ -47,7 +48,7 @@ pub async fn run(run: &Run, report: &mut Report) -> anyhow::Result<()> {
         );
         report.add(
             Row::new("gateway", "a streamed answer", CPU_US)
-                .work(work.clone())
+                .work(work)
                 .ours(Side::of("caxton", ours, CPU_US))
                 .peer(Side::of("nginx", nginx, CPU_US))
                 .goal(Goal::RatioAtMost(3.0)),
@@ -60,9 +61,11 @@ pub async fn run(run: &Run, report: &mut Report) -> anyhow::Result<()> {
         };
         report.add(
             Row::new("gateway", "time that is added to the first word", P50_US)
-                .work(format!(
-                    "{work} One client; the provider's own time is taken off."
-                ))
+                .work(
+                    "One client, one answer after the other, of a word and, 5 ms later, its end, so that \
+                     nobody has anything else to do; the provider's own time is taken off."
+                        .to_owned(),
+                )
                 .ours(Side::of("caxton", &added(ours), P50_US))
                 .peer(Side::of("nginx", &added(nginx), P50_US))
                 .goal(Goal::RatioAtMost(2.0))
@@ -97,8 +100,8 @@ fn median_of(scores: &[Scores], unit: &str) -> f64 {
 async fn memory(run: &Run, server: &Server, report: &mut Report) -> anyhow::Result<()> {
     let together = run.scaled(TOGETHER);
     let http = client();
-    let model = server.model.replace("/mock", "/slow");
-    let asked = (0..together).map(|_| ask(&http, server, &model));
+    let model = server.model_named("slow");
+    let asked = (0..together).map(|_| ask(&http, server, &model, CHUNKS));
     let asked = futures::future::join_all(asked);
     let most = async {
         let mut most: f64 = 0.0;
@@ -131,7 +134,12 @@ fn client() -> Http {
 }
 
 /// Asks once and reads the answer to its end; gives the time to its first word.
-async fn ask(http: &Http, server: &Server, model: &str) -> anyhow::Result<Duration> {
+async fn ask(
+    http: &Http,
+    server: &Server,
+    model: &str,
+    expected: usize,
+) -> anyhow::Result<Duration> {
     let body = json!({
         "model": model,
         "stream": true,
@@ -161,7 +169,7 @@ async fn ask(http: &Http, server: &Server, model: &str) -> anyhow::Result<Durati
         "{status}: {}",
         String::from_utf8_lossy(&text)
     );
-    ensure!(came >= CHUNKS, "{came} of {CHUNKS} words came");
+    ensure!(came == expected, "{came} of {expected} words came");
     first.context("no word came")
 }
 
@@ -201,7 +209,7 @@ impl Contestant for Asking {
                 let (http, server) = (self.http.clone(), Arc::clone(&self.server));
                 tokio::spawn(async move {
                     for _ in 0..each {
-                        ask(&http, &server, &server.model).await?;
+                        ask(&http, &server, &server.model, CHUNKS).await?;
                     }
                     Ok::<_, anyhow::Error>(())
                 })
@@ -211,8 +219,9 @@ impl Contestant for Asking {
             }
             let spent = self.server.cpu()?.saturating_sub(before);
             let mut firsts = Vec::new();
+            let brief = self.server.model_named("brief");
             for _ in 0..each.min(100) {
-                firsts.push(ask(&self.http, &self.server, &self.server.model).await?);
+                firsts.push(ask(&self.http, &self.server, &brief, 1).await?);
             }
             let mut scores = percentiles(firsts)?;
             scores.remove(P99_US);
