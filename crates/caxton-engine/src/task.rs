@@ -1,8 +1,10 @@
 //! The one place that spawns. Tasks are named, counted, cancelled together, and waited for.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Poll, Waker};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -34,13 +36,22 @@ impl Tasks {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let stop = self.stop.clone();
+        let (stop, stopping) = (self.stop.clone(), Arc::clone(&self.stopping));
         self.spawn(name, async move {
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => {}
-                () = task => {}
-            }
+            let (mut stopped, mut task) = (pin!(stop.cancelled()), pin!(task));
+            let mut told: Option<Waker> = None;
+            poll_fn(|cx| {
+                // The token is one lock for all tasks. Asked once, it wakes this one when it is time.
+                let is_told = told.as_ref().is_some_and(|it| it.will_wake(cx.waker()));
+                if !is_told || stopping.load(Ordering::Acquire) {
+                    told = Some(cx.waker().clone());
+                    if stopped.as_mut().poll(cx).is_ready() {
+                        return Poll::Ready(());
+                    }
+                }
+                task.as_mut().poll(cx)
+            })
+            .await;
         });
     }
 

@@ -2,7 +2,8 @@
 
 use super::ledger::OpenCall;
 use super::{CallOutcome, Models};
-use crate::port::model::{Endpoint, ModelCall, ModelFacts, ModelStream};
+use crate::port::model::{Endpoint, ModelCall, ModelFacts};
+use crate::port::{Answer, Clock};
 use crate::turn::Turn;
 use bytes::Bytes;
 use caxton_core::error::{Code, Error};
@@ -13,6 +14,7 @@ use caxton_core::model::{
 use caxton_core::session::SessionId;
 use caxton_core::{AgentName, Timestamp, TraceContext};
 use futures::StreamExt;
+use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -272,10 +274,12 @@ impl Asking<'_> {
         let sent = self.models.clock.now();
         let first_word = self.models.options.first_word_timeout;
         let beginning = self.models.model.stream(call);
-        let mut stream = self.wait(sent, first_word, beginning).await??;
+        let mut waiting = Waiting::new(self.models, self.caller, self.deadline);
+        let mut stream = waiting.wait(sent, first_word, beginning).await??;
         let (mut heard, mut patience) = (sent, first_word);
         loop {
-            let Some(event) = self.next(&mut stream, heard, patience).await? else {
+            let next = waiting.wait(heard, patience, stream.next()).await?;
+            let Some(event) = next else {
                 let detail = "the answer ended without its end";
                 return Err(ModelFault::new(ModelFaultKind::Cut, detail).into());
             };
@@ -313,45 +317,6 @@ impl Asking<'_> {
             seen.map_err(End::Stopped)?;
         }
         Ok(())
-    }
-
-    /// The next piece, as long as there is patience.
-    async fn next(
-        &self,
-        stream: &mut ModelStream,
-        heard: Timestamp,
-        patience: Duration,
-    ) -> Result<Option<Result<ModelEvent, ModelFault>>, End> {
-        // Most pieces are there already, and need no timer.
-        if let std::task::Poll::Ready(next) = futures::poll!(stream.next())
-            && !self.caller.turn.is_cancelled()
-        {
-            return Ok(next);
-        }
-        self.wait(heard, patience, stream.next()).await
-    }
-
-    /// Waits for something of the provider's, no longer than patience, deadline and turn allow.
-    async fn wait<T>(
-        &self,
-        since: Timestamp,
-        patience: Duration,
-        what: impl Future<Output = T>,
-    ) -> Result<T, End> {
-        let clock = &self.models.clock;
-        let late = since.plus(patience);
-        let deadline = self.deadline.min(late);
-        tokio::select! {
-            biased;
-            () = self.caller.turn.cancelled() => Err(End::Stopped(cancelled())),
-            done = what => Ok(done),
-            () = clock.sleep_until(deadline) => Err(if late <= self.deadline {
-                let detail = format!("nothing came for {} ms", patience.as_millis());
-                ModelFault::new(ModelFaultKind::Timeout, detail).into()
-            } else {
-                End::Stopped(timed_out())
-            }),
-        }
     }
 
     async fn pause(&self, pause: Duration) -> Result<(), Error> {
@@ -451,6 +416,59 @@ impl Asking<'_> {
             tokens: record.tokens,
             cost_micros: record.cost_micros,
             tries: record.tries,
+        }
+    }
+}
+
+/// Waits for a provider. Most of what it waits for comes soon, a little at a time: so the alarm is set
+/// once and looks, when it goes off, whether it is late by then.
+struct Waiting<'a> {
+    clock: &'a dyn Clock,
+    cancelled: BoxFuture<'a, ()>,
+    deadline: Timestamp,
+    alarm: Option<(Timestamp, Answer<'static, ()>)>,
+}
+
+impl<'a> Waiting<'a> {
+    fn new(models: &'a Models, caller: &'a Caller, deadline: Timestamp) -> Self {
+        Self {
+            clock: &*models.clock,
+            cancelled: Box::pin(caller.turn.cancelled()),
+            deadline,
+            alarm: None,
+        }
+    }
+
+    /// Waits for something of the provider's, no longer than patience, deadline and turn allow.
+    async fn wait<T>(
+        &mut self,
+        since: Timestamp,
+        patience: Duration,
+        what: impl Future<Output = T>,
+    ) -> Result<T, End> {
+        let late = since.plus(patience);
+        let until = self.deadline.min(late);
+        let mut what = std::pin::pin!(what);
+        loop {
+            // One that goes off too early is set again then; one that would be too late is now.
+            let alarm = self.alarm.take().filter(|(at, _)| *at <= until);
+            let (at, ring) = alarm.unwrap_or_else(|| (until, self.clock.sleep_until(until)));
+            let (_, ring) = self.alarm.insert((at, ring));
+            tokio::select! {
+                biased;
+                () = &mut self.cancelled => return Err(End::Stopped(cancelled())),
+                done = &mut what => return Ok(done),
+                () = ring => self.alarm = None,
+            }
+            if at < until {
+                continue;
+            }
+            return Err(if late <= self.deadline {
+                let detail = format!("nothing came for {} ms", patience.as_millis());
+                ModelFault::new(ModelFaultKind::Timeout, detail).into()
+            } else {
+                End::Stopped(timed_out())
+            });
         }
     }
 }

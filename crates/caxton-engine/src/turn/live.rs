@@ -2,6 +2,7 @@
 
 use super::NewTurn;
 use super::kept::{Chunk, TurnState};
+use super::told::{Numbered, Told};
 use caxton_core::error::{Code, Error};
 use caxton_core::session::{SessionId, TurnEvent, TurnId};
 use caxton_core::{AgentName, TenantId, Timestamp};
@@ -16,12 +17,9 @@ pub(crate) const TURN_BYTES_MAX: usize = 32 << 20;
 /// Events given to a follower at a time.
 const BATCH_EVENTS_MAX: usize = 64;
 
-/// An event with its id, which grows within its turn.
-pub type Numbered = (u64, Arc<TurnEvent>);
-
 #[derive(Default)]
 struct State {
-    events: Vec<Numbered>,
+    events: Told,
     bytes: usize,
     next: u64,
     /// The id of the last event that is written down.
@@ -42,6 +40,8 @@ pub struct Turn {
     created: Timestamp,
     state: Mutex<State>,
     changed: Notify,
+    /// It has ended.
+    closed: Notify,
     cancel: CancellationToken,
 }
 
@@ -52,11 +52,11 @@ impl fmt::Debug for Turn {
 }
 
 impl Turn {
-    pub(super) fn new(new: NewTurn, events: Vec<Numbered>, next: u64, created: Timestamp) -> Self {
+    pub(super) fn new(new: NewTurn, events: Told, next: u64, created: Timestamp) -> Self {
         let state = State {
-            bytes: events.iter().map(|(_, event)| event.bytes()).sum(),
-            written: events.last().map_or(0, |(id, _)| *id),
-            ended: events.last().is_some_and(|(_, event)| event.is_last()),
+            bytes: events.after(0).map(|(_, event)| event.bytes()).sum(),
+            written: events.last_id().unwrap_or(0),
+            ended: events.last().is_some_and(TurnEvent::is_last),
             events,
             next,
             handled: false,
@@ -71,6 +71,7 @@ impl Turn {
             created,
             state: Mutex::new(state),
             changed: Notify::new(),
+            closed: Notify::new(),
             cancel: CancellationToken::new(),
         }
     }
@@ -113,7 +114,7 @@ impl Turn {
     /// How it stands.
     pub(crate) fn state(&self) -> TurnState {
         let state = self.state.lock();
-        match state.events.last().map(|(_, event)| &**event) {
+        match state.events.last() {
             Some(TurnEvent::Completed(_)) => TurnState::Completed,
             Some(TurnEvent::Failed(_)) => TurnState::Failed,
             _ => TurnState::Running,
@@ -122,9 +123,7 @@ impl Turn {
 
     /// Whether something of an answer was said.
     pub fn has_spoken(&self) -> bool {
-        let state = self.state.lock();
-        let said = |event: &TurnEvent| !matches!(event, TurnEvent::Started { .. });
-        state.events.iter().any(|(_, event)| said(event))
+        self.state.lock().events.has_spoken()
     }
 
     /// Whoever handles its message says so, once: `false` where it has ended already.
@@ -137,7 +136,7 @@ impl Turn {
     /// Adds an event. Errors: `CX-7025` past the bytes that a turn may have; what ends a turn is
     /// taken nevertheless, and nothing after it.
     pub fn emit(&self, event: TurnEvent) -> Result<(), Error> {
-        {
+        let ended = {
             let mut state = self.state.lock();
             let begun = !state.events.is_empty() && matches!(event, TurnEvent::Started { .. });
             if state.ended || begun {
@@ -154,9 +153,16 @@ impl Turn {
             state.ended = event.is_last();
             let id = state.next;
             state.next += 1;
-            state.events.push((id, Arc::new(event)));
-        }
+            state.events.push(id, event);
+            if state.ended {
+                state.events.close();
+            }
+            state.ended
+        };
         self.changed.notify_waiters();
+        if ended {
+            self.closed.notify_waiters();
+        }
         Ok(())
     }
 
@@ -184,13 +190,9 @@ impl Turn {
     pub(crate) fn unwritten(&self) -> Option<(u64, Chunk)> {
         let mut state = self.state.lock();
         let before = state.written;
-        let from = state.events.partition_point(|(id, _)| *id <= before);
-        let new = state.events.get(from..).filter(|new| !new.is_empty())?;
-        let events = new.iter().map(|(id, event)| (*id, (**event).clone()));
-        let chunk = Chunk {
-            turn: self.id,
-            events: events.collect(),
-        };
+        let events: Vec<_> = owned(state.events.after(before)).collect();
+        let turn = self.id;
+        let chunk = (!events.is_empty()).then_some(Chunk { turn, events })?;
         state.written = state.next - 1;
         Some((before, chunk))
     }
@@ -199,9 +201,7 @@ impl Turn {
     /// follow with it, under the id it has here, or the turn goes on as if nothing had been.
     pub(crate) fn closing(&self, last: &TurnEvent) -> Chunk {
         let state = self.state.lock();
-        let from = state.events.partition_point(|(id, _)| *id <= state.written);
-        let new = state.events.get(from..).unwrap_or_default();
-        let events = new.iter().map(|(id, event)| (*id, (**event).clone()));
+        let events = owned(state.events.after(state.written));
         Chunk {
             turn: self.id,
             events: events.chain([(state.next, last.clone())]).collect(),
@@ -223,6 +223,10 @@ impl Turn {
     }
 }
 
+fn owned(events: impl Iterator<Item = Numbered>) -> impl Iterator<Item = (u64, TurnEvent)> {
+    events.map(|(id, event)| (id, Arc::unwrap_or_clone(event)))
+}
+
 /// Somebody who reads a turn's events.
 #[derive(Debug)]
 pub struct Follow {
@@ -234,6 +238,15 @@ pub struct Follow {
 impl Follow {
     pub fn turn(&self) -> &Arc<Turn> {
         &self.turn
+    }
+
+    /// Completes when the turn has ended, read or not.
+    pub async fn ended(&self) {
+        let mut closed = std::pin::pin!(self.turn.closed.notified());
+        closed.as_mut().enable();
+        if !self.turn.has_ended() {
+            closed.await;
+        }
     }
 
     /// The next events, as many as there are up to a bound, at least one. `None`: the turn has ended
@@ -248,10 +261,10 @@ impl Follow {
             changed.as_mut().enable();
             {
                 let state = turn.state.lock();
-                let from = state.events.partition_point(|(id, _)| *id <= self.after);
-                let new = state.events.get(from..).unwrap_or_default();
-                let batch: Vec<Numbered> = new.iter().take(BATCH_EVENTS_MAX).cloned().collect();
-                self.over = state.ended && batch.len() == new.len();
+                let new = state.events.after(self.after);
+                let left = new.len();
+                let batch: Vec<Numbered> = new.take(BATCH_EVENTS_MAX).collect();
+                self.over = state.ended && batch.len() == left;
                 if let Some((id, _)) = batch.last() {
                     self.after = *id;
                     return Some(batch);

@@ -8,11 +8,14 @@
 mod kept;
 mod live;
 mod sessions;
+mod told;
 
 pub(crate) use kept::{Alias, Chunk};
 pub use kept::{TurnRecord, TurnState};
-pub use live::{Follow, Numbered, Turn};
+pub use live::{Follow, Turn};
 pub(crate) use sessions::Sessions;
+pub use told::Numbered;
+use told::Told;
 
 use crate::documents::{self, Documents};
 use crate::opctx::TenantScope;
@@ -107,7 +110,7 @@ impl Turns {
             )
             .retry_after(Duration::from_secs(1)));
         }
-        let turn = Arc::new(Turn::new(new, Vec::new(), 1, self.clock.now()));
+        let turn = Arc::new(Turn::new(new, Told::default(), 1, self.clock.now()));
         inner.turns.insert(place, Arc::clone(&turn));
         Ok(turn)
     }
@@ -138,7 +141,7 @@ impl Turns {
             return Ok(None);
         };
         let events = self.read(&scope, id).await?;
-        let next = events.last().map_or(1, |it| it.0 + 1);
+        let next = events.last_id().map_or(1, |id| id + 1);
         let next = match record.state {
             TurnState::Running => next + RESTART_GAP,
             _ => next,
@@ -269,12 +272,12 @@ impl Turns {
         Ok(chunks)
     }
 
-    async fn read(&self, scope: &TenantScope, id: TurnId) -> Result<Vec<Numbered>, Error> {
-        let mut events: Vec<Numbered> = Vec::new();
+    async fn read(&self, scope: &TenantScope, id: TurnId) -> Result<Told, Error> {
+        let mut events = Told::default();
         for chunk in self.chunks(scope, id).await? {
-            let after = events.last().map_or(0, |it| it.0);
+            let after = events.last_id().unwrap_or(0);
             let new = chunk.events.into_iter().filter(|it| it.0 > after);
-            events.extend(new.map(|(id, event)| (id, Arc::new(event))));
+            new.for_each(|(id, event)| events.push(id, event));
         }
         Ok(events)
     }

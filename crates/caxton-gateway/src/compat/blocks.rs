@@ -57,9 +57,13 @@ impl Blocks {
             return false;
         }
         if let Some(name) = name {
-            let _ = writeln!(self.out, "event: {name}");
+            self.out.extend_from_slice(b"event: ");
+            self.out.extend_from_slice(name.as_bytes());
+            self.out.push(b'\n');
         }
-        let _ = write!(self.out, "id: {}{}\ndata: ", self.prefix, self.written);
+        self.out.extend_from_slice(b"id: ");
+        self.out.extend_from_slice(self.prefix.as_bytes());
+        let _ = write!(self.out, "{}\ndata: ", self.written);
         true
     }
 

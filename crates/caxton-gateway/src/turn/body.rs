@@ -2,7 +2,9 @@
 //!
 //! The stream has no queue: it reads the turn's events by their numbers as fast as the client reads
 //! it, as many at a time as there are, and writes them as one chunk. A client that is slow or leaves
-//! costs the turn nothing.
+//! costs the turn nothing. What comes within a millisecond of the last chunk is written together: a
+//! write costs more than all else about an event, and whoever reads cannot tell. The first event and
+//! the last wait for nothing.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -16,9 +18,14 @@ use caxton_engine::turn::{Follow, Numbered};
 use futures::{StreamExt, stream};
 use http::{HeaderName, HeaderValue, header};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::api::Api;
 use crate::stream::Place;
+
+/// From one chunk to the next, at least, while the turn goes on. A model's words are further apart; only
+/// an answer that is there at once is written in larger chunks.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// How a dialect writes events.
 pub(crate) trait Encoder: Send + 'static {
@@ -56,6 +63,17 @@ impl From<Follow> for Told {
 }
 
 impl Told {
+    /// Lets more come, if the last chunk was given a moment ago.
+    async fn gather(&self, last: Option<Instant>) {
+        let left = last.and_then(|last| PAUSE.checked_sub(last.elapsed()));
+        if let Some(left) = left
+            && self.read.is_empty()
+        {
+            // Either way there is something to be read, or soon will be.
+            let _ = tokio::time::timeout(left, self.follow.ended()).await;
+        }
+    }
+
     async fn next(&mut self) -> Option<Vec<Numbered>> {
         let batch = match std::mem::take(&mut self.read) {
             read if read.is_empty() => self.follow.next().await?,
@@ -81,7 +99,12 @@ pub(crate) fn answer<E: Encoder>(
     encoder: E,
 ) -> Response {
     let beat = api.options().rest.heartbeat;
-    let chunks = stream::unfold((told, encoder), move |state| chunk(state, beat));
+    let telling = Telling {
+        told,
+        encoder,
+        last: None,
+    };
+    let chunks = stream::unfold(telling, move |telling| chunk(telling, beat));
     let held = api.hold(call, ctx, place, chunks);
     let call = call.clone();
     let body = held.map(move |chunk| {
@@ -98,17 +121,26 @@ pub(crate) fn answer<E: Encoder>(
     (headers, Body::from_stream(body)).into_response()
 }
 
-type Step<E> = Option<(Result<Bytes, ApiError>, (Told, E))>;
+struct Telling<E> {
+    told: Told,
+    encoder: E,
+    /// When the last chunk was given.
+    last: Option<Instant>,
+}
+
+type Step<E> = Option<(Result<Bytes, ApiError>, Telling<E>)>;
 
 /// What comes next, or a sign of life.
-async fn chunk<E: Encoder>((mut told, mut encoder): (Told, E), beat: Duration) -> Step<E> {
+async fn chunk<E: Encoder>(mut telling: Telling<E>, beat: Duration) -> Step<E> {
     loop {
-        let written = match tokio::time::timeout(beat, told.next()).await {
-            Err(_) => encoder.beat(),
-            Ok(events) => encoder.batch(&events?),
+        telling.told.gather(telling.last).await;
+        let written = match tokio::time::timeout(beat, telling.told.next()).await {
+            Err(_) => telling.encoder.beat(),
+            Ok(events) => telling.encoder.batch(&events?),
         };
         if !written.is_empty() {
-            return Some((Ok(written), (told, encoder)));
+            telling.last = Some(Instant::now());
+            return Some((Ok(written), telling));
         }
     }
 }

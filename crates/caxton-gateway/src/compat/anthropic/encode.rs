@@ -2,6 +2,7 @@
 
 use caxton_core::model::{Part, StopReason, Tokens};
 use caxton_core::session::{TurnEvent, TurnId, TurnOutcome};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::compat::answer::{Gathered, Of, rest, stop};
@@ -29,6 +30,25 @@ pub(crate) fn answer(of: &Of, gathered: &Gathered, outcome: &TurnOutcome) -> Val
 enum Open {
     Text,
     Thinking,
+}
+
+/// More of the block that is open.
+#[derive(Serialize)]
+#[serde(tag = "type", rename = "content_block_delta")]
+struct BlockDelta<'a> {
+    index: u32,
+    delta: Delta<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type")]
+enum Delta<'a> {
+    #[serde(rename = "text_delta")]
+    Text { text: &'a str },
+    #[serde(rename = "thinking_delta")]
+    Thinking { thinking: &'a str },
+    #[serde(rename = "input_json_delta")]
+    InputJson { partial_json: &'a str },
 }
 
 /// A turn as events.
@@ -65,7 +85,7 @@ impl Stream {
             }
             TurnEvent::Thinking { text } => {
                 self.turn_to(Open::Thinking, out);
-                self.delta(&json!({"type": "thinking_delta", "thinking": text}), out);
+                self.delta(Delta::Thinking { thinking: text }, out);
             }
             TurnEvent::Completed(outcome) => self.completed(outcome, out),
             TurnEvent::Failed(failure) => {
@@ -99,7 +119,7 @@ impl Stream {
 
     fn text(&mut self, text: &str, out: &mut Blocks) {
         self.turn_to(Open::Text, out);
-        self.delta(&json!({"type": "text_delta", "text": text}), out);
+        self.delta(Delta::Text { text }, out);
     }
 
     /// Goes on with a block of this kind, or begins one.
@@ -124,10 +144,9 @@ impl Stream {
         out.event(Some("content_block_start"), &start);
     }
 
-    fn delta(&self, delta: &Value, out: &mut Blocks) {
+    fn delta(&self, delta: Delta<'_>, out: &mut Blocks) {
         let index = self.blocks.saturating_sub(1);
-        let delta = json!({"type": "content_block_delta", "index": index, "delta": delta});
-        out.event(Some("content_block_delta"), &delta);
+        out.event(Some("content_block_delta"), &BlockDelta { index, delta });
     }
 
     fn stop(&self, out: &mut Blocks) {
@@ -157,8 +176,8 @@ impl Stream {
                     let block = json!({"type": "tool_use", "id": id, "name": name, "input": {}});
                     self.start(&block, out);
                     let json = arguments.to_string();
-                    let delta = json!({"type": "input_json_delta", "partial_json": json});
-                    self.delta(&delta, out);
+                    let partial_json = &json;
+                    self.delta(Delta::InputJson { partial_json }, out);
                     self.stop(out);
                 }
                 _ => {}

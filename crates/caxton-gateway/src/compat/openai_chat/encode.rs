@@ -2,6 +2,7 @@
 
 use caxton_core::model::{Part, StopReason, Tokens};
 use caxton_core::session::{TurnEvent, TurnId, TurnOutcome};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::compat::answer::{Gathered, Of, rest, stop};
@@ -46,10 +47,42 @@ pub(crate) fn answer(of: &Of, gathered: &Gathered, outcome: &TurnOutcome) -> Val
     })
 }
 
+/// One chunk. Most of an answer is made of these, so that they are written without a tree between.
+#[derive(Serialize)]
+struct Chunk<'a, C> {
+    id: &'a str,
+    object: &'static str,
+    created: u64,
+    model: &'a str,
+    choices: C,
+    /// `null` in each chunk before the one that has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<Value>,
+}
+
+#[derive(Serialize)]
+struct Choice<D> {
+    index: u32,
+    delta: D,
+    logprobs: (),
+    finish_reason: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct Content<'a> {
+    content: &'a str,
+}
+
+#[derive(Serialize)]
+struct Reasoning<'a> {
+    reasoning_content: &'a str,
+}
+
 /// A turn in chunks.
 #[derive(Debug)]
 pub(crate) struct Stream {
     of: Of,
+    id: String,
     include_usage: bool,
     /// Texts only tell whether there were some.
     said: Vec<Part>,
@@ -58,6 +91,7 @@ pub(crate) struct Stream {
 impl Stream {
     pub(crate) fn new(of: Of, include_usage: bool) -> Self {
         Self {
+            id: id(of.turn),
             of,
             include_usage,
             said: Vec::new(),
@@ -67,20 +101,19 @@ impl Stream {
     pub(crate) fn event(&mut self, event: &TurnEvent, out: &mut Blocks) {
         match event {
             TurnEvent::Started { .. } => {
-                self.delta(
-                    json!({"role": "assistant", "content": ""}),
-                    Value::Null,
-                    out,
-                );
+                self.delta(json!({"role": "assistant", "content": ""}), None, out);
             }
             TurnEvent::Text { text } => {
                 if self.said.is_empty() {
                     self.said.push(Part::text(""));
                 }
-                self.delta(json!({ "content": text }), Value::Null, out);
+                self.delta(Content { content: text }, None, out);
             }
             TurnEvent::Thinking { text } => {
-                self.delta(json!({ "reasoning_content": text }), Value::Null, out);
+                let delta = Reasoning {
+                    reasoning_content: text,
+                };
+                self.delta(delta, None, out);
             }
             TurnEvent::Completed(outcome) => self.completed(outcome, out),
             TurnEvent::Failed(failure) => {
@@ -102,34 +135,39 @@ impl Stream {
                 }
                 _ => continue,
             };
-            self.delta(delta, Value::Null, out);
+            self.delta(delta, None, out);
         }
-        self.delta(json!({}), json!(finish(outcome)), out);
+        self.delta(json!({}), Some(finish(outcome)), out);
         if self.include_usage {
-            let mut chunk = self.chunk(json!([]));
-            put(&mut chunk, "usage", usage(&outcome.usage));
+            let usage = Some(usage(&outcome.usage));
+            let chunk = Chunk {
+                usage,
+                ..self.chunk([(); 0])
+            };
             out.event(None, &chunk);
         }
         out.text("[DONE]");
     }
 
-    fn delta(&self, delta: Value, finish: Value, out: &mut Blocks) {
-        let choice = json!({"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish});
-        out.event(None, &self.chunk(json!([choice])));
+    fn delta(&self, delta: impl Serialize, finish: Option<&'static str>, out: &mut Blocks) {
+        let choice = Choice {
+            index: 0,
+            delta,
+            logprobs: (),
+            finish_reason: finish,
+        };
+        out.event(None, &self.chunk([choice]));
     }
 
-    fn chunk(&self, choices: Value) -> Value {
-        let mut chunk = json!({
-            "id": id(self.of.turn),
-            "object": "chat.completion.chunk",
-            "created": created(self.of.turn),
-            "model": self.of.model,
-            "choices": choices,
-        });
-        if self.include_usage {
-            put(&mut chunk, "usage", Value::Null);
+    fn chunk<C>(&self, choices: C) -> Chunk<'_, C> {
+        Chunk {
+            id: &self.id,
+            object: "chat.completion.chunk",
+            created: created(self.of.turn),
+            model: &self.of.model,
+            choices,
+            usage: self.include_usage.then_some(Value::Null),
         }
-        chunk
     }
 }
 

@@ -100,6 +100,28 @@ fn response(of: &Of, shape: &Shape, status: &str, output: &[Value]) -> Value {
     })
 }
 
+/// More of a text. Most of an answer is made of these, so that they are written without a tree between.
+#[derive(Serialize)]
+struct TextDelta<'a> {
+    item_id: &'a str,
+    output_index: usize,
+    content_index: u32,
+    delta: &'a str,
+    logprobs: [(); 0],
+    r#type: &'a str,
+    sequence_number: u64,
+}
+
+#[derive(Serialize)]
+struct SummaryDelta<'a> {
+    item_id: &'a str,
+    output_index: usize,
+    summary_index: u32,
+    delta: &'a str,
+    r#type: &'a str,
+    sequence_number: u64,
+}
+
 /// A turn as events.
 #[derive(Debug)]
 pub(crate) struct Stream {
@@ -107,8 +129,9 @@ pub(crate) struct Stream {
     shape: Shape,
     sequence: u64,
     begun: bool,
-    /// The item that is being written.
+    /// The item that is being written, and its id.
     open: Option<Item>,
+    open_id: String,
     /// Items that are whole.
     items: Vec<Value>,
     said: Vec<Part>,
@@ -122,6 +145,7 @@ impl Stream {
             sequence: 0,
             begun: false,
             open: None,
+            open_id: String::new(),
             items: Vec::new(),
             said: Vec::new(),
         }
@@ -216,6 +240,7 @@ impl Stream {
             }
             Item::Call { .. } => {}
         }
+        self.open_id = item.id(self.of.turn, index);
         self.open = Some(item);
     }
 
@@ -226,15 +251,18 @@ impl Stream {
         if let Some(Item::Message(text)) = &mut self.open {
             text.push_str(more);
         }
-        let mut delta = self
-            .open
-            .as_ref()
-            .map(|it| self.here(it))
-            .unwrap_or_default();
-        put(&mut delta, "content_index", json!(0));
-        put(&mut delta, "delta", json!(more));
-        put(&mut delta, "logprobs", json!([]));
-        self.tell("response.output_text.delta", delta, out);
+        let name = "response.output_text.delta";
+        let delta = TextDelta {
+            item_id: &self.open_id,
+            output_index: self.items.len(),
+            content_index: 0,
+            delta: more,
+            logprobs: [],
+            r#type: name,
+            sequence_number: self.sequence,
+        };
+        self.sequence += 1;
+        out.event(Some(name), &delta);
     }
 
     fn thinking(&mut self, more: &str, out: &mut Blocks) {
@@ -244,14 +272,17 @@ impl Stream {
         if let Some(Item::Reasoning(text)) = &mut self.open {
             text.push_str(more);
         }
-        let mut delta = self
-            .open
-            .as_ref()
-            .map(|it| self.here(it))
-            .unwrap_or_default();
-        put(&mut delta, "summary_index", json!(0));
-        put(&mut delta, "delta", json!(more));
-        self.tell("response.reasoning_summary_text.delta", delta, out);
+        let name = "response.reasoning_summary_text.delta";
+        let delta = SummaryDelta {
+            item_id: &self.open_id,
+            output_index: self.items.len(),
+            summary_index: 0,
+            delta: more,
+            r#type: name,
+            sequence_number: self.sequence,
+        };
+        self.sequence += 1;
+        out.event(Some(name), &delta);
     }
 
     fn call(&mut self, call: &Item, out: &mut Blocks) {
