@@ -63,6 +63,24 @@ pub fn decide(address: IpAddr) -> Result<(), Inner> {
     found.map_or(Ok(()), Err)
 }
 
+/// Whether a host is among those that a tenant lets tools reach: `example.com` is that name alone,
+/// `*.example.com` is every name below it and not itself. An empty list has all. The address is decided
+/// upon besides, with [`decide`]: a name can lead anywhere.
+pub fn host_allowed(hosts: &[String], host: &str) -> bool {
+    let bare = |text: &str| {
+        let text = text.trim_start_matches('[').trim_end_matches(']');
+        text.trim_end_matches('.').to_ascii_lowercase()
+    };
+    let host = bare(host);
+    let has = |pattern: &String| match pattern.strip_prefix("*.") {
+        Some(above) => host
+            .strip_suffix(&bare(above))
+            .is_some_and(|below| below.len() > 1 && below.ends_with('.')),
+        None => bare(pattern) == host,
+    };
+    hosts.is_empty() || hosts.iter().any(has)
+}
+
 fn of_v4(address: Ipv4Addr) -> Option<Inner> {
     let [a, b, c, d] = address.octets();
     Some(match (a, b, c, d) {
@@ -187,6 +205,29 @@ mod tests {
         ] {
             check(text, None);
         }
+    }
+
+    #[test]
+    fn a_list_of_hosts_allows_those_and_what_is_below_where_it_says_so() {
+        let hosts = ["example.com", "*.Example.org", "[2606:4700::1111]"].map(str::to_owned);
+        for (host, expected) in [
+            ("example.com", true),
+            ("EXAMPLE.com.", true),
+            ("a.example.com", false),
+            ("notexample.com", false),
+            ("example.com.evil.net", false),
+            ("a.example.org", true),
+            ("a.b.example.org", true),
+            ("example.org", false),
+            (".example.org", false),
+            ("notexample.org", false),
+            ("[2606:4700::1111]", true),
+            ("2606:4700::1111", true),
+            ("", false),
+        ] {
+            assert_eq!(host_allowed(&hosts, host), expected, "{host}");
+        }
+        assert!(host_allowed(&[], "anything"));
     }
 
     #[test]

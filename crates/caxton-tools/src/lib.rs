@@ -1,4 +1,10 @@
-//! The way out of the server: the one [`caxton_engine::port::Http`] adapter. Which addresses may be
-//! reached is decided in `caxton_core::egress`; this crate obeys.
+//! Tools that reach the world, each behind [`caxton_engine::port::tool::Executor`], and the one way out
+//! that they all take: the [`caxton_engine::port::Http`] adapter. Which addresses may be reached is
+//! decided in `caxton_core::egress`, whether a tool may be called in the engine; this crate obeys.
 
 pub mod http;
+pub mod http_tool;
+mod outward;
+
+#[cfg(test)]
+mod testing;
