@@ -4,7 +4,9 @@
 
 pub mod http;
 pub mod http_tool;
+pub mod mcp;
 mod outward;
+mod process;
 
 #[cfg(test)]
 mod testing;

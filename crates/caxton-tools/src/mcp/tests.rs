@@ -1,0 +1,1 @@
+//! Against hostile servers on this machine; the reference servers are in `tests/`.
