@@ -4,7 +4,7 @@
 
 use super::ToolMeters;
 use super::log::CallId;
-use crate::documents::{Document, Documents};
+use crate::documents::{self, Document, Documents};
 use crate::opctx::TenantScope;
 use crate::port::Clock;
 use crate::port::store::{Page, PageRequest, RecordKind};
@@ -92,6 +92,16 @@ pub struct Approval {
 
 impl Document for Approval {
     const KIND: RecordKind = RecordKind("approval");
+}
+
+/// That an approval is pending: what waits is found without looking through what is decided.
+#[derive(Debug, Serialize, Deserialize)]
+struct Pending {
+    id: String,
+}
+
+impl Document for Pending {
+    const KIND: RecordKind = RecordKind("approval-pending");
 }
 
 /// What a person says.
@@ -182,7 +192,14 @@ impl Approvals {
             let detail = format!("{WAITING_MAX} calls of the tenant wait for an approval");
             return Err(Error::new(Code::ToolLimit, detail));
         }
-        self.documents.put(&scope, &asked.id, &asked).await?;
+        let pending = Pending {
+            id: asked.id.clone(),
+        };
+        let ops = vec![
+            documents::put(&asked.id, &asked)?,
+            documents::put(&asked.id, &pending)?,
+        ];
+        self.documents.commit(&scope, ops).await?;
         Ok(asked)
     }
 
@@ -232,9 +249,17 @@ impl Approvals {
         if approval.state == ApprovalState::Pending {
             approval.state = state;
             approval.decided = Some(self.clock.now());
-            self.documents.put(&scope, id, &approval).await?;
+            self.decided(&scope, &approval).await?;
         }
         Ok(approval)
+    }
+
+    async fn decided(&self, scope: &TenantScope, approval: &Approval) -> Result<(), Error> {
+        let ops = vec![
+            documents::put(&approval.id, approval)?,
+            documents::remove::<Pending>(&approval.id),
+        ];
+        self.documents.commit(scope, ops).await
     }
 
     /// Decides. Errors: `CX-8020`, `CX-8023`, `CX-8024`.
@@ -273,7 +298,7 @@ impl Approvals {
         approval.note = decision.note.get(..end).unwrap_or_default().to_owned();
         approval.decided = Some(now);
         approval.decided_by = Some(by);
-        self.documents.put(scope, id, &approval).await?;
+        self.decided(scope, &approval).await?;
         let place = (scope.tenant().clone(), id.to_owned());
         if let Some(told) = self.waiting.lock().get(&place) {
             told.notify_one();
@@ -300,6 +325,17 @@ impl Approvals {
         state: Option<ApprovalState>,
         asked: &PageRequest,
     ) -> Result<Page<Approval>, Error> {
+        if state == Some(ApprovalState::Pending) {
+            let page = self.documents.list::<Pending>(scope, "", asked).await?;
+            let mut rows = Vec::with_capacity(page.rows.len());
+            for pending in &page.rows {
+                rows.push(self.find(scope, &pending.id).await?);
+            }
+            return Ok(Page {
+                rows,
+                next: page.next,
+            });
+        }
         let mut asked = asked.clone();
         for _ in 0..SCAN_PAGES_MAX {
             let mut page = self.documents.list::<Approval>(scope, "", &asked).await?;
@@ -327,7 +363,12 @@ impl Approvals {
         let old = page.rows.iter();
         let old = old.filter(|it| it.created < before && it.expires < before);
         let ops: Vec<_> = old
-            .map(|it| crate::documents::remove::<Approval>(&it.id))
+            .flat_map(|it| {
+                [
+                    documents::remove::<Approval>(&it.id),
+                    documents::remove::<Pending>(&it.id),
+                ]
+            })
             .collect();
         if ops.is_empty() {
             return Ok(false);

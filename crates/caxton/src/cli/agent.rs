@@ -11,8 +11,11 @@ use caxton_api::v1::{
     Agent, DeleteAgentRequest, DrainAgentRequest, GetAgentRequest, ListAgentsRequest,
     ListAgentsResponse, StartAgentRequest, StopAgentRequest,
 };
+use caxton_core::Manifest;
+use caxton_core::assistant::Assistant;
 use caxton_core::error::Code;
 use caxton_core::manifest::nearest;
+use caxton_core::tool::permit::Pattern;
 use clap::{Args, Subcommand};
 use std::time::Duration;
 
@@ -200,6 +203,16 @@ fn describe(agent: &Agent) -> String {
     let stats = agent.stats.clone().unwrap_or_default();
     let limits = agent.limits.unwrap_or_default();
     let delivery = agent.delivery.clone().unwrap_or_default();
+    let manifest = agent.manifest.as_deref().unwrap_or_default();
+    let manifest = Manifest::parse(manifest).ok();
+    let assistant = manifest.as_ref().and_then(|it| it.assistant.as_ref());
+    let what_answers = |agent: &Agent| match assistant {
+        Some(assistant) => ("model", models(assistant)),
+        None => (
+            "component",
+            format!("{}, sandbox {}", component(agent), agent.sandbox_profile),
+        ),
+    };
     let capabilities: Vec<String> = agent
         .capabilities
         .iter()
@@ -214,8 +227,8 @@ fn describe(agent: &Agent) -> String {
         ("state", agent.state.clone()),
         ("behavior", agent.behavior.clone()),
         ("capabilities", capabilities.join(", ")),
-        ("component", component(agent)),
-        ("sandbox", agent.sandbox_profile.clone()),
+        what_answers(agent),
+        ("tools", manifest.as_ref().map(tools).unwrap_or_default()),
         (
             "delivery",
             format!(
@@ -240,6 +253,29 @@ fn describe(agent: &Agent) -> String {
         ("deployed", time(agent.create_time)),
         ("changed", time(agent.update_time)),
     ])
+}
+
+/// The model, and those that are asked where it cannot answer.
+fn models(assistant: &Assistant) -> String {
+    let all: Vec<String> = assistant.models().map(ToString::to_string).collect();
+    all.join(", then ")
+}
+
+/// What it may call, and with whose leave.
+fn tools(manifest: &Manifest) -> String {
+    let tools = &manifest.tools;
+    let list = |name: &str, patterns: &[Pattern]| {
+        let names: Vec<String> = patterns.iter().map(ToString::to_string).collect();
+        (!names.is_empty()).then(|| format!("{name} {}", names.join(", ")))
+    };
+    let parts = [
+        list("allow", &tools.allow),
+        list("ask", &tools.ask),
+        list("deny", &tools.deny),
+        tools.sandbox.then(|| "sandbox: none is called".to_owned()),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    parts.join("; ")
 }
 
 fn component(agent: &Agent) -> String {

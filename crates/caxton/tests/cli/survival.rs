@@ -142,3 +142,63 @@ fn add_one(home: &Home, server: &Server) -> (u16, String) {
         body.to_owned(),
     )
 }
+
+/// Says a few words of a tale, and nothing more.
+const HANGS: &str = r#"{"rules": [{"when": {"text": "again"}, "then": {"text": "I am back."}}], "answers": [{
+    "text": "Once upon a time there was a server.", "chunk_chars": 5,
+    "faults": [{"kind": "hang", "after_chunks": 3}]
+}]}"#;
+
+#[test]
+fn a_kill_amid_an_answer_ends_the_turn_honestly_and_is_in_the_books_once() {
+    let home = Home::new();
+    let server = home.serve();
+    let folder = home.path().join("teller");
+    std::fs::create_dir(&folder).unwrap();
+    let manifest = "name = \"teller\"\nbehavior = \"assistant\"\n\
+                    [assistant]\nmodel = \"scripted/tale.json\"\n";
+    std::fs::write(folder.join("agent.toml"), manifest).unwrap();
+    std::fs::write(folder.join("tale.json"), HANGS).unwrap();
+    home.ok(&["agent", "deploy", folder.to_str().unwrap()]);
+    let mut chat = home
+        .command(&["chat", "teller", "a tale", "--session", "s"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    // What is heard is on its way out of the server, which then dies.
+    let mut heard = [0; 4];
+    chat.stdout
+        .as_mut()
+        .unwrap()
+        .read_exact(&mut heard)
+        .unwrap();
+    assert_eq!(&heard, b"Once");
+    server.kill();
+    let _ = chat.kill();
+    chat.wait().unwrap();
+    let _server = home.serve();
+    // The lane is free again once the turn that was cut off has ended.
+    let said = home.ok(&["chat", "teller", "again", "--session", "s"]);
+    assert_eq!(said, "I am back.\n");
+    let said = home.json(&["session", "messages", "s"]);
+    let said = said["messages"].as_array().unwrap();
+    assert_eq!(said[0]["content"], "a tale");
+    let first = &said[0]["turnId"];
+    let of_first = said.iter().filter(|it| it["turnId"] == *first);
+    for entry in of_first {
+        assert_eq!(entry["broken"], true, "{said:?}");
+        // What was heard in its last second may not be written down; nothing else is made of it.
+        let told = entry["content"].as_str().unwrap().trim_end();
+        assert!(told == "a tale" || "Once upon a time".starts_with(told));
+    }
+    let calls = home.json(&["model-call", "list"]);
+    let calls = calls["modelCalls"].as_array().unwrap();
+    let of_first: Vec<_> = calls
+        .iter()
+        .filter(|call| call["turnId"] == *first)
+        .collect();
+    assert_eq!(of_first.len(), 1, "{calls:?}");
+    assert_eq!(of_first[0]["outcome"], "interrupted");
+    assert_eq!(of_first[0]["usage"]["estimated"], true, "{of_first:?}");
+}

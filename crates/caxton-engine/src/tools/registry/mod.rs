@@ -41,6 +41,8 @@ const SECRET_BYTES_MAX: usize = 8 << 10;
 const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(20);
 /// What an MCP server said of its functions is asked for anew after so long, when it is next used.
 const BELIEVED_FOR: Duration = Duration::from_secs(60);
+/// One that could not say is left alone for so long.
+const FAILED_FOR: Duration = Duration::from_secs(15);
 
 pub(crate) struct Registry {
     documents: Documents,
@@ -188,11 +190,29 @@ impl Registry {
     pub(crate) async fn current(&self, tool: &Registered) -> Result<Vec<Arc<Offered>>, Error> {
         let is_fresh =
             |now: Timestamp| !tool.may_change() || now.since(tool.told_at()) < BELIEVED_FOR;
-        if !is_fresh(self.clock.now()) {
-            let _one = tool.asking.lock().await;
-            if !is_fresh(self.clock.now()) {
-                let described = self.describe(&tool.target, tool.kind).await?;
-                tool.take(described, self.clock.now());
+        let now = self.clock.now();
+        if is_fresh(now) {
+            return Ok(tool.known());
+        }
+        // Who comes while another asks gets what that one is told, a failure included: a server that
+        // hangs must not hold each turn up anew.
+        let _one = tool.asking.lock().await;
+        let now = self.clock.now().max(now);
+        let failed = tool.failed.lock().clone();
+        if let Some((at, error)) = failed
+            && now.since(at) < FAILED_FOR
+        {
+            return Err(error);
+        }
+        if !is_fresh(now) {
+            let described = self.describe(&tool.target, tool.kind).await;
+            let now = self.clock.now();
+            match described {
+                Ok(described) => tool.take(described, now),
+                Err(error) => {
+                    *tool.failed.lock() = Some((now, error.clone()));
+                    return Err(error);
+                }
             }
         }
         Ok(tool.known())

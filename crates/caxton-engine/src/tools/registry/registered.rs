@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use caxton_core::error::Error;
 use caxton_core::tool::{Function, FunctionName, ToolKind};
 use caxton_core::{Digest, Timestamp};
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
@@ -59,6 +60,8 @@ pub(crate) struct Registered {
     /// What was agreed to; of an operator's tool, what it said first.
     agreed: OnceLock<BTreeMap<FunctionName, Digest>>,
     offer: ArcSwap<Offer>,
+    /// When it could not say what it offers, and why.
+    pub(super) failed: Mutex<Option<(Timestamp, Error)>>,
     pub(super) asking: tokio::sync::Mutex<()>,
 }
 
@@ -88,6 +91,7 @@ impl Registered {
             kept,
             agreed,
             offer: ArcSwap::from_pointee(offer),
+            failed: Mutex::default(),
             asking: tokio::sync::Mutex::default(),
         }
     }
