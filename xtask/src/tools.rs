@@ -85,6 +85,14 @@ const TOOLS: &[Tool] = &[
         provide: packages::kubelet_prober,
     },
     Tool {
+        name: "mcp-conformance",
+        provide: packages::mcp_conformance,
+    },
+    Tool {
+        name: "mcp-servers",
+        provide: packages::mcp_servers,
+    },
+    Tool {
         name: "model-sdks",
         provide: packages::model_sdks,
     },

@@ -84,6 +84,30 @@ pub fn model_sdks_js(workshop: &Workshop) -> anyhow::Result<Variables> {
     Ok(variables)
 }
 
+/// The Model Context Protocol's reference servers; the variable names the folder of their packages.
+pub fn mcp_servers(workshop: &Workshop) -> anyhow::Result<Variables> {
+    const PACKAGES: &str = "@modelcontextprotocol/server-everything@2026.8.31 \
+        @modelcontextprotocol/server-filesystem@2026.8.31";
+    let mut variables = node(workshop)?;
+    let folder = npm(workshop, "CAXTON_TEST_MCP_SERVERS", PACKAGES)?;
+    variables.push(("CAXTON_TEST_MCP_SERVERS", folder));
+    Ok(variables)
+}
+
+/// The Model Context Protocol's conformance suite, and the newer Node that it needs.
+pub fn mcp_conformance(workshop: &Workshop) -> anyhow::Result<Variables> {
+    const VARIABLE: &str = "CAXTON_TEST_MCP_CONFORMANCE";
+    let architecture = match std::env::consts::ARCH {
+        "aarch64" => "arm64",
+        _ => "x64",
+    };
+    let node = format!("node-linux-{architecture}");
+    let packages = format!("@modelcontextprotocol/conformance@0.1.16 {node}@22.23.3");
+    let folder = npm(workshop, VARIABLE, &packages)?;
+    let node = folder.join("node_modules").join(node).join("bin/node");
+    Ok(vec![(VARIABLE, folder), ("CAXTON_TEST_NODE_22", node)])
+}
+
 /// Python with gRPC and its code generator.
 pub fn grpc_python(workshop: &Workshop) -> anyhow::Result<Variables> {
     pip(

@@ -75,7 +75,7 @@ impl Parts {
     /// Pictures are shown; of anything else that is no text, how much of what it is.
     fn data(&mut self, data: String, media: &str, uri: Option<&str>) {
         let pictures = ["image/png", "image/jpeg", "image/gif", "image/webp"];
-        let is_base64 = data.len() % 4 == 0
+        let is_base64 = data.len().is_multiple_of(4)
             && data
                 .bytes()
                 .all(|it| it.is_ascii_alphanumeric() || b"+/=".contains(&it));

@@ -47,7 +47,7 @@ pub fn events(
 ) -> BoxStream<'static, Result<Sse, Error>> {
     let mut meter = Meter::default();
     let metered = body.map(move |piece| {
-        let piece = piece.map_err(|it| Box::<dyn std::error::Error + Send + Sync>::from(it))?;
+        let piece = piece.map_err(Box::<dyn std::error::Error + Send + Sync>::from)?;
         if !meter.takes(&piece, bytes_max) {
             too_large();
             return Err(Box::<dyn std::error::Error + Send + Sync>::from(
