@@ -27,6 +27,7 @@ pub struct Config {
     pub store: Store,
     pub engine: Engine,
     pub sandbox: Sandbox,
+    pub sandbox_tools: SandboxTools,
     pub llm: Llm,
     pub egress: Egress,
     pub secrets: Secrets,
@@ -135,7 +136,6 @@ pub struct Sandbox {
     pub functions_max: u32,
     pub instances_live_max: u32,
     pub fuel_yield: u64,
-    pub tools: SandboxTools,
 }
 
 impl Default for Server {
@@ -216,7 +216,6 @@ impl Default for Sandbox {
             functions_max: owner.functions_max,
             instances_live_max: owner.instances_live_max,
             fuel_yield: owner.fuel_yield,
-            tools: SandboxTools::default(),
         }
     }
 }
@@ -296,7 +295,7 @@ impl Config {
         self.auth.issuers()?;
         self.cors.check()?;
         self.egress.check()?;
-        self.sandbox.tools.check()?;
+        self.sandbox_tools.check()?;
         for (name, provider) in &self.providers {
             provider.check(name)?;
         }

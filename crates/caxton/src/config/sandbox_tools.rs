@@ -4,7 +4,7 @@ use caxton_core::manifest::SandboxProfile;
 use caxton_wasm::ToolOptions;
 use serde::{Deserialize, Serialize};
 
-/// `[sandbox.tools]`: see `caxton_wasm::ToolOptions`.
+/// `[sandbox_tools]`: see `caxton_wasm::ToolOptions`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SandboxTools {
@@ -51,7 +51,7 @@ impl SandboxTools {
         for (key, value, min, max) in self.options().bounds() {
             if !(min..=max).contains(&value) {
                 return Err(format!(
-                    "sandbox.tools.{key} = {value} is out of bounds: {min} to {max}"
+                    "sandbox_tools.{key} = {value} is out of bounds: {min} to {max}"
                 ));
             }
         }

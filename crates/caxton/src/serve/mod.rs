@@ -69,7 +69,7 @@ impl Server {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let sandbox = build_sandbox(config, &folder, &clock, &entropy)?;
-        let wasm_tools = sandbox.tools(config.sandbox.tools.options())?;
+        let wasm_tools = sandbox.tools(config.sandbox_tools.options())?;
         let mut ports = Ports::new(
             build_store(config, &folder, &clock)?,
             Arc::clone(&clock),
