@@ -1,8 +1,8 @@
 //! The layers of configuration, merged key by key, and where each value came from.
 
 use super::ENV_PREFIX;
-use super::models;
 use super::options::Config;
+use super::{models, tools};
 use caxton_core::error::shown;
 use caxton_core::manifest::nearest;
 use std::collections::BTreeMap;
@@ -115,7 +115,7 @@ impl Resolved {
 
     fn put(&mut self, key: &str, value: Value, source: Source) -> Result<(), String> {
         let known = self.0.get(key).map(|known| known.value.clone());
-        let Some(known) = known.or_else(|| models::key_of_provider(key)) else {
+        let Some(known) = known.or_else(|| of_named_table(key)) else {
             return Err(self.unknown(key, &source));
         };
         if !known.same_type(&value) {
@@ -130,10 +130,11 @@ impl Resolved {
     }
 
     fn unknown(&self, key: &str, source: &Source) -> String {
-        let providers = models::keys_of_provider_like(key);
+        let mut named = models::keys_of_provider_like(key);
+        named.extend(tools::keys_of_mcp_like(key));
         let keys = || {
             let own = self.0.keys().map(String::as_str);
-            own.chain(providers.iter().map(String::as_str))
+            own.chain(named.iter().map(String::as_str))
         };
         // A key with a word too many or too few is far in letters and near in meaning.
         let longer = || keys().find(|known| known.starts_with(key) || key.starts_with(known));
@@ -200,6 +201,12 @@ fn leaves(table: &Table) -> Result<Vec<(String, Value)>, String> {
         for (key, value) in keys {
             let key = format!("{section}.{key}");
             match value {
+                Value::Table(fields) if section == tools::MCP => {
+                    let leaf = |(field, value): (&String, &Value)| {
+                        (format!("{key}.{field}"), value.clone())
+                    };
+                    found.extend(fields.iter().map(leaf));
+                }
                 Value::Table(fields) if section == models::PROVIDERS => {
                     found.extend(models::leaves(&key, fields));
                 }
@@ -208,6 +215,11 @@ fn leaves(table: &Table) -> Result<Vec<(String, Value)>, String> {
         }
     }
     Ok(found)
+}
+
+/// The default of a key of a table that the operator named.
+fn of_named_table(key: &str) -> Option<Value> {
+    models::key_of_provider(key).or_else(|| tools::key_of_mcp(key))
 }
 
 fn line_at(text: &str, byte: usize) -> usize {

@@ -8,6 +8,7 @@ mod layers;
 mod models;
 mod options;
 mod sandbox_tools;
+mod tools;
 
 pub use layers::{Resolved, Source};
 pub use models::Provider;

@@ -6,6 +6,7 @@
 use super::doors::{Auth, Cors, Tls};
 use super::models::{Egress, Llm, Provider, Secrets};
 use super::sandbox_tools::SandboxTools;
+use super::tools::Mcp;
 use crate::folder;
 use caxton_engine::port::{Clock, SystemClock};
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,9 @@ pub struct Config {
     /// `[providers.NAME]`: the operator's, for all tenants.
     #[serde(default)]
     pub providers: BTreeMap<String, Provider>,
+    /// `[mcp.NAME]`: the operator's tools, for all tenants.
+    #[serde(default)]
+    pub mcp: BTreeMap<String, Mcp>,
 }
 
 /// `[server]`: the door.
@@ -296,6 +300,9 @@ impl Config {
         self.cors.check()?;
         self.egress.check()?;
         self.sandbox_tools.check()?;
+        for (name, mcp) in &self.mcp {
+            mcp.check(name)?;
+        }
         for (name, provider) in &self.providers {
             provider.check(name)?;
         }

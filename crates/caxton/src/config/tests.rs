@@ -261,3 +261,41 @@ fn every_key_stands_in_the_documentation() {
         );
     }
 }
+
+#[test]
+fn mcp_servers_have_names_of_the_operators_choice() {
+    let text = r#"
+        [mcp.docs]
+        command = "mcp-docs"
+        args = ["/srv"]
+        env = { LANG = "C" }
+        files_max = 0
+        [mcp.search]
+        url = "http://10.0.0.7/mcp"
+    "#;
+    let (config, _) = resolve(text, &[], &[]).unwrap();
+    let program = config.mcp["docs"].program().unwrap();
+    assert_eq!(program.args, ["/srv"]);
+    assert_eq!(program.env["LANG"], "C");
+    assert_eq!(
+        (program.files_max, program.cpu_seconds_max),
+        (None, Some(3_600))
+    );
+    assert_eq!(config.mcp["search"].program(), None);
+    for (text, expected) in [
+        ("[mcp.Docs]\ncommand = \"x\"", "not a tool's name"),
+        ("[mcp.docs]\nfiles_max = 3", "neither `command` nor `url`"),
+        (
+            "[mcp.docs]\ncommand = \"x\"\nurl = \"http://a\"",
+            "exclude each other",
+        ),
+        ("[mcp.docs]\nurl = \"ftp://a\"", "no http or https"),
+        (
+            "[mcp.docs]\ncomand = \"x\"",
+            "did you mean `mcp.docs.command`?",
+        ),
+    ] {
+        let error = resolve(text, &[], &[]).unwrap_err();
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+}

@@ -11,6 +11,7 @@ mod key;
 mod models;
 mod signals;
 mod tls;
+mod tools;
 
 pub use backups::error as backup_error;
 pub use signals::stop_signal;
@@ -77,7 +78,10 @@ impl Server {
             sandbox,
         );
         ports.tools.wasm = Arc::new(wasm_tools);
-        ports.model = models::build_model(config, models::build_http(config)?, &clock)?;
+        let http = models::build_http(config)?;
+        ports.tools.http = tools::build_http_tools(&http);
+        ports.tools.mcp = tools::build_mcp_tools(config, &http);
+        ports.model = models::build_model(config, http, &clock)?;
         ports.assistants = models::build_assistants(&ports.model);
         ports.secrets = models::build_secrets(config, &folder, &entropy)?;
         let bound = listener.local_addr().map_err(|error| {
@@ -87,6 +91,7 @@ impl Server {
         let options = caxton_engine::Options {
             audit_seed: Some(build_audit_seed(&folder)?),
             models: models::options(config)?,
+            tools: tools::options(config)?,
             ..config.engine.options()
         };
         let app = tokio::select! {
