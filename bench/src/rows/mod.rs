@@ -11,6 +11,7 @@ mod native;
 mod neighbours;
 mod query;
 mod start;
+mod tools;
 mod wasm;
 
 use crate::Run;
@@ -40,6 +41,11 @@ pub const GROUPS: &[(&str, &str, Runner)] = &[
         "start",
         "an instance from the pool and from disk against bare wasmtime",
         |run, report| Box::pin(start::run(run, report)),
+    ),
+    (
+        "tools",
+        "calling a tool in the sandbox against bare wasmtime",
+        |run, report| Box::pin(tools::run(run, report)),
     ),
     (
         "deploy",
