@@ -32,6 +32,7 @@ use prost_reflect::DescriptorPool;
 
 const PROTOS: &[&str] = &[
     "agents.proto",
+    "approvals.proto",
     "audit.proto",
     "conversations.proto",
     "dead_letters.proto",
@@ -47,12 +48,15 @@ const PROTOS: &[&str] = &[
     "server.proto",
     "sessions.proto",
     "tenants.proto",
+    "tools.proto",
 ];
 
 /// Well-known types whose Rust side is ours, because prost's own have no JSON.
-const WELL_KNOWN: [(&str, &str); 2] = [
+const WELL_KNOWN: [(&str, &str); 4] = [
     (".google.protobuf.Empty", "crate::wkt::Empty"),
+    (".google.protobuf.Struct", "crate::wkt::Struct"),
     (".google.protobuf.Timestamp", "crate::wkt::Timestamp"),
+    (".google.protobuf.Value", "crate::wkt::Value"),
 ];
 
 fn main() {
@@ -123,6 +127,7 @@ fn messages_and_grpc(encoded: &[u8], out: &Path) {
         let used = file.package() == "caxton.v1" && file.name() != "caxton/v1/options.proto";
         used || [
             "google/protobuf/empty.proto",
+            "google/protobuf/struct.proto",
             "google/protobuf/timestamp.proto",
         ]
         .contains(&file.name())

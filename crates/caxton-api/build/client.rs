@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::model::{Body, Contract, Operation, doc, is_empty, rust_type};
+use crate::model::{Body, Contract, Operation, Raw, doc, is_empty, rust_type, variable};
 
 /// One `impl Client` with every operation of every service.
 pub fn methods(contract: &Contract) -> String {
@@ -67,6 +67,24 @@ fn method(operation: &Operation, code: &mut String) {
             let _ = writeln!(code, "        call.body(&request.{}, &[])?;", field.name());
         }
     }
+    if let Some(Raw {
+        content,
+        media_type,
+    }) = &operation.rest.raw
+    {
+        let others = match operation.response.fields().len() {
+            2 => "",
+            _ => ", ..Default::default()",
+        };
+        let _ = write!(
+            code,
+            "        let (bytes, kind) = self.raw(call).await?;\n        \
+             Ok({response} {{ {}: bytes, {}: kind{others} }})\n    }}\n\n",
+            content.name(),
+            media_type.name()
+        );
+        return;
+    }
     let send = if operation.streams {
         "stream"
     } else if is_empty(&operation.response) {
@@ -79,12 +97,15 @@ fn method(operation: &Operation, code: &mut String) {
 
 /// The path as segments: literals, and the request's fields, which the client escapes.
 fn segments(operation: &Operation) -> String {
-    let segment = |segment: &str| match segment.strip_prefix('{') {
-        Some(field) => format!(
-            "Segment::Field({:?}, &request.{})",
-            field.trim_end_matches('}'),
-            field.trim_end_matches('}')
-        ),
+    let segment = |segment: &str| match variable(segment) {
+        Some(field) => {
+            let part = if segment.starts_with("{*") {
+                "Rest"
+            } else {
+                "Field"
+            };
+            format!("Segment::{part}({field:?}, &request.{field})")
+        }
         None => format!("Segment::Literal({segment:?})"),
     };
     operation

@@ -73,6 +73,13 @@ pub struct Rest {
     pub follow: Option<String>,
     pub creates: bool,
     pub streams_too: Option<String>,
+    pub raw: Option<Raw>,
+}
+
+/// A response whose bytes are the answer's body.
+pub struct Raw {
+    pub content: FieldDescriptor,
+    pub media_type: FieldDescriptor,
 }
 
 /// What the operations are annotated with.
@@ -191,11 +198,9 @@ impl Http {
                 .get_field_by_name(name)
                 .unwrap_or_else(|| panic!("{operation}: the request has no field {name}"))
         };
-        let path_fields: Vec<FieldDescriptor> = path
-            .split('/')
-            .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
-            .map(field)
-            .collect();
+        let path = rest_of_path(operation, &path);
+        let path_fields: Vec<FieldDescriptor> =
+            path.split('/').filter_map(variable).map(field).collect();
         for path_field in &path_fields {
             assert!(
                 matches!(path_field.kind(), Kind::String) && !path_field.is_list(),
@@ -282,8 +287,33 @@ impl Rest {
             follow: (!follow.is_empty()).then_some(follow),
             creates: flag(rule, "creates"),
             streams_too: (!streams_too.is_empty()).then_some(streams_too),
+            raw: named("raw").map(|content| Raw {
+                content,
+                media_type: named("raw_type").expect("`raw` goes with `raw_type`"),
+            }),
         }
     }
+}
+
+/// The template with its last variable, where it is `{name=**}`, as axum takes it: `{*name}`.
+fn rest_of_path(operation: &str, path: &str) -> String {
+    let Some((before, name)) = path
+        .strip_suffix("=**}")
+        .and_then(|path| path.rsplit_once('{'))
+    else {
+        assert!(
+            !path.contains('='),
+            "{operation}: only the last variable may be `=**`"
+        );
+        return path.to_owned();
+    };
+    format!("{before}{{*{name}}}")
+}
+
+/// The name of a segment that is a variable.
+pub fn variable(segment: &str) -> Option<&str> {
+    let name = segment.strip_prefix('{')?.strip_suffix('}')?;
+    Some(name.strip_prefix('*').unwrap_or(name))
 }
 
 /// The Rust path of a request or response.

@@ -219,6 +219,11 @@ fn responses(service: &Service, operation: &Operation) -> Value {
             "200".to_owned(),
             json!({"description": description, "content": content}),
         );
+    } else if rest.raw.is_some() {
+        let bytes = json!({"*/*": {"schema": {"type": "string", "format": "binary"}}});
+        let description = message_comment(&operation.response);
+        let answer = json!({"description": description, "content": bytes});
+        responses.insert(rest.status.to_string(), answer);
     } else if is_empty(&operation.response) {
         responses.insert(rest.status.to_string(), json!({"description": "Done."}));
     } else {
@@ -275,7 +280,10 @@ impl Schemas {
                     }
                 }
             }
-            reach(&operation.response, &mut reached, &mut messages);
+            // What a raw answer is in is on gRPC only.
+            if operation.rest.raw.is_none() {
+                reach(&operation.response, &mut reached, &mut messages);
+            }
         }
         messages.sort_by(|a, b| a.name().cmp(b.name()));
         Self {
@@ -352,6 +360,8 @@ pub fn field_type(field: &FieldDescriptor) -> Value {
         Kind::Uint64 => json!({"type": "string", "pattern": "^[0-9]+$", "format": "uint64"}),
         Kind::Message(message) => match message.full_name() {
             "google.protobuf.Timestamp" => json!({"type": "string", "format": "date-time"}),
+            "google.protobuf.Struct" => json!({"type": "object"}),
+            "google.protobuf.Value" => json!({}),
             _ => schema_ref(message.name()),
         },
         kind => panic!("{}: no schema for {kind:?}", field.full_name()),
@@ -435,10 +445,9 @@ pub fn path(operation: &Operation) -> String {
     http.path_fields
         .iter()
         .fold(http.path.clone(), |path, field| {
-            path.replace(
-                &format!("{{{}}}", field.name()),
-                &format!("{{{}}}", field.json_name()),
-            )
+            let json = format!("{{{}}}", field.json_name());
+            path.replace(&format!("{{{}}}", field.name()), &json)
+                .replace(&format!("{{*{}}}", field.name()), &json)
         })
 }
 

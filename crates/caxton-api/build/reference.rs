@@ -75,6 +75,13 @@ fn operation(operation: &Operation, text: &mut String) {
             format!("a stream of {}, as {events}", link(&operation.response))
         }
         (false, true) => format!("{}, without a body", operation.rest.status),
+        (false, false) if operation.rest.raw.is_some() => {
+            let message = link(&operation.response);
+            format!(
+                "{} its bytes on REST, {message} on gRPC",
+                operation.rest.status
+            )
+        }
         (false, false) => format!("{} {}", operation.rest.status, link(&operation.response)),
     };
     let _ = write!(text, "\nAnswers {answer}.\n");
@@ -119,6 +126,8 @@ fn kind(field: &FieldDescriptor) -> String {
         Kind::Double | Kind::Float => "number".to_owned(),
         Kind::Message(message) => match message.full_name() {
             "google.protobuf.Timestamp" => "time".to_owned(),
+            "google.protobuf.Struct" => "JSON object".to_owned(),
+            "google.protobuf.Value" => "JSON".to_owned(),
             _ => link(&message),
         },
         other => panic!("{}: no words for {other:?}", field.full_name()),

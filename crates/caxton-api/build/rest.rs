@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use crate::model::{Body, Operation, Service, doc, is_empty, rust_type, snake};
+use crate::model::{Body, Operation, Raw, Service, doc, is_empty, rust_type, snake};
 
 /// The module of one service.
 pub fn service(service: &Service) -> String {
@@ -183,6 +183,17 @@ fn reply(operation: &Operation, code: &mut String) {
         let _ = writeln!(
             code,
             "        Ok(rest::sse::answer(&context, answer, {name}, {id}, &door.options))"
+        );
+    } else if let Some(Raw {
+        content,
+        media_type,
+    }) = &rest.raw
+    {
+        let _ = writeln!(
+            code,
+            "        Ok(rest::raw(answer.{}, &answer.{}))",
+            content.name(),
+            media_type.name()
         );
     } else if is_empty(&operation.response) {
         let _ = writeln!(code, "        let crate::wkt::Empty {{}} = answer;");

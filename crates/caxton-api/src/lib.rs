@@ -6,6 +6,7 @@
 //! OpenAPI document ([`OPENAPI`]). A server implements the traits and mounts the doors; this crate
 //! knows no engine, no authentication and no storage, so that both ends of the wire can use it.
 
+pub mod approvals;
 pub mod audit;
 pub mod client;
 pub mod context;
@@ -24,6 +25,7 @@ pub mod roles;
 pub mod server;
 pub mod sessions;
 pub mod tenants;
+pub mod tools;
 pub mod v1;
 pub mod wkt;
 
@@ -58,6 +60,7 @@ include!(concat!(env!("OUT_DIR"), "/operations.rs"));
 
 /// The full names of the gRPC services, for health and reflection.
 pub const SERVICES: &[&str] = &[
+    "caxton.v1.Approvals",
     "caxton.v1.Audit",
     "caxton.v1.CaxtonManagement",
     "caxton.v1.ExternalAgentRouter",
@@ -69,4 +72,5 @@ pub const SERVICES: &[&str] = &[
     "caxton.v1.Server",
     "caxton.v1.Sessions",
     "caxton.v1.Tenants",
+    "caxton.v1.Tools",
 ];

@@ -1,9 +1,13 @@
-//! The two well-known types the contract uses, with the JSON that proto3 prescribes.
+//! The well-known types the contract uses, with the JSON that proto3 prescribes.
 //!
 //! prost's own have no JSON, and the ready-made JSON ones write a time as `+00:00` where the
 //! mapping wants `Z`. They are the same on the wire.
 
+mod value;
+
 use std::fmt;
+
+pub use value::{Struct, Value};
 
 use jiff::fmt::temporal::DateTimePrinter;
 use serde::de::{self, Deserializer, MapAccess, Visitor};

@@ -8,8 +8,8 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use caxton_api::{
-    OPENAPI, audit, external_agent_router as external, keys, limits as limits_api, management,
-    providers, requests, roles, server, sessions, tenants,
+    OPENAPI, approvals, audit, external_agent_router as external, keys, limits as limits_api,
+    management, providers, requests, roles, server, sessions, tenants, tools,
 };
 use caxton_core::error::Error;
 use caxton_engine::App;
@@ -29,7 +29,7 @@ use crate::keys::Keys;
 use crate::metrics::DoorMetrics;
 use crate::options::Options;
 use crate::tls::Tls;
-use crate::{chat, compat, error_page, metrics, multipart, probes, swagger, ws};
+use crate::{chat, compat, error_page, mcp, metrics, multipart, probes, swagger, ws};
 
 /// What the gateway stands on.
 pub struct Ports {
@@ -106,6 +106,8 @@ impl Gateway {
         let requests: Arc<dyn requests::RequestsApi> = Arc::new(self.api.clone());
         let calls: Arc<dyn external::ExternalAgentRouterApi> = Arc::new(self.api.clone());
         let sessions: Arc<dyn sessions::SessionsApi> = Arc::new(self.api.clone());
+        let tools: Arc<dyn tools::ToolsApi> = Arc::new(self.api.clone());
+        let approvals: Arc<dyn approvals::ApprovalsApi> = Arc::new(self.api.clone());
         let limits = options.rest;
         let failed = self.metrics.authentications_failed.clone();
         let failures = failures::Failures::new(
@@ -125,6 +127,7 @@ impl Gateway {
             )
             .merge(sessions::grpc_router(sessions, limits))
             .merge(compat::router(self.api.clone()))
+            .merge(mcp::router(self.api.clone()))
             .merge(self.sockets())
             .merge(tenants::router(Arc::clone(&tenants), limits))
             .merge(tenants::grpc_router(tenants, limits))
@@ -142,6 +145,10 @@ impl Gateway {
             .merge(requests::grpc_router(requests, limits))
             .merge(external::router(Arc::clone(&calls), limits))
             .merge(external::grpc_router(calls, limits))
+            .merge(tools::router(Arc::clone(&tools), limits))
+            .merge(tools::grpc_router(tools, limits))
+            .merge(approvals::router(Arc::clone(&approvals), limits))
+            .merge(approvals::grpc_router(approvals, limits))
             .layer(from_fn_with_state(self.api.clone(), hold_to_limits))
             .layer(from_fn_with_state(self.api.clone(), log::note))
             .layer(from_fn_with_state(

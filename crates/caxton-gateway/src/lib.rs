@@ -16,6 +16,7 @@ mod gateway;
 mod health;
 pub mod jwt;
 mod keys;
+mod mcp;
 mod metrics;
 mod multipart;
 mod options;

@@ -126,6 +126,11 @@ impl Failure {
         }
     }
 
+    /// What it says, in plain lines.
+    pub fn text(&self) -> String {
+        self.render(false)
+    }
+
     fn render(&self, color: bool) -> String {
         let (red, bold, dim, reset) = if color {
             ("\x1b[1;31m", "\x1b[1m", "\x1b[2m", "\x1b[0m")

@@ -175,6 +175,21 @@ impl Client {
         Ok(crate::wkt::Empty {})
     }
 
+    /// Bytes as they are, with their media type.
+    async fn raw(&self, call: Outgoing) -> Result<(Bytes, String), ClientError> {
+        let limit = self.response_timeout;
+        let work = async {
+            let response = self.send(call, "*/*").await?;
+            let kind = response.headers().get(header::CONTENT_TYPE);
+            let kind = kind.and_then(|it| it.to_str().ok()).unwrap_or_default();
+            let kind = kind.to_owned();
+            Ok((read(response).await?, kind))
+        };
+        timeout(limit, work)
+            .await
+            .map_err(|_| ClientError::TimedOut(limit))?
+    }
+
     async fn stream<T: DeserializeOwned>(
         &self,
         call: Outgoing,

@@ -22,6 +22,8 @@ pub(super) enum Segment<'a> {
     Literal(&'static str),
     /// From a field of the request, with the field's name.
     Field(&'static str, &'a str),
+    /// The same, of which each `/` begins a segment.
+    Rest(&'static str, &'a str),
 }
 
 /// A call on its way out.
@@ -70,15 +72,17 @@ impl Outgoing {
     pub(super) fn new(method: Method, segments: &[Segment<'_>]) -> Result<Self, ClientError> {
         let mut path = String::new();
         for segment in segments {
-            path.push('/');
             match segment {
-                Segment::Literal(text) => path.push_str(text),
-                Segment::Field(name, "" | "." | "..") => {
-                    return Err(ClientError::Invalid(format!(
-                        "the {name} has no usable name"
-                    )));
+                Segment::Literal(text) => {
+                    path.push('/');
+                    path.push_str(text);
                 }
-                Segment::Field(_, text) => path.extend(utf8_percent_encode(text, SEGMENT)),
+                Segment::Field(name, text) => escape(name, text, &mut path)?,
+                Segment::Rest(name, text) => {
+                    for piece in text.split('/') {
+                        escape(name, piece, &mut path)?;
+                    }
+                }
             }
         }
         Ok(Self {
@@ -138,6 +142,16 @@ impl Outgoing {
     }
 }
 
+fn escape(name: &str, text: &str, path: &mut String) -> Result<(), ClientError> {
+    if matches!(text, "" | "." | "..") {
+        let what = format!("the {name} has no usable name");
+        return Err(ClientError::Invalid(what));
+    }
+    path.push('/');
+    path.extend(utf8_percent_encode(text, SEGMENT));
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -156,6 +170,18 @@ mod tests {
         assert_eq!(path("é\0").unwrap(), "/v1/%C3%A9%00");
         for name in ["", ".", ".."] {
             assert!(matches!(path(name), Err(ClientError::Invalid(_))), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_path_of_a_file_stays_under_its_place() {
+        let path = |file: &str| {
+            let segments = [Segment::Literal("files"), Segment::Rest("path", file)];
+            Outgoing::new(Method::GET, &segments).map(|call| call.finish().1)
+        };
+        assert_eq!(path("a/b c.txt").unwrap(), "/files/a/b%20c.txt");
+        for file in ["", "/a", "a/", "a//b", "../a", "a/../../b", "a/."] {
+            assert!(matches!(path(file), Err(ClientError::Invalid(_))), "{file}");
         }
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use caxton_core::Code;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 pub(crate) use call::{Input, Path, finish, open};
@@ -65,6 +65,34 @@ pub(crate) fn answer<T: Serialize>(status: u16, message: &T) -> Result<Response,
     })?;
     let json = HeaderValue::from_static("application/json");
     Ok((status, [(header::CONTENT_TYPE, json)], body).into_response())
+}
+
+/// What a file may do in the browser that opens it: look. It runs nothing, loads nothing, and is of no
+/// origin, so that a page which an agent wrote cannot act for whoever looks at it.
+const INERT: &str = "sandbox; default-src 'none'; style-src 'unsafe-inline' data:; img-src data:; \
+                     font-src data:; media-src data:; base-uri 'none'; form-action 'none'";
+
+/// Answers with bytes as they are.
+pub(crate) fn raw(content: bytes::Bytes, media_type: &str) -> Response {
+    let headers = [
+        (header::CONTENT_SECURITY_POLICY, INERT),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CACHE_CONTROL, "private, no-cache"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            "same-origin",
+        ),
+    ];
+    let mut answer = (headers, content).into_response();
+    let kind = HeaderValue::from_str(media_type)
+        .ok()
+        .filter(|it| !it.is_empty());
+    let unknown = || HeaderValue::from_static("application/octet-stream");
+    answer
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, kind.unwrap_or_else(unknown));
+    answer
 }
 
 /// Answers with success and nothing to say.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::Router;
+use caxton_api::approvals::{self, ApprovalsApi};
 use caxton_api::audit::{self, AuditApi};
 use caxton_api::client::Client;
 use caxton_api::external_agent_router::{self, ExternalAgentRouterApi};
@@ -16,8 +17,9 @@ use caxton_api::requests::{self, RequestsApi};
 use caxton_api::roles::{self, RolesApi};
 use caxton_api::sessions::{self, SessionsApi};
 use caxton_api::tenants::{self, TenantsApi};
+use caxton_api::tools::{self, ToolsApi};
 use caxton_api::v1::*;
-use caxton_api::wkt::{Empty, Timestamp};
+use caxton_api::wkt::{Empty, Struct, Timestamp};
 use caxton_api::{ApiError, ApiStream, CallContext, rest};
 use futures::StreamExt;
 
@@ -92,10 +94,78 @@ fn chat() -> ChatRequest {
     }
 }
 
+/// Objects as both doors have them: gRPC's are sorted, and its numbers are floating point.
+fn object() -> Option<Struct> {
+    Struct::of(serde_json::json!({"a": [1, 0.5, null, {"b": name()}], "c": {}}))
+}
+
+fn rules() -> Option<ToolRules> {
+    Some(ToolRules {
+        allow: vec![name()],
+        ask: vec![],
+        deny: vec![name(), name()],
+        sandbox: true,
+    })
+}
+
+fn auth() -> Option<ToolAuth> {
+    Some(ToolAuth {
+        r#type: name(),
+        name: name(),
+    })
+}
+
+fn http_tool() -> Option<HttpTool> {
+    Some(HttpTool {
+        base_url: name(),
+        auth: auth(),
+        functions: vec![HttpFunction {
+            name: name(),
+            description: name(),
+            input_schema: object(),
+            output_schema: Some(Struct::default()),
+            effect: name(),
+            repeatable: true,
+            method: name(),
+            path: name(),
+            places: [(name(), name())].into(),
+            headers: [(name(), name())].into(),
+        }],
+        openapi: Some(name()),
+        only: vec![name()],
+    })
+}
+
+fn mcp_tool() -> Option<McpTool> {
+    Some(McpTool {
+        url: name(),
+        program: name(),
+        auth: auth(),
+        only: vec![name(), name()],
+    })
+}
+
+fn wasm_tool() -> Option<WasmTool> {
+    Some(WasmTool {
+        component: Some(vec![0, 255].into()),
+        digest: None,
+    })
+}
+
+/// What the fake answers: what is empty, where nothing else is said.
+macro_rules! given {
+    ($answer:ty) => {
+        <$answer>::default()
+    };
+    ($answer:ty, $given:expr) => {
+        $given
+    };
+}
+
 /// The fake of a service, its doors, and the comparison of them.
 macro_rules! nouns {
     ($($module:ident $api:ident $client_module:ident $client:ident {
-        $($method:ident($request:ty = $sample:expr) -> $answer:ty;)*
+        $($method:ident($request:ty = $sample:expr) -> $answer:ty $(= $given:expr)?;)*
         $(@streams { $($stream:ident($stream_request:ty) -> $item:ty;)* })?
     })*) => {
         $(#[async_trait]
@@ -114,7 +184,7 @@ macro_rules! nouns {
                 request: $request,
             ) -> Result<$answer, ApiError> {
                 self.see(context, &request);
-                Ok(<$answer>::default())
+                Ok(given!($answer $(, $given)?))
             })*
         })*
 
@@ -136,6 +206,12 @@ macro_rules! nouns {
 }
 
 nouns! {
+    approvals ApprovalsApi approvals_client ApprovalsClient {
+        list_approvals(ListApprovalsRequest = ListApprovalsRequest { state: name(), page_size: 1, page_token: name() }) -> ListApprovalsResponse;
+        get_approval(GetApprovalRequest = GetApprovalRequest { approval: name() }) -> Approval;
+        approve_call(ApproveCallRequest = ApproveCallRequest { approval: name(), note: name(), digest: name() }) -> Approval;
+        deny_call(DenyCallRequest = DenyCallRequest { approval: name(), note: name() }) -> Approval;
+    }
     audit AuditApi audit_client AuditClient {
         list_audit_entries(ListAuditEntriesRequest = ListAuditEntriesRequest { page_size: 1, page_token: name(), actor: name(), action: name(), target: name(), outcome: name(), from: name(), until: name(), platform: true }) -> ListAuditEntriesResponse;
         get_audit_head(GetAuditHeadRequest = GetAuditHeadRequest { platform: true }) -> AuditHead;
@@ -199,13 +275,30 @@ nouns! {
         complete_chat(ChatRequest = chat()) -> ChatAnswer;
         get_turn(GetTurnRequest = GetTurnRequest { turn: name() }) -> Turn;
         cancel_turn(CancelTurnRequest = CancelTurnRequest { turn: name() }) -> Empty;
-        create_session(CreateSessionRequest = CreateSessionRequest { agent: name(), id: name(), thinking: name() }) -> Session;
+        create_session(CreateSessionRequest = CreateSessionRequest { agent: name(), id: name(), thinking: name(), tools: rules() }) -> Session;
         list_sessions(ListSessionsRequest = ListSessionsRequest { agent: name(), page_size: 1, page_token: name() }) -> ListSessionsResponse;
         get_session(GetSessionRequest = GetSessionRequest { session: name() }) -> Session;
-        update_session(UpdateSessionRequest = UpdateSessionRequest { session: name(), thinking: name() }) -> Session;
+        update_session(UpdateSessionRequest = UpdateSessionRequest { session: name(), thinking: name(), tools: rules() }) -> Session;
         reset_session(ResetSessionRequest = ResetSessionRequest { session: name(), summarize: true }) -> Session;
         delete_session(DeleteSessionRequest = DeleteSessionRequest { session: name() }) -> Empty;
         list_session_messages(ListSessionMessagesRequest = ListSessionMessagesRequest { session: name(), page_size: 1, page_token: name() }) -> ListSessionMessagesResponse;
+        list_session_files(ListSessionFilesRequest = ListSessionFilesRequest { session: name(), page_size: 1, page_token: name() }) -> ListSessionFilesResponse;
+        get_session_file(GetSessionFileRequest = GetSessionFileRequest { session: name(), path: name() }) -> SessionFileContent = SessionFileContent { content: vec![0, 255, 10].into(), media_type: "text/html".to_owned() };
         @streams { chat(ChatRequest) -> TurnEvent; follow_turn(FollowTurnRequest) -> TurnEvent; }
+    }
+    tools ToolsApi tools_client ToolsClient {
+        list_tools(ListToolsRequest = ListToolsRequest { page_size: 1, page_token: name() }) -> ListToolsResponse;
+        get_tool(GetToolRequest = GetToolRequest { tool: name() }) -> Tool;
+        create_tool(CreateToolRequest = CreateToolRequest { name: name(), description: name(), http: http_tool(), mcp: None, wasm: wasm_tool(), secret: name(), price_micros: u64::MAX }) -> Tool;
+        replace_tool(ReplaceToolRequest = ReplaceToolRequest { tool: name(), description: name(), http: None, mcp: mcp_tool(), wasm: wasm_tool(), secret: name(), price_micros: 1 }) -> Tool;
+        delete_tool(DeleteToolRequest = DeleteToolRequest { tool: name() }) -> Empty;
+        refresh_tool(RefreshToolRequest = RefreshToolRequest { tool: name() }) -> Tool;
+        accept_tool(AcceptToolRequest = AcceptToolRequest { tool: name() }) -> Tool;
+        call_tool(CallToolRequest = CallToolRequest { tool: name(), function: name(), arguments: object(), session_id: name() }) -> CallToolResponse;
+        list_tool_calls(ListToolCallsRequest = ListToolCallsRequest { tool: name(), page_size: 1, page_token: name() }) -> ListToolCallsResponse;
+        list_all_tool_calls(ListAllToolCallsRequest = ListAllToolCallsRequest { tool: name(), agent: name(), session: name(), page_size: 1, page_token: name() }) -> ListToolCallsResponse;
+        get_tool_call(GetToolCallRequest = GetToolCallRequest { call: name() }) -> ToolCall;
+        get_tool_policy(GetToolPolicyRequest = GetToolPolicyRequest {}) -> ToolPolicy;
+        set_tool_policy(SetToolPolicyRequest = SetToolPolicyRequest { policy: Some(ToolPolicy { allow: vec![name()], ask: vec![name(), name()], deny: vec![], sandbox: true, egress_allow: vec![name()] }) }) -> ToolPolicy;
     }
 }

@@ -81,8 +81,11 @@ async fn every_documented_operation_answers_as_documented() {
             "{verb} {path}"
         );
         if let Some(media) = media {
+            let content = &documented["content"];
+            // Bytes of the users' own are of any type.
+            let any = content.get("*/*").is_some();
             assert!(
-                documented["content"].get(&media).is_some(),
+                any || content.get(&media).is_some(),
                 "{verb} {path}: {media}"
             );
         }

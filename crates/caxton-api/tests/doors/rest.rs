@@ -66,6 +66,30 @@ async fn statuses_say_what_happened() {
 }
 
 #[tokio::test]
+async fn a_file_is_its_bytes_and_inert_in_a_browser() {
+    let request = request("GET", "/v1/sessions/s/files/a/b%20c.html", "");
+    let fake = Arc::new(Fake::default());
+    let response = router(&fake, Options::default());
+    let response = response.oneshot(request.map(Body::from)).await.unwrap();
+    assert_eq!(response.status(), 200);
+    let (parts, body) = response.into_parts();
+    assert_eq!(parts.headers["content-type"], "text/html");
+    assert_eq!(parts.headers["x-content-type-options"], "nosniff");
+    let policy = parts.headers["content-security-policy"].to_str().unwrap();
+    assert!(
+        policy.starts_with("sandbox; default-src 'none';"),
+        "{policy}"
+    );
+    assert!(!policy.contains("script"), "{policy}");
+    assert_eq!(
+        body.collect().await.unwrap().to_bytes().as_ref(),
+        [0, 255, 10]
+    );
+    let seen = fake.take();
+    assert!(seen[0].1.contains("path: \"a/b c.html\""), "{}", seen[0].1);
+}
+
+#[tokio::test]
 async fn answers_have_every_field_in_lower_camel_case() {
     let (_, message) = ask("GET", "/v1/messages/m1", "").await;
     assert_eq!(message["contentBase64"], "AP8K");

@@ -20,6 +20,7 @@ mod roles;
 mod server;
 mod sessions;
 mod tenants;
+mod tool_import;
 mod tools;
 
 pub use crate::lifecycle::Package;

@@ -6,7 +6,7 @@ use super::secrets::Secret;
 use bytes::Bytes;
 use caxton_core::error::{Code, Error};
 use caxton_core::model::Part;
-use caxton_core::tool::{Definition, Function, ToolName};
+use caxton_core::tool::{Auth, Definition, Function, FunctionName, HttpTool, ToolName};
 use caxton_core::{TenantId, TraceContext};
 use serde_json::Value;
 use std::fmt;
@@ -32,10 +32,27 @@ pub trait Executor: Send + Sync + fmt::Debug {
     /// The session is over, or nobody used it for long: what is kept for it (a browser, say) goes.
     fn close_session(&self, _tenant: &TenantId, _session: &str) {}
 
+    /// Endpoints as a document of a foreign format describes them. Errors: `CX-8002`.
+    fn import(&self, _document: &Described<'_>) -> Result<HttpTool, Error> {
+        let detail = "this server reads no descriptions of endpoints";
+        Err(Error::new(Code::ToolMalformed, detail))
+    }
+
     /// Tools of this kind that every tenant has.
     fn builtin(&self) -> Vec<Builtin> {
         Vec::new()
     }
+}
+
+/// An `OpenAPI` 3 document, and what is wanted of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Described<'a> {
+    pub document: &'a str,
+    /// Instead of the document's own server.
+    pub base_url: Option<&'a str>,
+    pub auth: &'a Auth,
+    /// Operations by their `operationId`; empty: all.
+    pub only: &'a [FunctionName],
 }
 
 /// A tool of the server's own.

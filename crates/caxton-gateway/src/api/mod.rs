@@ -6,6 +6,7 @@
 //! a commit half done.
 
 mod agents;
+mod approvals;
 mod audit;
 mod conversations;
 mod dead_letters;
@@ -24,6 +25,7 @@ mod server;
 mod service;
 mod sessions;
 mod tenants;
+mod tools;
 
 pub(crate) use sessions::chat_answer;
 
@@ -317,6 +319,9 @@ fn touches_data(needed: Permission) -> bool {
             | Permission::SessionRead
             | Permission::SessionWrite
             | Permission::ModelUse
+            | Permission::ToolRead
+            | Permission::ToolCall
+            | Permission::ApprovalRead
             | Permission::ProviderRead
             | Permission::KeyRead
             | Permission::RoleRead

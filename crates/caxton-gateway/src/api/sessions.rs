@@ -7,7 +7,6 @@ use caxton_api::{ApiError, ApiStream, CallContext, v1};
 use caxton_core::AgentName;
 use caxton_core::error::{Code, Error};
 use caxton_core::session::{SessionId, TurnEvent, TurnId};
-use caxton_core::tool::Rules;
 use caxton_engine::OpCtx;
 use caxton_engine::turn::Follow;
 use futures::{StreamExt, stream};
@@ -17,6 +16,7 @@ use super::{Api, messages, page};
 use crate::chat::followed;
 use crate::compat::blocks;
 use crate::convert::session::{entry, session, thinking, turn};
+use crate::convert::tool::{content, file, rules};
 use crate::convert::turn::{after, answer, ask, event};
 use crate::stream::Place;
 use crate::turn::{Wanted, begin, whole};
@@ -145,7 +145,8 @@ impl SessionsApi for Api {
             id => Some(SessionId::parse(id)?),
         };
         let level = thinking(&request.thinking)?;
-        let tools = Rules::default();
+        let tools = request.tools.as_ref().map(rules).transpose()?;
+        let tools = tools.unwrap_or_default();
         let (app, inner) = (self.app().clone(), ctx.clone());
         self.create(&ctx, call, &request, async move {
             let made = app.session_create(&inner, agent, id, level, tools).await?;
@@ -191,8 +192,15 @@ impl SessionsApi for Api {
         let ctx = self.open(call).await?;
         let id = named(&request.session)?;
         let level = thinking(&request.thinking)?;
+        let tools = request.tools.as_ref().map(rules).transpose()?;
         let (app, inner) = (self.app().clone(), ctx.clone());
-        let work = async move { app.session_configure(&inner, &id, level, None).await };
+        let work = async move {
+            let level = match (level, &tools) {
+                (None, Some(_)) => app.session_show(&inner, &id).await?.thinking,
+                (level, _) => level,
+            };
+            app.session_configure(&inner, &id, level, tools).await
+        };
         Ok(session(&self.settle(&ctx, call.method, work).await?))
     }
 
@@ -236,10 +244,41 @@ impl SessionsApi for Api {
             next_page_token: found.next.unwrap_or_default(),
         })
     }
+
+    async fn list_session_files(
+        &self,
+        call: &CallContext,
+        request: v1::ListSessionFilesRequest,
+    ) -> Result<v1::ListSessionFilesResponse, ApiError> {
+        let ctx = self.open(call).await?;
+        let id = named(&request.session)?;
+        let found = self.app().session_files(&ctx, &id);
+        // A workspace is small; its files come by path, and a page begins behind one.
+        let mut rest = self.within(&ctx, found).await?;
+        rest.retain(|it| it.path > request.page_token);
+        let more = rest.len() > page::rows(request.page_size) as usize;
+        rest.truncate(page::rows(request.page_size) as usize);
+        let last = rest.last().filter(|_| more).map(|it| it.path.clone());
+        Ok(v1::ListSessionFilesResponse {
+            files: rest.iter().map(file).collect(),
+            next_page_token: last.unwrap_or_default(),
+        })
+    }
+
+    async fn get_session_file(
+        &self,
+        call: &CallContext,
+        request: v1::GetSessionFileRequest,
+    ) -> Result<v1::SessionFileContent, ApiError> {
+        let ctx = self.open(call).await?;
+        let id = named(&request.session)?;
+        let found = self.app().session_file(&ctx, &id, &request.path);
+        Ok(content(self.within(&ctx, found).await?))
+    }
 }
 
 /// An id that no session can have is one that no session has.
-fn named(text: &str) -> Result<SessionId, Error> {
+pub(super) fn named(text: &str) -> Result<SessionId, Error> {
     SessionId::parse(text).map_err(|_| {
         let detail = format!("there is no session `{}`", caxton_core::error::shown(text));
         Error::new(Code::SessionNotFound, detail)

@@ -11,4 +11,5 @@ pub(crate) mod server;
 pub(crate) mod session;
 pub(crate) mod tenant;
 pub(crate) mod time;
+pub(crate) mod tool;
 pub(crate) mod turn;

@@ -24,6 +24,7 @@ pub(crate) fn session(session: &Session) -> v1::Session {
         seen_from: small(session.seen_from),
         summary: session.summary.clone().unwrap_or_default(),
         usage: Some(usage(&session.usage, session.cost_micros, 0)),
+        tools: super::tool::rules_wire(&session.tools),
     }
 }
 

@@ -90,6 +90,9 @@ impl Cors {
             TRACEPARENT,
             "tracestate",
             "x-request-timeout",
+            "mcp-protocol-version",
+            "mcp-method",
+            "mcp-name",
         ]);
         allowed.extend([header::AUTHORIZATION, header::CONTENT_TYPE, header::ACCEPT]);
         let mut exposed = names(&[
@@ -122,8 +125,14 @@ impl Cors {
         Some(layer)
     }
 
+    /// Whether the origin of a request is a configured one.
+    pub(crate) fn names(&self, headers: &HeaderMap) -> bool {
+        let origin = headers.get(header::ORIGIN);
+        origin.is_some_and(|origin| self.any || self.origins.contains(origin))
+    }
+
     /// Whether a page may open a WebSocket: those are not bound by CORS, so it is looked at here.
-    fn allows(&self, headers: &HeaderMap) -> bool {
+    pub(crate) fn allows(&self, headers: &HeaderMap) -> bool {
         let Some(origin) = headers.get(header::ORIGIN) else {
             return true;
         };
@@ -133,7 +142,7 @@ impl Cors {
             let rest = [&b"https://"[..], b"http://"];
             rest.iter().any(|it| origin.strip_prefix(*it) == Some(host))
         });
-        same || self.any || self.origins.contains(origin)
+        same || self.names(headers)
     }
 }
 

@@ -28,7 +28,9 @@ static ROUTES: LazyLock<HashMap<(String, String), &'static str>> = LazyLock::new
         .map(|it| (("POST".to_owned(), format!("/{}", it.method)), it.method));
     let compatible = crate::compat::operations().into_iter();
     let compatible = compatible.map(|(it, path)| ((it.verb.to_uppercase(), path), it.method));
-    rest.chain(grpc).chain(compatible).collect()
+    let it = crate::mcp::OPERATION;
+    let mcp = ((it.verb.to_uppercase(), it.path.to_owned()), it.method);
+    rest.chain(grpc).chain(compatible).chain([mcp]).collect()
 });
 
 /// What is no operation of the contract is counted together.

@@ -159,6 +159,7 @@ async fn another_tenants_things_are_not_there() {
         ("/v1/roleAssignments", "roleAssignments"),
         ("/v1/jobs", "jobs"),
         ("/v1/sessions", "sessions"),
+        ("/v1/approvals", "approvals"),
     ] {
         let listed = world
             .as_key(&other, "GET", path, Value::Null)
@@ -171,6 +172,13 @@ async fn another_tenants_things_are_not_there() {
             "{path}: {listed}"
         );
     }
+    // What it tried itself is in its own log.
+    let calls = world
+        .as_key(&other, "GET", "/v1/toolCalls", Value::Null)
+        .await
+        .json();
+    let mut calls = calls["toolCalls"].as_array().unwrap().iter();
+    assert!(calls.all(|it| it["outcome"] == "denied" && it["code"] == "CX-8001"));
     let keys = world
         .as_key(&other, "GET", "/v1/keys", Value::Null)
         .await
@@ -189,6 +197,8 @@ pub(crate) struct Owned {
     pub job: String,
     session: String,
     pub(crate) turn: String,
+    tool_call: String,
+    approval: String,
 }
 
 impl Owned {
@@ -253,7 +263,18 @@ impl Owned {
         said["sessionId"] = json!("session-of-theirs-1");
         let answer = world.as_key(key, "POST", "/v1/chat", said).await;
         let turn = answer.is(200).json()["turnId"].as_str().unwrap().to_owned();
+        let tool = crate::tools::http("theirs");
+        world.as_key(key, "POST", "/v1/tools", tool).await.is(201);
+        let called = json!({"arguments": {"city": "Bern"}});
+        let called = world
+            .as_key(key, "POST", "/v1/tools/theirs/call", called)
+            .await
+            .is(200)
+            .json();
+        let approval = crate::tools::waiting(world, key).await;
         Self {
+            tool_call: called["call"]["id"].as_str().unwrap().to_owned(),
+            approval,
             session: "session-of-theirs-1".to_owned(),
             turn,
             job: job["id"].as_str().unwrap().to_owned(),
@@ -295,6 +316,9 @@ impl Owned {
             "{role_assignment}" => vec![(self.assignment.clone(), "cert:nobody".to_owned())],
             "{tenant}" => vec![("acme".to_owned(), "nobody".to_owned())],
             "{provider}" => vec![("theirs".to_owned(), "nobodys".to_owned())],
+            "{tool}" => vec![("theirs".to_owned(), "nobodys".to_owned())],
+            "{call}" => pair(&self.tool_call),
+            "{approval}" => pair(&self.approval),
             "{person}" => vec![("person:00".to_owned(), "person:11".to_owned())],
             // The platform's.
             "{backup}" => Vec::new(),
@@ -313,6 +337,9 @@ impl Owned {
             format!("/v1/keys/{}", self.key),
             format!("/v1/sessions/{}", self.session),
             format!("/v1/turns/{}", self.turn),
+            format!("/v1/toolCalls/{}", self.tool_call),
+            format!("/v1/approvals/{}", self.approval),
+            "/v1/tools/theirs".to_owned(),
             "/v1/roleAssignments/cert%3Atheirs".to_owned(),
             "/v1/providers/theirs".to_owned(),
             "/v1/tenants/acme".to_owned(),

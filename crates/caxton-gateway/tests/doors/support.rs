@@ -9,12 +9,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use caxton_api::v1::caxton_management_client::CaxtonManagementClient;
 use caxton_core::error::{Code, Error};
+use caxton_core::tool::ToolId;
 use caxton_core::{AgentName, Message, Performative, Timestamp};
 use caxton_engine::host::{Host, LogLevel};
 use caxton_engine::port::memory::{CommitFault, MemoryDisk, MemoryStore};
 use caxton_engine::port::native::{NativeProgram, NativeRuntime, failed};
 use caxton_engine::port::store::{BackupInfo, StoreError};
 use caxton_engine::port::{Answer, Fault, SystemClock, SystemEntropy};
+use caxton_engine::tools::ToolAsk;
 use caxton_engine::{App, Options as EngineOptions};
 use caxton_gateway::{Backups, Gateway, Keys, Options, Ports, Verified};
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -502,6 +504,7 @@ async fn start(
         .with(named("broken"), NativeProgram::new(broken_handler))
         .with(named("chatty"), NativeProgram::new(chatty))
         .with(named("relay"), NativeProgram::new(relay))
+        .with(named("handy"), NativeProgram::new(handy))
         .with(named("stuck"), NativeProgram::new(stuck));
     let mut ports = caxton_engine::Ports::new(
         Arc::new(Hanging {
@@ -514,6 +517,14 @@ async fn start(
     );
     ports.assistants = Arc::new(Assistants(for_assistants));
     ports.model = Arc::new(Parrot);
+    ports.secrets = Arc::new(crate::executor::Plain);
+    let executor = Arc::new(crate::executor::Recorder::default());
+    ports.tools = caxton_engine::port::tool::Executors {
+        builtin: executor.clone(),
+        http: executor.clone(),
+        mcp: executor.clone(),
+        wasm: executor,
+    };
     App::start(ports, options).await.unwrap()
 }
 
@@ -546,6 +557,25 @@ async fn chatty(mut host: Host, message: Arc<Message>) -> Handled {
     }
     host.gauge("length", said.len() as f64);
     echo(host, message).await
+}
+
+/// Calls a tool as it is told, `tool.function {arguments}`, and says what came of it.
+async fn handy(mut host: Host, message: Arc<Message>) -> Handled {
+    let said = message.acl.text().unwrap_or_default();
+    let (id, arguments) = said.split_once(' ').unwrap_or((said, "{}"));
+    let ask = ToolAsk {
+        id: ToolId::parse(id).unwrap(),
+        arguments: serde_json::from_str(arguments).unwrap(),
+        timeout: Duration::ZERO,
+    };
+    let answer = host.tool_call(ask).await;
+    let told = match answer {
+        Ok(answer) => format!("{:?}", answer.parts),
+        Err(error) => error.code.to_string(),
+    };
+    let reply = message.acl.reply(Performative::Inform);
+    host.send(reply.content(told)).unwrap();
+    (host, Ok(()))
 }
 
 /// Passes a request on to `echo`.

@@ -10,9 +10,10 @@ pub mod openapi;
 mod request;
 
 use crate::outward::{Outward, trust};
+use caxton_core::error::{Code, Error};
 use caxton_core::tool::{Definition, Effect, Function, HttpFunction, HttpTool};
 use caxton_engine::port::tool::{
-    Executor, ToolAnswer, ToolCall, ToolFault, ToolFaultKind, ToolTarget,
+    Described, Executor, ToolAnswer, ToolCall, ToolFault, ToolFaultKind, ToolTarget,
 };
 use caxton_engine::port::{Answer, Http};
 use std::sync::Arc;
@@ -77,6 +78,23 @@ fn described(it: &HttpFunction) -> Function {
 }
 
 impl Executor for HttpTools {
+    fn import(&self, of: &Described<'_>) -> Result<HttpTool, Error> {
+        let imported = openapi::import(of.document, of.only)?;
+        for left in &imported.left_out {
+            tracing::debug!(left, "left out of an OpenAPI document");
+        }
+        let base_url = of.base_url.map(str::to_owned).or(imported.base_url);
+        let base_url = base_url.ok_or_else(|| {
+            let detail = "the document names no whole address of a server; give baseUrl";
+            Error::new(Code::ToolMalformed, detail)
+        })?;
+        Ok(HttpTool {
+            base_url,
+            auth: of.auth.clone(),
+            functions: imported.functions,
+        })
+    }
+
     fn describe(&self, tool: Arc<ToolTarget>) -> Answer<'_, Result<Vec<Function>, ToolFault>> {
         let found = defined(&tool).map(|tool| tool.functions.iter().map(described).collect());
         Box::pin(std::future::ready(found))

@@ -19,6 +19,7 @@ use caxton_core::tool::permit::Pattern;
 use clap::{Args, Subcommand};
 use std::time::Duration;
 
+pub(super) use deploy::component_of;
 pub use deploy::{Package, put};
 
 /// Agents on one page of the API.

@@ -4,6 +4,7 @@
 //! command answers as fast as the server does. Only `serve` and `try` start an engine.
 
 mod agent;
+mod approval;
 mod audit;
 mod backup;
 mod chat;
@@ -18,6 +19,7 @@ mod interactive;
 mod job;
 mod key;
 mod limit;
+mod mcp;
 mod message;
 mod model_call;
 pub mod output;
@@ -26,12 +28,14 @@ mod provider;
 mod quota;
 mod request;
 mod role;
+mod secret;
 pub mod sequence;
 mod serve;
 mod server;
 mod session;
 mod target;
 mod tenant;
+mod tool;
 mod usage;
 
 pub use agent::{Package, put};
@@ -147,6 +151,12 @@ enum Command {
     /// Conversations with assistants.
     #[command(subcommand)]
     Session(session::SessionCommand),
+    /// What agents may reach besides each other.
+    #[command(subcommand)]
+    Tool(tool::ToolCommand),
+    /// Tool calls that a person must agree to.
+    #[command(subcommand)]
+    Approval(approval::ApprovalCommand),
     /// See who said what to whom.
     #[command(subcommand)]
     Conversation(conversation::ConversationCommand),
@@ -197,6 +207,8 @@ enum Command {
     /// Servers by name, with the key and tenant to use there.
     #[command(subcommand)]
     Context(context::ContextCommand),
+    /// Serve this tenant to a coding tool: the Model Context Protocol on standard input and output.
+    Mcp(mcp::McpArgs),
     /// A prompt with history and completion; Ctrl-D ends it.
     Interactive,
     /// Check this machine, the data folder and the server on it.
@@ -263,6 +275,8 @@ impl Cli {
             Command::Message(command) => block(message::run(command, &global, output)),
             Command::Chat(args) => block(chat::run(args, &global, output)),
             Command::Session(command) => block(session::run(command, &global, output)),
+            Command::Tool(command) => block(tool::run(command, &global, output)),
+            Command::Approval(command) => block(approval::run(command, &global, output)),
             Command::Conversation(command) => block(conversation::run(command, &global, output)),
             Command::Job(command) => block(job::run(command, &global, output)),
             Command::DeadLetter(command) => block(dead_letter::run(command, &global, output)),
@@ -280,6 +294,7 @@ impl Cli {
             Command::Server(command) => block(server::run(command, &global, output)),
             Command::Config(command) => config::run(command, &global, output),
             Command::Context(command) => context::run(command, &global, output),
+            Command::Mcp(args) => block(mcp::run(args, &global)),
             Command::Interactive => interactive::run(&global, output),
             Command::Doctor => block(doctor::run(&global, output)),
             Command::Explain(args) => explain::run(&args, output),

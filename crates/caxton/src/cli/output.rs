@@ -208,14 +208,34 @@ pub fn printable(text: &str) -> String {
     for c in text.chars() {
         match c {
             '\n' => out.push('⏎'),
-            c if c.is_control() => out.extend(c.escape_default()),
+            c if steers(c) => out.extend(c.escape_default()),
             c => out.push(c),
         }
     }
     out
 }
 
-/// The same, cut to a width.
+/// The same, which keeps its lines.
+pub fn lines(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\t' => out.push(c),
+            c if steers(c) => out.extend(c.escape_default()),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Whether a character moves the cursor, or makes a terminal show others in another order than they are
+/// in.
+fn steers(c: char) -> bool {
+    let reorders = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || reorders
+}
+
+/// As [`printable`], cut to a width.
 pub fn short(text: &str, width_max: usize) -> String {
     let text = printable(text);
     match text.char_indices().nth(width_max) {
@@ -299,8 +319,14 @@ mod tests {
     #[test]
     fn foreign_text_cannot_steer_the_terminal() {
         assert_eq!(printable("a\x1b[31mb\r\nc"), "a\\u{1b}[31mb\\r⏎c");
+        assert_eq!(printable("no\u{202e}sey"), "no\\u{202e}sey");
         assert_eq!(short("abcdef", 4), "abc…");
         assert_eq!(short("abcd", 4), "abcd");
+    }
+
+    #[test]
+    fn an_answer_keeps_its_lines_and_steers_no_terminal() {
+        assert_eq!(lines("a\n\tb\x1b[31mc\r"), "a\n\tb\\u{1b}[31mc\\r");
     }
 
     #[test]

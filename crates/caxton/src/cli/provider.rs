@@ -1,18 +1,15 @@
 //! `caxton provider`: where models come from.
 
 use super::output::{Column, Output, age, fields};
+use super::secret::SecretArgs;
 use super::{Global, target};
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
 use caxton_api::client::Client;
 use caxton_api::v1::{
     DeleteProviderRequest, GetProviderRequest, ListProvidersRequest, ListProvidersResponse,
     OverrideProviderRequest, Provider, SetProviderRequest,
 };
 use clap::{Args, Subcommand, ValueEnum};
-use std::io::Read;
-
-/// Bytes of a secret that are read: one more than a server takes, so that it says what is wrong.
-const SECRET_BYTES_READ: u64 = (8 << 10) + 1;
 
 #[derive(Debug, Subcommand)]
 pub enum ProviderCommand {
@@ -57,12 +54,8 @@ pub struct SetArgs {
     /// Where it is, if not where its kind is.
     #[arg(long, value_name = "URL", default_value = "")]
     url: String,
-    /// Read the secret from a file, or from standard input with `-`. Without it the secret stays.
-    #[arg(long, value_name = "FILE", conflicts_with = "secret_env")]
-    secret_file: Option<String>,
-    /// Read the secret from an environment variable.
-    #[arg(long, value_name = "VARIABLE")]
-    secret_env: Option<String>,
+    #[command(flatten)]
+    secret: SecretArgs,
 }
 
 #[derive(Debug, Args)]
@@ -82,7 +75,7 @@ pub async fn run(command: ProviderCommand, global: &Global, output: &Output) -> 
                 Kind::OpenaiResponses => "openai-responses",
             };
             let request = SetProviderRequest {
-                secret: secret(&args)?,
+                secret: args.secret.read()?,
                 provider: args.provider,
                 kind: kind.to_owned(),
                 base_url: args.url,
@@ -114,30 +107,6 @@ pub async fn run(command: ProviderCommand, global: &Global, output: &Output) -> 
             output.answer(&found, &found.name, || text(&found))
         }
     }
-}
-
-/// A secret never stands on the command line, where everybody on the machine reads it.
-fn secret(args: &SetArgs) -> Outcome<String> {
-    let failed =
-        |what: &str, why: String| Failure::plain(format!("cannot read {what}")).because(why);
-    let text = match (&args.secret_file, &args.secret_env) {
-        (Some(file), _) => {
-            let mut text = String::new();
-            let read = match file.as_str() {
-                "-" => std::io::stdin()
-                    .take(SECRET_BYTES_READ)
-                    .read_to_string(&mut text),
-                file => std::fs::File::open(file)
-                    .and_then(|open| open.take(SECRET_BYTES_READ).read_to_string(&mut text)),
-            };
-            read.map_err(|error| failed(file, error.to_string()))?;
-            text
-        }
-        (None, Some(variable)) => std::env::var(variable)
-            .map_err(|error| failed(&format!("${variable}"), error.to_string()))?,
-        (None, None) => String::new(),
-    };
-    Ok(text.trim().to_owned())
 }
 
 async fn list(args: &ListArgs, client: &Client, output: &Output) -> Outcome {

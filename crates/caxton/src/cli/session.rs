@@ -8,7 +8,7 @@ use caxton_api::client::Client;
 use caxton_api::v1::{
     CreateSessionRequest, DeleteSessionRequest, GetSessionRequest, ListSessionMessagesRequest,
     ListSessionMessagesResponse, ListSessionsRequest, ListSessionsResponse, ResetSessionRequest,
-    Session,
+    Session, ToolRules,
 };
 use clap::{Args, Subcommand};
 
@@ -91,6 +91,7 @@ pub async fn run(command: SessionCommand, global: &Global, output: &Output) -> O
                 agent: args.agent,
                 id: args.id,
                 thinking: args.thinking.map(Thinking::text).unwrap_or_default(),
+                tools: None,
             };
             let session = client.create_session(&request).await?;
             output.answer(&session, &session.id, || format!("{}\n", session.id))
@@ -225,9 +226,30 @@ fn text(session: &Session) -> String {
         ("messages", session.messages.to_string()),
         ("seen from", session.seen_from.to_string()),
         ("summary", session.summary.clone()),
+        ("tools", tools(session.tools.as_ref())),
         (
             "tokens",
             format!("{} in, {} out", usage.input_tokens, usage.output_tokens),
         ),
     ])
+}
+
+/// What a session says of tools, in a line.
+fn tools(rules: Option<&ToolRules>) -> String {
+    let Some(rules) = rules else {
+        return String::new();
+    };
+    let lists = [
+        ("only", &rules.allow),
+        ("ask", &rules.ask),
+        ("not", &rules.deny),
+    ];
+    let lists = lists.into_iter().filter(|(_, list)| !list.is_empty());
+    let mut said: Vec<String> = lists
+        .map(|(word, list)| format!("{word} {}", list.join(", ")))
+        .collect();
+    if rules.sandbox {
+        said.push("shown, not made".to_owned());
+    }
+    said.join("; ")
 }

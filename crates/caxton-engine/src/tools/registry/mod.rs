@@ -13,13 +13,13 @@ use crate::documents::{self, Documents};
 use crate::opctx::TenantScope;
 use crate::port::secrets::Secret;
 use crate::port::store::{Op, Page, PageRequest};
-use crate::port::tool::{Builtin, Executor, Executors, ToolFault, ToolTarget};
+use crate::port::tool::{Builtin, Described, Executor, Executors, ToolFault, ToolTarget};
 use crate::port::{Clock, Secrets, Store};
 use crate::workspace::functions;
 use caxton_core::error::{Code, Error, shown};
 use caxton_core::tool::define::McpPlace;
 use caxton_core::tool::{
-    Definition, FUNCTIONS_MAX, Function, FunctionName, McpTool, ToolKind, ToolName,
+    Definition, FUNCTIONS_MAX, Function, FunctionName, HttpTool, McpTool, ToolKind, ToolName,
 };
 use caxton_core::{Digest, TenantId, Timestamp};
 use quick_cache::sync::Cache;
@@ -451,6 +451,11 @@ impl Registry {
         let own = page.rows.into_iter().map(|kept| kept.name);
         let servers = self.operators.keys().chain(self.builtin.keys()).cloned();
         Ok(own.chain(servers).collect())
+    }
+
+    /// Endpoints as a foreign document describes them. Errors: `CX-8002`.
+    pub(crate) fn import(&self, of: &Described<'_>) -> Result<HttpTool, Error> {
+        self.executors.http.import(of)
     }
 
     pub(super) fn forget(&self, tenant: &TenantId) {

@@ -89,6 +89,18 @@ pub async fn put(client: &Client, package: Package, start: bool) -> Outcome<Agen
 }
 
 impl Package {
+    /// What a path holds, as it is.
+    pub fn at(path: &Path) -> Outcome<Self> {
+        let args = DeployArgs {
+            paths: Vec::new(),
+            no_start: false,
+            name: None,
+            agent_version: None,
+            set: Vec::new(),
+        };
+        Self::read(path, &args)
+    }
+
     fn read(path: &Path, args: &DeployArgs) -> Outcome<Self> {
         let missing = |path: &Path, error: std::io::Error| {
             let failure = Failure::plain(format!("cannot read {}", path.display()));
@@ -225,7 +237,7 @@ const WORLD: &[u8] = b"component-type";
 
 /// A component as it is; a core module that carries its world is made one, so that what a compiler
 /// puts out can be deployed without another tool. Any other module is the server's to refuse.
-fn component_of(bytes: Vec<u8>) -> Outcome<Vec<u8>> {
+pub(in crate::cli) fn component_of(bytes: Vec<u8>) -> Outcome<Vec<u8>> {
     let carries_world = || bytes.windows(WORLD.len()).any(|part| part == WORLD);
     if !bytes.starts_with(MODULE) || !carries_world() {
         return Ok(bytes);

@@ -1,7 +1,8 @@
 //! One turn: said, followed to its end, written as it comes.
 
 use crate::cli::agent::suggest;
-use crate::cli::output::{Output, printable, short};
+use crate::cli::approval;
+use crate::cli::output::{Output, lines, printable, short};
 use crate::failure::{Failure, Outcome};
 use caxton_api::client::{Client, ClientError, EventStream};
 use caxton_api::error::Problem;
@@ -63,6 +64,10 @@ pub(super) async fn say(
         }
         shown.event(&event)?;
         match event.r#type.as_str() {
+            "approval.required" => {
+                let asked = event.tool.as_ref().and_then(|it| it.approval.as_deref());
+                approval::in_place(client, asked.unwrap_or_default(), output).await?;
+            }
             "turn.completed" => {
                 shown.end()?;
                 return Ok(event);
@@ -157,6 +162,15 @@ impl<'a> Shown<'a> {
                 &event.r#type,
                 &event.tool.clone().unwrap_or_default(),
             )),
+            "canvas.updated" => {
+                let canvas = event.canvas.clone().unwrap_or_default();
+                let title = match canvas.title.as_str() {
+                    "" => &canvas.name,
+                    title => title,
+                };
+                let (title, path) = (printable(title), printable(&canvas.path));
+                self.note(&format!("to look at: {title} ({path})"))
+            }
             "turn.handed_over" => {
                 let to = event.agent.as_deref().unwrap_or_default();
                 self.note(&format!("{} goes on", printable(to)))
@@ -190,28 +204,5 @@ fn used(kind: &str, tool: &ToolUse) -> String {
         "tool.call" => format!("{name} {}", text(&tool.arguments)),
         "tool.result" => format!("{name}: {}", text(&tool.content)),
         _ => format!("{name} waits for approval {}", text(&tool.approval)),
-    }
-}
-
-/// Text of foreign origin for a terminal, which keeps its lines.
-fn lines(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\n' | '\t' => out.push(c),
-            c if c.is_control() => out.extend(c.escape_default()),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_answer_keeps_its_lines_and_steers_no_terminal() {
-        assert_eq!(lines("a\n\tb\x1b[31mc\r"), "a\n\tb\\u{1b}[31mc\\r");
     }
 }
