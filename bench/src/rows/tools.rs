@@ -251,8 +251,9 @@ impl BareTool {
             let mut store = Store::new(self.pre.engine(), ());
             store.set_fuel(1_000_000_000)?;
             let instance = self.pre.instantiate(&mut store)?;
-            let call = instance
-                .get_typed_func::<(&str, &str), (Result<Answer, String>,)>(&mut store, &self.call)?;
+            let call = instance.get_typed_func::<(&str, &str), (Result<Answer, String>,)>(
+                &mut store, &self.call,
+            )?;
             let arguments = arguments().to_string();
             let (answered,) = call.call(&mut store, ("count", &arguments))?;
             let told = answered.ok().and_then(|answer| {

@@ -13,6 +13,7 @@ mod tools;
 pub use layers::{Resolved, Source};
 pub use models::Provider;
 pub use options::{Config, LogFormat, LogLevel};
+pub use tools::Mcp;
 
 use crate::failure::{Failure, Outcome};
 use caxton_core::error::Code;

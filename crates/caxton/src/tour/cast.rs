@@ -1,6 +1,8 @@
 //! The agents of the tour, as they are shipped: the very files of `examples/`, inside the binary.
 
 use crate::cli::Package;
+use crate::failure::{Failure, Outcome};
+use caxton_api::v1::{CreateToolRequest, WasmTool};
 
 /// One shipped agent.
 #[derive(Debug, Clone, Copy)]
@@ -67,6 +69,39 @@ pub fn assistant() -> Package {
         name: "assistant".to_owned(),
         manifest: ASSISTANT.to_owned(),
         component: None,
+    }
+}
+
+/// The assistant with tools: its manifest, and the script that its model plays.
+const CLERK: (&str, &[u8]) = (
+    include_str!("../../../../examples/clerk/agent.toml"),
+    include_bytes!("../../../../examples/clerk/clerk.json"),
+);
+
+/// What is deployed of it.
+pub fn clerk() -> Outcome<Package> {
+    let (manifest, script) = CLERK;
+    let broken = |error: serde_json::Error| Failure::plain(format!("clerk.json: {error}"));
+    let script: serde_json::Value = serde_json::from_slice(script).map_err(broken)?;
+    let bundle = serde_json::json!({"scripts": {"clerk.json": script}});
+    Ok(Package {
+        name: "clerk".to_owned(),
+        manifest: manifest.to_owned(),
+        component: Some(bundle.to_string().into_bytes()),
+    })
+}
+
+/// The tool that is a component.
+pub fn wordcount() -> CreateToolRequest {
+    let component = include_bytes!("../../../../examples/wordcount/wordcount.wasm");
+    CreateToolRequest {
+        name: "wordcount".to_owned(),
+        description: "Counts words.".to_owned(),
+        wasm: Some(WasmTool {
+            component: Some(component.as_slice().into()),
+            digest: None,
+        }),
+        ..CreateToolRequest::default()
     }
 }
 

@@ -1,6 +1,6 @@
 //! A server inside this process, on a free loopback port.
 
-use crate::config::Config;
+use crate::config::{Config, Mcp};
 use crate::failure::{Failure, Outcome};
 use crate::serve::Server;
 use caxton_api::client::Client;
@@ -18,12 +18,27 @@ pub struct Embedded {
     over: watch::Receiver<bool>,
 }
 
+/// This very binary, as an MCP server that knows the tour's server by its folder.
+fn over_stdio(folder: &Path) -> Outcome<Mcp> {
+    let me = std::env::current_exe()
+        .map_err(|error| Failure::plain("cannot find this binary").because(error.to_string()))?;
+    let data = folder.display().to_string();
+    Ok(Mcp {
+        description: "This server, over the Model Context Protocol.".to_owned(),
+        command: me.display().to_string(),
+        args: vec!["mcp".to_owned()],
+        env: [("CAXTON_DATA".to_owned(), data)].into(),
+        ..Mcp::default()
+    })
+}
+
 impl Embedded {
     /// Starts a server on a data folder, as `caxton serve` would.
     pub async fn start(folder: &Path, tasks: &Tasks) -> Outcome<Self> {
         let mut config = Config::default();
         config.data.dir = folder.to_owned();
         config.server.listen = "127.0.0.1:0".to_owned();
+        config.mcp.insert("caxton".to_owned(), over_stdio(folder)?);
         let server = Server::start(&config).await?;
         let url = server.url().to_owned();
         let client = Client::new(&url, Some(server.key()), None)?;

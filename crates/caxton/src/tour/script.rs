@@ -9,8 +9,8 @@ use crate::cli::{parse_agent, put};
 use crate::failure::{Failure, Outcome};
 use caxton_api::client::Client;
 use caxton_api::v1::{
-    ChatRequest, GetMessageTraceRequest, Message, MessageDraft, SendMessageRequest,
-    SendMessageResponse, message, message_draft,
+    ChatRequest, GetMessageTraceRequest, ListAllToolCallsRequest, Message, MessageDraft,
+    SendMessageRequest, SendMessageResponse, ToolCall, message, message_draft,
 };
 use caxton_engine::task::Tasks;
 use serde_json::{Value, json};
@@ -34,6 +34,7 @@ pub struct Tour {
     pub echoed: String,
     pub talk: Talk,
     pub chat: Chat,
+    pub work: Work,
     pub count: Count,
     pub messages_total: usize,
     pub elapsed: Duration,
@@ -68,6 +69,20 @@ pub const ASKED: &str = "What is my name?";
 /// The session it is told and asked in.
 const SESSION: &str = "tour";
 
+/// What an assistant did with tools.
+#[derive(Debug, Default)]
+pub struct Work {
+    pub calls: Vec<ToolCall>,
+    /// What each of them answered, in the same order.
+    pub results: Vec<String>,
+    pub answer: String,
+}
+
+/// What the assistant with tools is asked.
+pub const WORK: &str = "How many words has the sentence, and who works here?";
+/// The session it is asked in.
+const WORK_SESSION: &str = "tour-tools";
+
 /// The count before and after the server's end.
 #[derive(Debug, Default)]
 pub struct Count {
@@ -87,6 +102,7 @@ impl Tour {
             echoed: String::new(),
             talk: Talk::default(),
             chat: Chat::default(),
+            work: Work::default(),
             count: Count::default(),
             messages_total: 0,
             elapsed: Duration::ZERO,
@@ -121,6 +137,8 @@ impl Tour {
         put(server.client(), cast::assistant(), true).await?;
         self.chat.before = self.say(server.client(), TOLD).await?;
         show.told(&self.chat)?;
+        self.work(server.client()).await?;
+        show.worked(&self.work)?;
         let server = self.survive(server, show).await?;
         self.elapsed = self.begun.elapsed();
         Ok(server)
@@ -164,6 +182,52 @@ impl Tour {
         Ok(answer.message.unwrap_or_default().content)
     }
 
+    /// A turn with tools: a component in the sandbox, and an MCP server that is this binary.
+    async fn work(&mut self, client: &Client) -> Outcome {
+        client.create_tool(&cast::wordcount()).await?;
+        put(client, cast::clerk()?, true).await?;
+        let request = ChatRequest {
+            agent: "clerk".to_owned(),
+            session_id: WORK_SESSION.to_owned(),
+            message: WORK.to_owned(),
+            ..ChatRequest::default()
+        };
+        let mut events = client.chat(&request).await?;
+        while let Some(event) = events.next().await {
+            let event = event?;
+            match event.r#type.as_str() {
+                "tool.result" => {
+                    let result = event.tool.unwrap_or_default();
+                    self.work.results.push(result.content.unwrap_or_default());
+                }
+                "turn.completed" => {
+                    self.work.answer = event.message.unwrap_or_default().content;
+                }
+                "turn.failed" => {
+                    let error = event.error.unwrap_or_default();
+                    let what = format!("the clerk failed: {} {}", error.code, error.detail);
+                    return Err(Failure::plain(what));
+                }
+                _ => {}
+            }
+        }
+        let calls = ListAllToolCallsRequest {
+            session: WORK_SESSION.to_owned(),
+            ..ListAllToolCallsRequest::default()
+        };
+        self.work.calls = client.list_all_tool_calls(&calls).await?.tool_calls;
+        let traces = self.work.calls.iter().map(|call| &call.trace_id);
+        let traces: std::collections::BTreeSet<&String> = traces.collect();
+        let went_well = self.work.calls.iter().all(|call| call.outcome == "ok");
+        if self.work.calls.len() == 2 && went_well && traces.len() == 1 {
+            return Ok(());
+        }
+        Err(Failure::plain(format!(
+            "two tools were to be called in one trace, and there is: {:?}",
+            self.work.calls
+        )))
+    }
+
     /// Counts, ends the server, starts it again from its folder, and asks for the count.
     async fn survive(&mut self, server: Embedded, show: &Show) -> Outcome<Embedded> {
         for (add, sum) in [("add 20", "20"), ("add 22", "42")] {
@@ -189,7 +253,7 @@ impl Tour {
             return Err(Failure::plain(what));
         }
         // Each question has its answer; the negotiation was counted as it was shown.
-        let questions_alone = 6;
+        let questions_alone = 7;
         self.messages_total = self.talk.messages.len() + 2 * questions_alone;
         Ok(server)
     }
@@ -226,6 +290,12 @@ impl Tour {
                 "model": self.chat.model,
                 "beforeRestart": self.chat.before,
                 "afterRestart": self.chat.after,
+            },
+            "tools": {
+                "request": WORK,
+                "calls": self.work.calls,
+                "results": self.work.results,
+                "answer": self.work.answer,
             },
             "counter": {
                 "beforeRestart": self.count.before,

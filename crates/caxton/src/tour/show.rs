@@ -1,7 +1,7 @@
 //! How the tour looks. On standard output, step by step as it happens; silent where the answer is a
 //! document.
 
-use super::script::{ASKED, Chat, Deployed, ORDER, TOLD, Talk, Tour};
+use super::script::{ASKED, Chat, Deployed, ORDER, TOLD, Talk, Tour, WORK, Work};
 use crate::cli::output::{Output, size};
 use crate::cli::sequence::{Style, draw};
 use crate::failure::Outcome;
@@ -9,6 +9,9 @@ use std::time::Duration;
 
 /// The name under which the operator's messages go, and what the drawing calls it.
 const ME: (&str, &str) = ("admin@default", "you");
+
+/// Characters of a tool's result that are shown.
+const RESULT_CHARS: usize = 56;
 
 #[derive(Debug, Clone, Copy)]
 pub struct Show {
@@ -110,6 +113,39 @@ impl Show {
         self.said(TOLD, &chat.before, "")
     }
 
+    /// What each tool was asked and said, and the trace that all of it is of.
+    pub fn worked(&self, work: &Work) -> Outcome {
+        let (dim, reset, green) = (self.dim, self.reset, self.green);
+        self.step(5, "The same with tools, on a short leash")?;
+        self.say(&format!(
+            "    {dim}agent.toml names what may be called; one is a component in a sandbox, one an MCP server\n    that is this binary again, over stdio; the model plays a script{reset}"
+        ))?;
+        self.say(&format!("    {dim}you{reset}        {WORK}"))?;
+        for (call, result) in work.calls.iter().zip(&work.results) {
+            let result: String = result.split_whitespace().collect::<Vec<_>>().join(" ");
+            let short: String = result.chars().take(RESULT_CHARS).collect();
+            let more = if short.len() < result.len() {
+                "…"
+            } else {
+                ""
+            };
+            self.say(&format!(
+                "    {dim}{:<5}{reset}      {:<18} {dim}{:>7.1} ms →{reset} {short}{more}",
+                call.kind,
+                call.tool,
+                micros(call.duration_us),
+            ))?;
+        }
+        self.say(&format!(
+            "    {dim}clerk{reset}      {green}{}{reset}",
+            work.answer
+        ))?;
+        let trace = work.calls.first().map_or("", |call| call.trace_id.as_str());
+        self.say(&format!(
+            "    {dim}each call is in the log, all in one trace: {trace}{reset}"
+        ))
+    }
+
     pub fn recalled(&self, chat: &Chat) -> Outcome {
         self.said(ASKED, &chat.after, self.green)
     }
@@ -125,7 +161,7 @@ impl Show {
     pub fn counted(&self, what: &str, count: &str) -> Outcome {
         let (dim, reset) = (self.dim, self.reset);
         if count == "20" {
-            self.step(5, "A count that outlives the server")?;
+            self.step(6, "A count that outlives the server")?;
         }
         self.say(&format!(
             "    you → counter  request    {what:<7} {dim}→ inform{reset} {count}"
@@ -152,7 +188,7 @@ impl Show {
         let (bold, dim, reset) = (self.bold, self.dim, self.reset);
         self.say(&format!(
             "\n {bold}{} agents, {} messages, one restart, nothing lost: {:.1} s{reset}",
-            tour.deployed.len() + 1,
+            tour.deployed.len() + 2,
             tour.messages_total,
             tour.elapsed.as_secs_f64()
         ))?;
@@ -198,4 +234,9 @@ fn short(duration: Duration) -> String {
         ms if ms < 1000.0 => format!("{ms:.0} ms"),
         ms => format!("{:.1} s", ms / 1000.0),
     }
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn micros(us: u64) -> f64 {
+    us as f64 / 1e3
 }

@@ -53,6 +53,17 @@ fn the_tour_is_one_document_for_programs() {
     assert_eq!(tour["agents"].as_array().map(Vec::len), Some(6));
     assert_eq!(tour["echo"], Value::from("hello"));
     assert_eq!(tour["assistant"]["model"], "demo");
+    let calls = tour["tools"]["calls"].as_array().unwrap();
+    let kinds: Vec<&str> = calls
+        .iter()
+        .map(|call| call["kind"].as_str().unwrap())
+        .collect();
+    assert_eq!(kinds, ["wasm", "mcp"]);
+    assert_eq!(calls[0]["traceId"], calls[1]["traceId"]);
+    let results = &tour["tools"]["results"];
+    let counted = results[0].as_str().unwrap();
+    assert!(counted.starts_with("12 words"), "{counted}");
+    assert!(results[1].as_str().unwrap().contains("seller-c"));
     let recalled = tour["assistant"]["afterRestart"].as_str().unwrap();
     assert!(recalled.contains("Ada"), "{recalled}");
 }
