@@ -7,6 +7,7 @@
 //! in [`define`]; what of its arguments is written down, in [`redact`]; `tool.toml` is read in
 //! [`manifest`].
 
+pub mod agents;
 pub mod define;
 pub mod manifest;
 pub mod permit;

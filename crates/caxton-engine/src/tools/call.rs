@@ -1,9 +1,9 @@
 //! One call, from what was decided to what is written of it.
 
+use super::Tools;
 use super::approvals::{Approval, ApprovalState};
 use super::log::{CallId, ToolCallRecord, ToolOutcome};
 use super::registry::Offered;
-use super::{Tools, agents};
 use crate::host::{Outlet, WaitingCall};
 use crate::limits::{Reservation, Unit};
 use crate::opctx::TenantScope;
@@ -12,7 +12,7 @@ use crate::workspace::functions;
 use caxton_core::error::{Code, Error};
 use caxton_core::model::Part;
 use caxton_core::tool::{Effect, ToolId, Verdict};
-use caxton_core::{Acl, TenantId, TraceContext};
+use caxton_core::{Acl, Message, Performative, TenantId, TraceContext};
 use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
@@ -304,7 +304,7 @@ impl Prepared {
                 let mut call = (**call).clone();
                 call.deadline = deadline;
                 let answer = outlet.call(call).await?;
-                Ok(agents::answered(&answer))
+                Ok(answered(&answer))
             }
             WayOut::Tool(target, offered) => {
                 let own = functions::is_own(&target.name) && target.definition.is_none();
@@ -352,6 +352,28 @@ impl Prepared {
                 Ok(answer)
             }
         }
+    }
+}
+
+/// What an agent's answer is as a result. That it refuses or fails is one too, which whoever asked may
+/// make the best of.
+fn answered(answer: &Message) -> ToolAnswer {
+    let act = answer.acl.performative;
+    let said = match answer.acl.text() {
+        Some(text) => text.to_owned(),
+        None => format!("[{} bytes that are no text]", answer.acl.content.len()),
+    };
+    let is_error = matches!(
+        act,
+        Performative::Failure | Performative::Refuse | Performative::NotUnderstood
+    );
+    let text = match act {
+        Performative::Inform => said,
+        act => format!("{act}: {said}"),
+    };
+    ToolAnswer {
+        is_error,
+        ..ToolAnswer::text(text)
     }
 }
 

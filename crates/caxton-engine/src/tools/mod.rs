@@ -4,7 +4,6 @@
 //! out by an adapter ([`crate::port::tool`]), and stands in the log whatever became of it. The way in is
 //! [`crate::host::Host`], for wasm agents and assistants alike; nothing that a model reads is asked.
 
-mod agents;
 mod approvals;
 mod call;
 mod log;

@@ -1,15 +1,16 @@
 //! What comes before a call: which tool it is, whether it may be called and with these arguments, who
 //! must agree to it, and what an earlier run of the same message knew of it.
 
+use super::Tools;
 use super::approvals::{self, Approval, Asking};
 use super::call::{Prepared, WayOut, must_be_once};
 use super::log::{CallId, ToolCallRecord, ToolOutcome};
 use super::registry::{FunctionState, Offered};
-use super::{Tools, agents};
 use crate::audit::Act;
 use crate::port::tool::ToolTarget;
 use caxton_core::error::{Code, Error, shown};
 use caxton_core::session::TurnId;
+use caxton_core::tool::agents;
 use caxton_core::tool::permit::Pattern;
 use caxton_core::tool::{
     Effect, Function, FunctionName, Layers, Rules, ToolId, ToolKind, ToolName, Verdict, decide,

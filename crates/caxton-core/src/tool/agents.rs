@@ -1,10 +1,9 @@
-//! Agents as tools: a question to one is a conversation of its own, and its answer the tool's result.
-//! That an agent refuses or fails is a result too, which whoever asked may make the best of.
+//! Agents as tools: what a model is told of one, and the question that a call of it is.
 
-use crate::port::tool::ToolAnswer;
-use caxton_core::error::{Code, Error};
-use caxton_core::tool::{Effect, Function, FunctionName};
-use caxton_core::{Acl, AgentId, AgentName, Message, Performative};
+use super::{Effect, Function, FunctionName};
+use crate::agent::{AgentId, AgentName};
+use crate::error::{Code, Error};
+use crate::message::{Acl, Performative};
 use serde_json::{Value, json};
 
 /// What an agent may be asked with.
@@ -14,8 +13,8 @@ const ACTS: [Performative; 3] = [
     Performative::QueryIf,
 ];
 
-/// An agent, as a function.
-pub(crate) fn function(agent: &AgentName) -> Result<Function, Error> {
+/// An agent, as a function. Errors: none for a name that is an agent's.
+pub fn function(agent: &AgentName) -> Result<Function, Error> {
     let acts: Vec<&str> = ACTS.iter().map(|act| act.as_str()).collect();
     Ok(Function {
         name: FunctionName::parse(agent.as_str())?,
@@ -41,7 +40,7 @@ pub(crate) fn function(agent: &AgentName) -> Result<Function, Error> {
 }
 
 /// The question that a call is.
-pub(crate) fn question(to: AgentId, arguments: &Value) -> Result<Acl, Error> {
+pub fn question(to: AgentId, arguments: &Value) -> Result<Acl, Error> {
     let text = |name: &str| arguments.get(name).and_then(Value::as_str);
     let bad = |detail: &str| Error::new(Code::ToolArguments, detail);
     let message = text("message").ok_or_else(|| bad("`message` is missing, or is no text"))?;
@@ -64,32 +63,11 @@ pub(crate) fn question(to: AgentId, arguments: &Value) -> Result<Acl, Error> {
     Ok(acl)
 }
 
-/// What the agent's answer is as a result.
-pub(crate) fn answered(answer: &Message) -> ToolAnswer {
-    let act = answer.acl.performative;
-    let said = match answer.acl.text() {
-        Some(text) => text.to_owned(),
-        None => format!("[{} bytes that are no text]", answer.acl.content.len()),
-    };
-    let is_error = matches!(
-        act,
-        Performative::Failure | Performative::Refuse | Performative::NotUnderstood
-    );
-    let text = match act {
-        Performative::Inform => said,
-        act => format!("{act}: {said}"),
-    };
-    ToolAnswer {
-        is_error,
-        ..ToolAnswer::text(text)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use caxton_core::TenantId;
+    use crate::tenant::TenantId;
 
     #[test]
     fn questions_are_read_strictly() {
