@@ -2,6 +2,7 @@
 //! that they all take: the [`caxton_engine::port::Http`] adapter. Which addresses may be reached is
 //! decided in `caxton_core::egress`, whether a tool may be called in the engine; this crate obeys.
 
+pub mod builtin;
 pub mod http;
 pub mod http_tool;
 pub mod mcp;

@@ -9,6 +9,8 @@ mod answer;
 pub mod openapi;
 mod request;
 
+pub(crate) use answer::{is_text, media_type};
+
 use crate::outward::{Outward, trust};
 use caxton_core::error::{Code, Error};
 use caxton_core::tool::{Definition, Effect, Function, HttpFunction, HttpTool};

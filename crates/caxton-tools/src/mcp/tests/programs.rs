@@ -110,7 +110,7 @@ async fn a_program_ends_with_all_that_it_began() {
     tools.forget(&asked.target.tenant, &asked.target.name);
     let ended = async {
         while is_there() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            tokio::task::yield_now().await;
         }
     };
     tokio::time::timeout(Duration::from_secs(10), ended)
