@@ -10,6 +10,10 @@ const ALLOWED: &[(&str, &str)] = &[
         "the one task module itself",
     ),
     (
+        "crates/caxton-tools/src/builtin/fetch/mod.rs",
+        "makes pages readable on the blocking pool, a bounded number at a time",
+    ),
+    (
         "crates/caxton-wasm/src/compile/mod.rs",
         "waits for a compiler on the blocking pool, a bounded number at a time",
     ),

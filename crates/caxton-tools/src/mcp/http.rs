@@ -14,7 +14,9 @@ use caxton_engine::port::secrets::Secret;
 use caxton_engine::port::tool::{ANSWER_BYTES_MAX, ToolFault, ToolFaultKind, ToolTarget};
 use futures::stream::BoxStream;
 use http::{HeaderName, HeaderValue as Value};
-use rmcp::model::{ClientJsonRpcMessage, ClientRequest, ErrorData, ServerJsonRpcMessage};
+use rmcp::model::{
+    ClientJsonRpcMessage, ClientRequest, ErrorCode, ErrorData, ServerJsonRpcMessage, ServerResult,
+};
 use rmcp::transport::common::client_side_sse::SseRetryPolicy;
 use rmcp::transport::streamable_http_client::{
     SseError, StreamableHttpClient, StreamableHttpClientTransportConfig, StreamableHttpError,
@@ -271,10 +273,13 @@ impl StreamableHttpClient for Client {
         }
         let body = read_whole(&mut answer, ANSWER_BYTES_MAX).await;
         let body = body.map_err(|fault| self.failed(fault))?;
-        let message = serde_json::from_slice(&body).map_err(|error| {
+        let answer = serde_json::from_slice(&body).map_err(|error| {
             self.malformed(format!("the MCP server's answer is no message: {error}"))
         })?;
-        Ok(StreamableHttpPostResponse::Json(message, session))
+        Ok(StreamableHttpPostResponse::Json(
+            understood(&message, answer),
+            session,
+        ))
     }
 
     async fn delete_session(
@@ -315,6 +320,21 @@ impl StreamableHttpClient for Client {
             }
         }
     }
+}
+
+/// A server that answers what it does not know with nothing is of an older revision, too.
+fn understood(asked: &ClientJsonRpcMessage, answer: ServerJsonRpcMessage) -> ServerJsonRpcMessage {
+    let (ClientJsonRpcMessage::Request(asked), ServerJsonRpcMessage::Response(said)) =
+        (asked, &answer)
+    else {
+        return answer;
+    };
+    let is_discover = matches!(asked.request, ClientRequest::DiscoverRequest(_));
+    if !is_discover || !matches!(said.result, ServerResult::EmptyResult(_)) {
+        return answer;
+    }
+    let error = ErrorData::new(ErrorCode::METHOD_NOT_FOUND, "nothing is known of it", None);
+    ServerJsonRpcMessage::error(error, Some(asked.id.clone()))
 }
 
 /// A stream that broke off is taken up again a few times, a little later each time.

@@ -188,6 +188,26 @@ async fn a_call_says_what_it_must_and_its_answer_is_parts() {
 }
 
 #[tokio::test]
+async fn a_server_that_answers_what_it_does_not_know_with_nothing_is_an_older_one() {
+    let router = Router::new().fallback(|body: Bytes| async move {
+        let said: Value = serde_json::from_slice(&body).unwrap();
+        match said["method"].as_str() {
+            Some("initialize") => result(
+                &said,
+                json!({"protocolVersion": "2025-11-25", "capabilities": {},
+                       "serverInfo": {"name": "old", "version": "1"}}),
+            ),
+            Some("tools/call") => says(&said, "hello"),
+            _ => result(&said, json!({})),
+        }
+    });
+    let at = serve(ALLOWED, router).await;
+    let target = Arc::new(target(Some(tool(&format!("http://{at}/"))), None));
+    let answer = tools().call(call(&target, function("f"), json!({}))).await;
+    assert_eq!(text(&answer.unwrap()), "hello");
+}
+
+#[tokio::test]
 async fn long_texts_are_cut_and_said_to_be() {
     let fake = Fake::new(|asked| says(asked, &"x".repeat(200_000))).await;
     let call = call(&fake.target(), function("f"), json!({}));

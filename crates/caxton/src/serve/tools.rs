@@ -8,9 +8,15 @@ use caxton_core::tool::{Auth, Definition, McpTool, ToolName};
 use caxton_engine::port::Http;
 use caxton_engine::port::tool::Executor;
 use caxton_engine::tools::{OperatorTool, ToolOptions};
+use caxton_tools::builtin::Builtins;
 use caxton_tools::http_tool::HttpTools;
 use caxton_tools::mcp::McpTools;
 use std::sync::Arc;
+
+/// Tools that every tenant has and that need the world.
+pub fn build_builtin_tools(http: &Arc<dyn Http>) -> Arc<dyn Executor> {
+    Arc::new(Builtins::new(Arc::clone(http)))
+}
 
 /// Tools that are endpoints.
 pub fn build_http_tools(http: &Arc<dyn Http>) -> Arc<dyn Executor> {
