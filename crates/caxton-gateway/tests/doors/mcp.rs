@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Reply, World};
+use crate::support::{Reply, World, guard};
 use crate::tools::http;
 
 const ACCEPT: (&str, &str) = ("accept", "application/json, text/event-stream");
@@ -228,11 +228,15 @@ async fn strangers_and_their_pages_stay_out() {
         post(&world, &key, message.clone(), &more).await.is(status);
     }
     // It stands in the log of requests, which is written a little later.
-    loop {
-        let listed = world.as_key(&key, "GET", "/v1/requests", Value::Null);
-        if listed.await.is(200).text.contains("caxton.mcp/Speak") {
-            break;
+    let path = "/v1/requests?operation=caxton.mcp%2FSpeak";
+    guard(async {
+        loop {
+            let listed = world.as_key(&key, "GET", path, Value::Null).await.is(200);
+            if listed.text.contains("caxton.mcp/Speak") {
+                break;
+            }
+            tokio::task::yield_now().await;
         }
-        tokio::task::yield_now().await;
-    }
+    })
+    .await;
 }
