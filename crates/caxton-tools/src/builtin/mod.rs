@@ -1,8 +1,12 @@
-//! Tools that every tenant has and that need the world: pages, read ([`fetch`]). Files and the canvas,
-//! which need nothing but this server, are the engine's own.
+//! Tools that every tenant has and that need the world: pages, read ([`fetch`]) or used ([`browser`]).
+//! Files and the canvas, which need nothing but this server, are the engine's own.
 
+pub mod browser;
 mod fetch;
 
+use crate::http::Connector;
+use browser::Browsers;
+use caxton_core::TenantId;
 use caxton_core::tool::{Effect, Function, FunctionName, ToolName};
 use caxton_engine::port::tool::{
     Builtin, Executor, ToolAnswer, ToolCall, ToolFault, ToolFaultKind, ToolTarget,
@@ -16,18 +20,27 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub struct Builtins {
     fetch: Fetch,
+    browsers: Browsers,
 }
 
 impl Builtins {
-    pub fn new(http: Arc<dyn Http>) -> Self {
+    /// `ways` is what the `Http` port was made of: browsers reach the same addresses.
+    pub fn new(
+        http: Arc<dyn Http>,
+        ways: &crate::http::Options,
+        browser: browser::Options,
+    ) -> Self {
+        let connector = Connector::new(Arc::clone(&ways.resolver), Some(ways.allowed.clone()));
         Self {
             fetch: Fetch::new(http),
+            browsers: Browsers::new(browser, connector),
         }
     }
 
     async fn go(&self, call: &ToolCall) -> Result<ToolAnswer, ToolFault> {
         match call.target.name.as_str() {
             fetch::NAME => self.fetch.call(call).await,
+            browser::NAME => self.browsers.call(call).await,
             other => Err(ToolFault::new(
                 ToolFaultKind::NotFound,
                 format!("no tool `{other}` is built in"),
@@ -57,7 +70,12 @@ impl Executor for Builtins {
     }
 
     fn builtin(&self) -> Vec<Builtin> {
-        fetch::described().into_iter().collect()
+        let all = [fetch::described(), browser::described()];
+        all.into_iter().flatten().collect()
+    }
+
+    fn close_session(&self, tenant: &TenantId, session: &str) {
+        self.browsers.close_session(tenant, session);
     }
 }
 

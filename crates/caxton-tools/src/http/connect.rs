@@ -49,7 +49,8 @@ impl Connector {
         }
     }
 
-    async fn connect(&self, uri: &Uri) -> Result<TcpStream, Unreached> {
+    /// To an address that may be reached.
+    pub async fn connect(&self, uri: &Uri) -> Result<TcpStream, Unreached> {
         let host = uri.host().unwrap_or_default();
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let port = uri

@@ -12,6 +12,7 @@ mod crowd;
 mod redirect;
 mod resolve;
 
+pub(crate) use connect::{Connector, Unreached};
 pub use resolve::{Resolve, SystemResolver};
 
 use ::http::header::{HeaderMap, HeaderName, HeaderValue as Value};
@@ -20,7 +21,6 @@ use bytes::Bytes;
 use caxton_engine::port::Answer;
 use caxton_engine::port::http::{HeaderValue, Http, HttpAnswer, HttpFault, HttpRequest, Trust};
 use caxton_engine::task::Tasks;
-use connect::{Connector, Unreached};
 use crowd::Crowd;
 use futures::StreamExt as _;
 use http_body_util::{BodyDataStream, Full};

@@ -3,6 +3,7 @@
 //! Names, units and defaults are the owners'; this file only maps. `docs/configuration.md` has a row
 //! for each key, and a test compares the two.
 
+use super::browser::Browser;
 use super::doors::{Auth, Cors, Tls};
 use super::models::{Egress, Llm, Provider, Secrets};
 use super::sandbox_tools::SandboxTools;
@@ -30,6 +31,7 @@ pub struct Config {
     pub sandbox: Sandbox,
     pub sandbox_tools: SandboxTools,
     pub llm: Llm,
+    pub browser: Browser,
     pub egress: Egress,
     pub secrets: Secrets,
     /// `[providers.NAME]`: the operator's, for all tenants.

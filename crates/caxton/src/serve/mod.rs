@@ -79,7 +79,7 @@ impl Server {
         );
         ports.tools.wasm = Arc::new(wasm_tools);
         let http = models::build_http(config)?;
-        ports.tools.builtin = tools::build_builtin_tools(&http);
+        ports.tools.builtin = tools::build_builtin_tools(config, &http)?;
         ports.tools.http = tools::build_http_tools(&http);
         ports.tools.mcp = tools::build_mcp_tools(config, &http);
         ports.model = models::build_model(config, http, &clock)?;

@@ -25,14 +25,22 @@ const MASTER_KEY: &str = "master.key";
 /// # Errors
 /// `CX-6010` for certificate authorities that cannot be read.
 pub fn build_http(config: &Config) -> Outcome<Arc<dyn Http>> {
+    let options = ways(config)?;
+    let http = HttpOut::new(&options).map_err(|error| invalid(format!("egress.ca: {error}")))?;
+    Ok(Arc::new(http))
+}
+
+/// What may be reached, and how.
+///
+/// # Errors
+/// `CX-6010` for what is no address.
+pub fn ways(config: &Config) -> Outcome<caxton_tools::http::Options> {
     let egress = &config.egress;
-    let options = caxton_tools::http::Options {
+    Ok(caxton_tools::http::Options {
         allowed: egress.addresses().map_err(invalid)?,
         ca_file: given(&egress.ca),
         ..caxton_tools::http::Options::default()
-    };
-    let http = HttpOut::new(&options).map_err(|error| invalid(format!("egress.ca: {error}")))?;
-    Ok(Arc::new(http))
+    })
 }
 
 /// All models.

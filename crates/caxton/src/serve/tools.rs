@@ -14,8 +14,13 @@ use caxton_tools::mcp::McpTools;
 use std::sync::Arc;
 
 /// Tools that every tenant has and that need the world.
-pub fn build_builtin_tools(http: &Arc<dyn Http>) -> Arc<dyn Executor> {
-    Arc::new(Builtins::new(Arc::clone(http)))
+///
+/// # Errors
+/// `CX-6010` for what is no address.
+pub fn build_builtin_tools(config: &Config, http: &Arc<dyn Http>) -> Outcome<Arc<dyn Executor>> {
+    let ways = super::models::ways(config)?;
+    let tools = Builtins::new(Arc::clone(http), &ways, config.browser.options());
+    Ok(Arc::new(tools))
 }
 
 /// Tools that are endpoints.

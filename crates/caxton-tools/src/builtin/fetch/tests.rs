@@ -14,7 +14,15 @@ use caxton_engine::port::tool::Executor as _;
 const PAGE: &str = include_str!("page.html");
 
 async fn run(arguments: Value) -> Result<ToolAnswer, ToolFault> {
-    Builtins::new(out()).call(asked(arguments)).await
+    builtins().call(asked(arguments)).await
+}
+
+fn builtins() -> Builtins {
+    Builtins::new(
+        out(),
+        &crate::testing::options(),
+        crate::builtin::browser::Options::default(),
+    )
 }
 
 fn asked(arguments: Value) -> ToolCall {
@@ -110,7 +118,7 @@ async fn a_long_text_is_read_on_where_it_ended() {
     assert!(said(&past).contains("characters 50000 to 50000 of 50000."));
     let mut narrow = asked(json!({"url": url, "max_chars": 50_000}));
     narrow.bytes_max = 2_000;
-    let answer = Builtins::new(out()).call(narrow).await.unwrap();
+    let answer = builtins().call(narrow).await.unwrap();
     let found = said(&answer);
     assert!(
         found.len() <= 2_000 && found.contains("There is more"),
@@ -180,7 +188,7 @@ async fn inner_addresses_are_refused_whoever_asks() {
     let sends = serve(ALLOWED, Router::new().route("/", get(to_other))).await;
     let mut listed = asked(json!({"url": format!("http://{sends}/")}));
     listed.hosts = vec![ALLOWED.to_owned()].into();
-    let refused = Builtins::new(out()).call(listed).await.unwrap_err();
+    let refused = builtins().call(listed).await.unwrap_err();
     assert_eq!(refused.kind, ToolFaultKind::Egress);
 }
 

@@ -1,0 +1,246 @@
+//! One browser with one page: begun, led somewhere, read, clicked and typed into.
+
+use super::Options;
+use super::pipe::Pipe;
+use super::proxy::Proxy;
+use crate::http::Connector;
+use crate::process::{self, Limits, Running, Start};
+use caxton_engine::port::tool::{ToolFault, ToolFaultKind};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::io::AsyncReadExt as _;
+use url::Url;
+
+/// How long a page may take to load before what there is of it is taken.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long what a click begins is waited for.
+const SETTLE_TIMEOUT: Duration = Duration::from_millis(1_500);
+/// From the beginning to the browser's first word.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+/// Bytes of a browser's complaints that are told.
+const COMPLAINT_BYTES_MAX: u64 = 4 << 10;
+
+/// A browser of one session. Dropped, it is killed, and its profile removed.
+#[derive(Debug)]
+pub struct Browser {
+    pipe: Pipe,
+    page: String,
+    pub proxy: Proxy,
+    _running: Running,
+    _profile: TempDir,
+}
+
+fn internal(error: impl std::fmt::Display) -> ToolFault {
+    ToolFault::new(ToolFaultKind::Internal, format!("the browser: {error}"))
+}
+
+fn args(options: &Options, profile: &Path, proxy: &Proxy) -> Vec<String> {
+    let mut args: Vec<String> = [
+        "--headless",
+        "--remote-debugging-pipe",
+        "--no-first-run",
+        "--no-default-browser-check",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--disable-extensions",
+        "--disable-sync",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-domain-reliability",
+        "--disable-quic",
+        "--dns-prefetch-disable",
+        "--no-pings",
+        "--mute-audio",
+        "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
+        // All goes by the proxy, what is on this machine too, and no name is resolved.
+        "--proxy-bypass-list=<-loopback>",
+        "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+        "--window-size=1280,900",
+    ]
+    .map(str::to_owned)
+    .into();
+    args.push(format!("--proxy-server=http://{}", proxy.at));
+    args.push(format!("--user-data-dir={}", profile.display()));
+    if !options.sandbox {
+        args.push("--no-sandbox".to_owned());
+    }
+    args.push("about:blank".to_owned());
+    args
+}
+
+impl Browser {
+    pub async fn start(
+        options: &Options,
+        program: &Path,
+        connector: Connector,
+    ) -> Result<Self, ToolFault> {
+        let proxy = Proxy::start(connector).await.map_err(internal)?;
+        let profile = tempfile::tempdir().map_err(internal)?;
+        let (its_input, input) = std::io::pipe().map_err(internal)?;
+        let (output, its_output) = std::io::pipe().map_err(internal)?;
+        let home = profile.path().display().to_string();
+        let env: BTreeMap<String, String> = [
+            ("HOME", home.as_str()),
+            ("PATH", "/usr/local/bin:/usr/bin:/bin"),
+            ("LANG", "C.UTF-8"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+        let mut running = process::start(Start {
+            program,
+            args: args(options, profile.path(), &proxy),
+            env: &env,
+            working_dir: profile.path(),
+            limits: Limits {
+                memory_bytes_max: None,
+                cpu_seconds_max: None,
+                files_max: None,
+            },
+            files: vec![OwnedFd::from(its_input), OwnedFd::from(its_output)],
+            piped: false,
+        })
+        .map_err(internal)?;
+        let pipe = Pipe::new(input.into(), output.into()).map_err(internal)?;
+        let opened = tokio::time::timeout(START_TIMEOUT, open(&pipe)).await;
+        let page = match opened {
+            Ok(Ok(page)) => page,
+            _ => return Err(complaint(&mut running).await),
+        };
+        // What it complains of from now on is nobody's to read, and must not make it wait.
+        running.child.stderr.take();
+        Ok(Self {
+            pipe,
+            page,
+            proxy,
+            _running: running,
+            _profile: profile,
+        })
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.pipe.is_open()
+    }
+
+    async fn ask(&self, method: &str, params: Value) -> Result<Value, ToolFault> {
+        self.pipe.ask(Some(&self.page), method, params).await
+    }
+
+    /// Leads the page there. Faults: the address may not be reached.
+    pub async fn open(&self, url: &Url) -> Result<Option<String>, ToolFault> {
+        self.proxy.way.refused.lock().take();
+        let loaded = self.pipe.loaded();
+        tokio::pin!(loaded);
+        loaded.as_mut().enable();
+        let gone = self
+            .ask("Page.navigate", json!({"url": url.as_str()}))
+            .await?;
+        let failed = gone.get("errorText").and_then(Value::as_str);
+        let failed = failed.filter(|it| !it.is_empty()).map(str::to_owned);
+        if failed.is_none() {
+            let _ = tokio::time::timeout(LOAD_TIMEOUT, loaded).await;
+        }
+        self.check_way(failed.is_some()).await?;
+        Ok(failed)
+    }
+
+    /// Whether the page that is there, or that should be, was refused.
+    async fn check_way(&self, failed: bool) -> Result<(), ToolFault> {
+        let Some((host, why)) = self.proxy.way.refused.lock().take() else {
+            return Ok(());
+        };
+        let here = self.run("location.hostname").await.unwrap_or_default();
+        if failed || here.as_str().is_some_and(|it| it == host) {
+            return Err(ToolFault::new(ToolFaultKind::Egress, why));
+        }
+        Ok(())
+    }
+
+    /// Runs a script of ours in the page.
+    pub async fn run(&self, script: &str) -> Result<Value, ToolFault> {
+        let params = json!({"expression": script, "returnByValue": true, "timeout": 10_000});
+        let mut done = self.ask("Runtime.evaluate", params).await?;
+        if done.get("exceptionDetails").is_some() {
+            let what = done.pointer("/exceptionDetails/exception/description");
+            let what = what.and_then(Value::as_str).unwrap_or("the script failed");
+            let first = what.lines().next().unwrap_or_default();
+            return Err(ToolFault::new(ToolFaultKind::Arguments, first));
+        }
+        Ok(done
+            .pointer_mut("/result/value")
+            .map(Value::take)
+            .unwrap_or_default())
+    }
+
+    /// Waits for what something began: another page, or nothing.
+    pub async fn act(&self, script: &str) -> Result<Value, ToolFault> {
+        self.proxy.way.refused.lock().take();
+        let loaded = self.pipe.loaded();
+        tokio::pin!(loaded);
+        loaded.as_mut().enable();
+        let done = self.run(script).await?;
+        let _ = tokio::time::timeout(SETTLE_TIMEOUT, loaded).await;
+        self.check_way(false).await?;
+        Ok(done)
+    }
+
+    pub async fn insert(&self, text: &str) -> Result<(), ToolFault> {
+        self.ask("Input.insertText", json!({"text": text})).await?;
+        Ok(())
+    }
+
+    /// A picture of what is seen, as PNG in base64.
+    pub async fn picture(&self) -> Result<String, ToolFault> {
+        let mut done = self
+            .ask("Page.captureScreenshot", json!({"format": "png"}))
+            .await?;
+        match done.get_mut("data").map(Value::take) {
+            Some(Value::String(data)) => Ok(data),
+            _ => Err(internal("no picture")),
+        }
+    }
+}
+
+/// Opens the one page.
+async fn open(pipe: &Pipe) -> Result<String, ToolFault> {
+    let text = |value: &Value, key: &str| {
+        let found = value.get(key).and_then(Value::as_str);
+        found.map(str::to_owned).ok_or_else(|| internal("no page"))
+    };
+    let deny = json!({"behavior": "deny"});
+    pipe.ask(None, "Browser.setDownloadBehavior", deny).await?;
+    let target = json!({"url": "about:blank"});
+    let target = pipe.ask(None, "Target.createTarget", target).await?;
+    let attach = json!({"targetId": text(&target, "targetId")?, "flatten": true});
+    let page = pipe.ask(None, "Target.attachToTarget", attach).await?;
+    let page = text(&page, "sessionId")?;
+    pipe.ask(Some(&page), "Page.enable", json!({})).await?;
+    Ok(page)
+}
+
+/// Why a browser did not begin, in its own words.
+async fn complaint(running: &mut Running) -> ToolFault {
+    running.kill();
+    let mut said = String::new();
+    if let Some(errors) = running.child.stderr.take() {
+        let mut errors = errors.take(COMPLAINT_BYTES_MAX);
+        let _ = errors.read_to_string(&mut said).await;
+    }
+    tracing::warn!("the browser did not begin: {said}");
+    let text = if said.contains("no-sandbox") || said.contains("sandbox") {
+        "the browser did not begin: its sandbox does not work for this server's user (root, say). \
+         Run the server as another user, or set browser.sandbox = false"
+    } else {
+        "the browser did not begin; the server's log has its words"
+    };
+    ToolFault::new(ToolFaultKind::NoBrowser, text)
+}
+
+/// Shared with the proxy: hosts that the tenant allows.
+pub fn allow(browser: &Browser, hosts: &Arc<[String]>) {
+    *browser.proxy.way.hosts.lock() = Arc::clone(hosts);
+}
