@@ -113,7 +113,7 @@ impl Way {
         };
         let stream = match self.reach(&uri).await {
             Ok(stream) => stream,
-            Err(refusal) => return refusal,
+            Err((status, why)) => return said(status, why),
         };
         if request.method() == Method::CONNECT {
             return self.tunnel(request, stream);
@@ -121,11 +121,11 @@ impl Way {
         self.forward(request, uri, stream).await
     }
 
-    async fn reach(&self, uri: &Uri) -> Result<tokio::net::TcpStream, Response<Body>> {
+    async fn reach(&self, uri: &Uri) -> Result<tokio::net::TcpStream, (StatusCode, String)> {
         let host = uri.host().unwrap_or_default();
         let refuse = |why: String| {
             *self.refused.lock() = Some((host.to_owned(), why.clone()));
-            Err(said(StatusCode::FORBIDDEN, why))
+            Err((StatusCode::FORBIDDEN, why))
         };
         let hosts = Arc::clone(&self.hosts.lock());
         if !host_allowed(&hosts, host) {
@@ -136,11 +136,8 @@ impl Way {
         match tokio::time::timeout(CONNECT_TIMEOUT, self.connector.connect(uri)).await {
             Ok(Ok(stream)) => Ok(stream),
             Ok(Err(unreached @ Unreached::Refused { .. })) => refuse(unreached.to_string()),
-            Ok(Err(other)) => Err(said(StatusCode::BAD_GATEWAY, other.to_string())),
-            Err(_) => Err(said(
-                StatusCode::GATEWAY_TIMEOUT,
-                "no connection in time".into(),
-            )),
+            Ok(Err(other)) => Err((StatusCode::BAD_GATEWAY, other.to_string())),
+            Err(_) => Err((StatusCode::GATEWAY_TIMEOUT, "no connection in time".into())),
         }
     }
 
