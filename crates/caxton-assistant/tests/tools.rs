@@ -531,7 +531,9 @@ async fn a_session_has_files_and_a_canvas_of_its_own_and_they_go_with_it() {
     assert_eq!(refused, 4, "{told:?}");
     let told = words(&world.chat("a", "other", "list").await);
     assert!(told[2].contains("the workspace is empty"), "{told:?}");
-    let files = world.app.session_files(&ctx(), &session).await.unwrap();
+    let page = PageRequest::first(10);
+    let files = world.app.session_files(&ctx(), &session, &page).await;
+    let files = files.unwrap().rows;
     let paths: Vec<&str> = files.iter().map(|it| it.path.as_str()).collect();
     assert_eq!(paths, ["a/b.md", "canvas/page"]);
     world.app.session_remove(&ctx(), &session).await.unwrap();

@@ -233,7 +233,8 @@ async fn a_tool_that_traps_harms_nobody() {
 
 #[tokio::test]
 async fn a_tool_that_never_answers_is_given_up_after_the_agents_time() {
-    let tools = "allow = [\"unruly\", \"wordcount\"]\ntimeout_ms_max = 200";
+    // Far less than it takes to burn all the fuel that a call has.
+    let tools = "allow = [\"unruly\", \"wordcount\"]\ntimeout_ms_max = 5";
     let world = World::with_reader(tools).await;
     world.fails("unruly.spin", Code::ToolTimeout).await;
     world.stop().await;

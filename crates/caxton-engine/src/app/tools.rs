@@ -3,7 +3,8 @@
 
 use super::App;
 use crate::opctx::{OpCtx, TenantScope};
-use crate::port::store::{Page, PageRequest};
+use crate::port::page::{self, List, Position};
+use crate::port::store::{PAGE_ROWS_MAX, Page, PageRequest};
 use crate::port::tool::ToolAnswer;
 use crate::tools::{
     CallFilter, CallId, Caller, File, FileView, NewTool, ToolAsk, ToolCallRecord, ToolPolicy,
@@ -18,6 +19,8 @@ use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The list that pages of files are of.
+const FILES: &str = "workspace-file";
 /// The longest that a tool that is tried may take.
 const TRY_TIMEOUT: Duration = Duration::from_secs(60);
 /// Bytes of a result that whoever tries a tool gets.
@@ -222,11 +225,26 @@ impl App {
         &self,
         ctx: &OpCtx,
         session: &SessionId,
-    ) -> Result<Vec<FileView>, Error> {
+        asked: &PageRequest,
+    ) -> Result<Page<FileView>, Error> {
         let scope = ctx.authorize(Permission::SessionRead)?;
         let workspace = self.workspace(&scope, session).await?;
+        let list = List::Records(FILES, &workspace);
+        let after = page::position(list, &scope, asked.token.as_deref())?;
+        let after = after.map(|position| position.id).unwrap_or_default();
         let files = &self.shared.services.tools.workspaces;
-        files.list(&scope, &workspace).await
+        // A workspace is small, and is read whole.
+        let mut rows = files.list(&scope, &workspace).await?;
+        rows.retain(|it| it.path > after);
+        let rows_max = asked.rows_max.clamp(1, PAGE_ROWS_MAX) as usize;
+        let more = rows.len() > rows_max;
+        rows.truncate(rows_max);
+        let last = rows.last().filter(|_| more);
+        let next = last.map(|file| {
+            let id = file.path.clone();
+            page::token(list, &scope, &Position { at: 0, id })
+        });
+        Ok(Page { rows, next })
     }
 
     /// Errors: `CX-7020`, `CX-8030`, `CX-8031`.

@@ -252,16 +252,12 @@ impl SessionsApi for Api {
     ) -> Result<v1::ListSessionFilesResponse, ApiError> {
         let ctx = self.open(call).await?;
         let id = named(&request.session)?;
-        let found = self.app().session_files(&ctx, &id);
-        // A workspace is small; its files come by path, and a page begins behind one.
-        let mut rest = self.within(&ctx, found).await?;
-        rest.retain(|it| it.path > request.page_token);
-        let more = rest.len() > page::rows(request.page_size) as usize;
-        rest.truncate(page::rows(request.page_size) as usize);
-        let last = rest.last().filter(|_| more).map(|it| it.path.clone());
+        let page = page::request(request.page_size, &request.page_token);
+        let found = self.app().session_files(&ctx, &id, &page);
+        let found = self.within(&ctx, found).await?;
         Ok(v1::ListSessionFilesResponse {
-            files: rest.iter().map(file).collect(),
-            next_page_token: last.unwrap_or_default(),
+            files: found.rows.iter().map(file).collect(),
+            next_page_token: found.next.unwrap_or_default(),
         })
     }
 

@@ -42,7 +42,10 @@ pub(super) fn rank(id: &ToolId) -> usize {
 /// none where it is the tool's own.
 pub(super) fn tools(name: &str) -> Vec<(ToolName, Option<&str>)> {
     let whole = ToolName::parse(name).ok().map(|tool| (tool, None));
-    let cuts = name.match_indices(BETWEEN).filter_map(|(at, _)| {
+    // Of three `_` in a row, two pairs may be what stands between.
+    let places = name.char_indices().map(|(at, _)| at);
+    let places = places.filter(|at| name.get(*at..).is_some_and(|it| it.starts_with(BETWEEN)));
+    let cuts = places.filter_map(|at| {
         let (tool, function) = (name.get(..at)?, name.get(at + BETWEEN.len()..)?);
         let tool = ToolName::parse(tool).ok()?;
         (!function.is_empty()).then_some((tool, Some(function)))

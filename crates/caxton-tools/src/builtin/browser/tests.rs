@@ -48,6 +48,7 @@ fn site(inner_port: u16) -> Router {
         fetch('http://127.0.0.1:PORT/', {mode: 'no-cors'}).then(\
         r => seen.innerText = 'reached ' + r.type, e => seen.innerText = 'failed')</script>";
     let prying = prying.replace("PORT", &inner_port.to_string());
+    let inner = format!("http://127.0.0.1:{inner_port}/");
     Router::new()
         .route("/", get(move || async move { Html(first) }))
         .route(
@@ -57,7 +58,7 @@ fn site(inner_port: u16) -> Router {
         .route("/prying", get(move || async move { Html(prying) }))
         .route(
             "/inner",
-            get(|| async { Redirect::temporary("http://127.0.0.1:1/") }),
+            get(move || async move { Redirect::temporary(&inner) }),
         )
 }
 
