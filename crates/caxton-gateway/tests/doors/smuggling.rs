@@ -159,6 +159,7 @@ async fn cursors_that_nobody_gave_are_refused() {
         }
         lists += 1;
         let path = path.replace("{agent}", "a").replace("{session}", "s");
+        let path = path.replace("{tool}", "files");
         assert!(!path.contains('{'), "{path}: give the test an id for it");
         for token in [
             "x",
