@@ -164,7 +164,7 @@ codes! {
     JobsTooMany "CX-3042" Limited "too many jobs";
         "as many jobs of the tenant as there may be are not over";
         "submit again when some of them are; cancel what nobody waits for".
-    AgentUnavailable "CX-3043" Unavailable "agent is not called for now";
+    AgentUnavailable "CX-3043" Unavailable "agent left alone for a while";
         "calls of the agent failed again and again, so it is left alone for a while (its circuit breaker is open)";
         "call again after the time in Retry-After; see the agent's log for why it failed".
     JobLost "CX-3044" Unavailable "job lost";
@@ -228,7 +228,7 @@ codes! {
         "the file is not a whole, signed export of an audit chain";
         "the answer names the first line that is not good; ask for the export again, and compare with a head that was noted earlier".
     RateLimited "CX-4030" Limited "too many requests";
-        "a rate limit of the server, the tenant, the key or the operation is used up for now; the detail says which";
+        "a rate limit of the server, the tenant, the key or the operation is used up until it refills; the detail says which";
         "send again after the time in Retry-After; spread requests out".
     QuotaExceeded "CX-4031" Limited "quota used up";
         "the tenant or key has used what its quota allows in this period";

@@ -24,7 +24,7 @@ pub(super) struct Asked {
 }
 
 impl Jobs {
-    /// Keeps a job, and gives its message to the agent. Where that refuses for now, the job waits and
+    /// Keeps a job, and gives its message to the agent. Where that refuses, the job waits and
     /// tries again; where it refuses for good, so does this, and nothing is kept.
     ///
     /// Errors: `CX-3042` too many jobs, those of a send.
@@ -109,7 +109,7 @@ impl Jobs {
         }
     }
 
-    /// Commits the job with its message, or without it where the agent refuses it for now.
+    /// Commits the job with its message, or without it where the agent refuses it yet.
     async fn begin(self: &Arc<Self>, live: &Arc<Live>) -> Result<Asked, Error> {
         let mut asked = self.wait_for(live, false);
         let outcome = match self.give(live, &asked, true).await {

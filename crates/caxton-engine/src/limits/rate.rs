@@ -195,7 +195,7 @@ impl Rates {
 
 fn refused(name: &str, rate: Rate, wait: Duration) -> Error {
     let detail = format!(
-        "the {name}'s limit of {} in {} s is used up for now",
+        "the {name}'s limit of {} in {} s is used up until it refills",
         rate.count, rate.seconds
     );
     Error::new(Code::RateLimited, detail).retry_after(wait)
