@@ -132,7 +132,7 @@ impl Browser {
 
     /// Leads the page there. Faults: the address may not be reached.
     pub async fn open(&self, url: &Url) -> Result<Option<String>, ToolFault> {
-        self.proxy.way.refused.lock().take();
+        self.proxy.way.take_refused();
         let loaded = self.pipe.loaded();
         tokio::pin!(loaded);
         loaded.as_mut().enable();
@@ -150,14 +150,16 @@ impl Browser {
 
     /// Whether the page that is there, or that should be, was refused.
     async fn check_way(&self, failed: bool) -> Result<(), ToolFault> {
-        let Some((host, why)) = self.proxy.way.refused.lock().take() else {
-            return Ok(());
-        };
         let here = self.run("location.hostname").await.unwrap_or_default();
-        if failed || here.as_str().is_some_and(|it| it == host) {
-            return Err(ToolFault::new(ToolFaultKind::Egress, why));
+        let mut refused = self.proxy.way.take_refused();
+        let own = refused
+            .iter()
+            .rposition(|it| here.as_str() == Some(&it.host))
+            .and_then(|at| refused.swap_remove_back(at));
+        match own.or_else(|| refused.pop_back().filter(|_| failed)) {
+            Some(own) => Err(ToolFault::new(ToolFaultKind::Egress, own.why)),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Runs a script of ours in the page.
@@ -178,7 +180,7 @@ impl Browser {
 
     /// Waits for what something began: another page, or nothing.
     pub async fn act(&self, script: &str) -> Result<Value, ToolFault> {
-        self.proxy.way.refused.lock().take();
+        self.proxy.way.take_refused();
         let loaded = self.pipe.loaded();
         tokio::pin!(loaded);
         loaded.as_mut().enable();

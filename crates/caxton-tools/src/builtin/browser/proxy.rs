@@ -12,6 +12,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -22,10 +23,19 @@ use tokio::sync::Semaphore;
 
 /// Connections of one browser.
 const CONNECTIONS_MAX: usize = 128;
+/// Refused hosts that are remembered of one step: the newest.
+const REFUSED_MAX: usize = 32;
 /// From asking to the connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 type Body = BoxBody<Bytes, hyper::Error>;
+
+/// A host that was refused, and why.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    pub host: String,
+    pub why: String,
+}
 
 /// What all connections of one browser share.
 #[derive(Debug)]
@@ -33,8 +43,7 @@ pub struct Way {
     connector: Connector,
     /// Hosts that the tenant allows now.
     pub hosts: Mutex<Arc<[String]>>,
-    /// The host that was refused last, and why.
-    pub refused: Mutex<Option<(String, String)>>,
+    refused: Mutex<VecDeque<Refused>>,
     tasks: Tasks,
 }
 
@@ -58,7 +67,7 @@ impl Proxy {
         let way = Arc::new(Way {
             connector,
             hosts: Mutex::default(),
-            refused: Mutex::new(None),
+            refused: Mutex::default(),
             tasks: Tasks::new(),
         });
         let accepting = accept(listener, Arc::clone(&way));
@@ -121,10 +130,28 @@ impl Way {
         self.forward(request, uri, stream).await
     }
 
+    fn note_refused(&self, host: &str, why: &str) {
+        let mut refused = self.refused.lock();
+        refused.retain(|it| it.host != host);
+        if refused.len() == REFUSED_MAX {
+            refused.pop_front();
+        }
+        refused.push_back(Refused {
+            host: host.to_owned(),
+            why: why.to_owned(),
+        });
+    }
+
+    /// What was refused since this was asked last, in order. A page asks for much besides itself (its
+    /// icon, pictures, what its scripts fetch), so the last refusal need not be the page's own.
+    pub fn take_refused(&self) -> VecDeque<Refused> {
+        std::mem::take(&mut *self.refused.lock())
+    }
+
     async fn reach(&self, uri: &Uri) -> Result<tokio::net::TcpStream, (StatusCode, String)> {
         let host = uri.host().unwrap_or_default();
         let refuse = |why: String| {
-            *self.refused.lock() = Some((host.to_owned(), why.clone()));
+            self.note_refused(host, &why);
             Err((StatusCode::FORBIDDEN, why))
         };
         let hosts = Arc::clone(&self.hosts.lock());
