@@ -89,6 +89,10 @@ const TOOLS: &[Tool] = &[
         provide: packages::mcp_conformance,
     },
     Tool {
+        name: "mcp-inspector",
+        provide: packages::mcp_inspector,
+    },
+    Tool {
         name: "mcp-servers",
         provide: packages::mcp_servers,
     },

@@ -96,16 +96,30 @@ pub fn mcp_servers(workshop: &Workshop) -> anyhow::Result<Variables> {
 
 /// The Model Context Protocol's conformance suite, and the newer Node that it needs.
 pub fn mcp_conformance(workshop: &Workshop) -> anyhow::Result<Variables> {
-    const VARIABLE: &str = "CAXTON_TEST_MCP_CONFORMANCE";
+    const SUITE: &str = "@modelcontextprotocol/conformance@0.1.16";
+    with_node_22(workshop, "CAXTON_TEST_MCP_CONFORMANCE", SUITE)
+}
+
+/// The Model Context Protocol's inspector, whose command line is a client, and the Node that it needs.
+pub fn mcp_inspector(workshop: &Workshop) -> anyhow::Result<Variables> {
+    const INSPECTOR: &str = "@modelcontextprotocol/inspector@2.12.0";
+    with_node_22(workshop, "CAXTON_TEST_MCP_INSPECTOR", INSPECTOR)
+}
+
+/// The folder that a package of npm was installed in, beside a Node of version 22.
+fn with_node_22(
+    workshop: &Workshop,
+    variable: &'static str,
+    package: &str,
+) -> anyhow::Result<Variables> {
     let architecture = match std::env::consts::ARCH {
         "aarch64" => "arm64",
         _ => "x64",
     };
     let node = format!("node-linux-{architecture}");
-    let packages = format!("@modelcontextprotocol/conformance@0.1.16 {node}@22.23.3");
-    let folder = npm(workshop, VARIABLE, &packages)?;
+    let folder = npm(workshop, variable, &format!("{package} {node}@22.23.3"))?;
     let node = folder.join("node_modules").join(node).join("bin/node");
-    Ok(vec![(VARIABLE, folder), ("CAXTON_TEST_NODE_22", node)])
+    Ok(vec![(variable, folder), ("CAXTON_TEST_NODE_22", node)])
 }
 
 /// Python with gRPC and its code generator.

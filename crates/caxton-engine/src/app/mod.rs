@@ -21,6 +21,7 @@ mod server;
 mod sessions;
 mod tenants;
 mod tool_import;
+mod tool_question;
 mod tools;
 
 pub use crate::lifecycle::Package;

@@ -161,6 +161,8 @@ impl App {
             timeout: Duration::ZERO,
         };
         let prepared = tools.prepare(&caller, id, ask).await?;
+        let prepared = prepared
+            .asking(|acl, timeout| self.tool_question(ctx, &scope, &agent, acl, timeout))?;
         let done = prepared.run().await;
         Ok(ToolCallDone {
             record: done.record,

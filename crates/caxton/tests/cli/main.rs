@@ -12,6 +12,7 @@
 )]
 
 mod agents;
+mod approvals;
 mod audit;
 mod backups;
 mod chat;
@@ -23,8 +24,11 @@ mod help;
 mod interactive;
 mod jobs;
 mod limits;
+mod mcp;
 mod support;
 mod survival;
 mod tenants;
+mod terminal;
 mod tls;
+mod tools;
 mod tour;

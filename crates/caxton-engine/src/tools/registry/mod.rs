@@ -397,11 +397,19 @@ impl Registry {
         self.put(scope, kept).await
     }
 
+    /// Why a tenant cannot change a tool: there is none, or it is not theirs.
+    fn not_own(&self, name: &ToolName) -> Error {
+        if self.operators.contains_key(name) || self.builtin.contains_key(name) {
+            let detail =
+                format!("`{name}` is the server's: a tenant's policy can deny it, not remove it");
+            return Error::new(Code::PermissionDenied, detail);
+        }
+        not_found(name.as_str())
+    }
+
     pub(crate) async fn remove(&self, scope: &TenantScope, name: &ToolName) -> Result<(), Error> {
         let kept: Option<Kept> = self.documents.get(scope, name.as_str()).await?;
-        let Some(kept) = kept else {
-            return Err(not_found(name.as_str()));
-        };
+        let kept = kept.ok_or_else(|| self.not_own(name))?;
         let removed = self.documents.remove::<Kept>(scope, name.as_str()).await;
         self.gone(scope.tenant(), name, kept.definition.kind());
         removed

@@ -10,6 +10,7 @@ use caxton_api::v1::{
     ListToolCallsResponse, MessagePart, ToolCall,
 };
 use caxton_api::wkt::Struct;
+use caxton_core::tool::FunctionName;
 use clap::Args;
 use std::io::Read as _;
 use std::time::Duration;
@@ -52,10 +53,7 @@ pub struct CallsArgs {
 
 pub(super) async fn test(args: TestArgs, client: &Client, output: &Output) -> Outcome {
     let (function, arguments) = match (args.function, args.arguments) {
-        // What cannot be a function's name is the arguments.
-        (Some(text), None) if text == "-" || text.trim_start().starts_with('{') => {
-            (None, Some(text))
-        }
+        (Some(text), None) if is_arguments(&args.tool, &text) => (None, Some(text)),
         other => other,
     };
     let request = CallToolRequest {
@@ -76,6 +74,12 @@ pub(super) async fn test(args: TestArgs, client: &Client, output: &Output) -> Ou
         true => Err(Failure::silent()),
         false => Ok(()),
     }
+}
+
+/// Whether what stands behind a tool's name is the arguments: where that names a function already, and
+/// where it cannot be a function's name.
+fn is_arguments(tool: &str, text: &str) -> bool {
+    tool.contains(['.', ':']) || text == "-" || FunctionName::parse(text).is_err()
 }
 
 fn read(text: &str) -> Outcome<Struct> {
