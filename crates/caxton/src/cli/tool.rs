@@ -178,9 +178,11 @@ fn whose(tool: &Tool) -> &'static str {
 
 /// Whether all of it may be called.
 fn state(tool: &Tool) -> &'static str {
-    match tool.functions.iter().all(|it| it.state == "agreed") {
-        true => "agreed",
-        false => "changed",
+    match tool.functions.as_slice() {
+        // An operator's program is started when it is first called.
+        [] => "not asked",
+        all if all.iter().all(|it| it.state == "agreed") => "agreed",
+        _ => "changed",
     }
 }
 
@@ -215,6 +217,10 @@ fn text(tool: &Tool) -> String {
         0 => String::new(),
         price => format!("{price} millionths a call"),
     };
+    let replaced = match tool.update_time == tool.create_time {
+        true => String::new(),
+        false => time(&tool.update_time),
+    };
     let mut text = fields(&[
         ("name", tool.name.clone()),
         ("what", tool.description.clone()),
@@ -224,7 +230,7 @@ fn text(tool: &Tool) -> String {
         ("secret", secret.to_owned()),
         ("price", price),
         ("registered", time(&tool.create_time)),
-        ("replaced", time(&tool.update_time)),
+        ("replaced", replaced),
     ]);
     for function in &tool.functions {
         let state = match function.state.as_str() {

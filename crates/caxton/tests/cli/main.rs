@@ -18,6 +18,7 @@ mod backups;
 mod chat;
 mod configuration;
 mod contexts;
+mod documents;
 mod exits;
 mod fuzzed;
 mod help;

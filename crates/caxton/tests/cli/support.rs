@@ -1,7 +1,7 @@
 //! A home of its own for each test, the binary run in it, and servers that end with the test.
 
 use serde_json::Value;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -46,7 +46,7 @@ impl Home {
             .args(args)
             .env_clear()
             .env("HOME", self.path())
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("PATH", path())
             .env("TMPDIR", self.path())
             .stdin(Stdio::null());
         command
@@ -100,6 +100,7 @@ impl Home {
             .collect();
         let mut child = self
             .command(&args)
+            .current_dir(self.path())
             .stdout(Stdio::piped())
             .stderr(File::create(&log).unwrap())
             .spawn()
@@ -177,6 +178,14 @@ impl From<Output> for Ran {
             stderr: String::from_utf8(output.stderr).unwrap(),
         }
     }
+}
+
+/// The caller's `PATH`, with the binary in front as if it were installed.
+pub fn path() -> OsString {
+    let binary = Path::new(env!("CARGO_BIN_EXE_caxton"));
+    let given = std::env::var_os("PATH").unwrap_or_default();
+    let folders = binary.parent().map(Path::to_owned).into_iter();
+    std::env::join_paths(folders.chain(std::env::split_paths(&given))).unwrap()
 }
 
 pub fn examples() -> PathBuf {
