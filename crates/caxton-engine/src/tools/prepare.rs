@@ -13,8 +13,8 @@ use caxton_core::session::TurnId;
 use caxton_core::tool::agents;
 use caxton_core::tool::permit::Pattern;
 use caxton_core::tool::{
-    Effect, Function, FunctionName, Layers, Rules, ToolId, ToolKind, ToolName, Verdict, decide,
-    redact,
+    Effect, Function, FunctionName, Layers, Level, Rules, ToolId, ToolKind, ToolName, Verdict,
+    decide, redact,
 };
 use caxton_core::{AgentId, TraceContext};
 use serde_json::Value;
@@ -148,7 +148,7 @@ impl Tools {
         if let Verdict::Deny(level, why) = decide(&layers, &ask.id, Effect::Reads)
             && !caller.person
         {
-            return Err(denied(&ask.id, level.as_str(), why.as_str()));
+            return Err(denied(&ask.id, level, why.as_str()));
         }
         let found = self.found(caller.agent, &ask.id).await?;
         let function = Arc::clone(found.function());
@@ -167,7 +167,7 @@ impl Tools {
         };
         let verdict = match decide(&layers, &ask.id, function.effect) {
             Verdict::Deny(level, why) => {
-                return Err(denied(&ask.id, level.as_str(), why.as_str()));
+                return Err(denied(&ask.id, level, why.as_str()));
             }
             // Whoever tries a tool is a person.
             Verdict::Ask(_) if caller.person => Verdict::Allow,
@@ -450,8 +450,13 @@ fn named(id: &ToolId) -> Pattern {
     }
 }
 
-fn denied(id: &ToolId, level: &str, why: &str) -> Error {
-    Error::new(Code::ToolDenied, format!("{id} {why} ({level})"))
+fn denied(id: &ToolId, level: Level, why: &str) -> Error {
+    let whose = match level {
+        Level::Tenant => "the tenant's policy",
+        Level::Agent => "the agent's manifest",
+        Level::Session => "the session",
+    };
+    Error::new(Code::ToolDenied, format!("{id} {why} ({whose})"))
 }
 
 fn interruption(tool: &ToolId) -> Error {

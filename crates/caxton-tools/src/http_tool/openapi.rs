@@ -73,6 +73,10 @@ pub fn import(text: &str, only: &[FunctionName]) -> Result<Imported, Error> {
             "the document has no operation `{missing}`"
         )));
     }
+    // Who names an operation wants it: to leave it out would be found out by a model.
+    if let (false, Some(why)) = (only.is_empty(), import.left_out.first()) {
+        return Err(malformed(why));
+    }
     if import.functions.is_empty() {
         return Err(malformed(
             "the document has no operation that can be called",

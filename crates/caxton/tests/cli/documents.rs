@@ -265,6 +265,13 @@ fn tools_that_compute_and_agents_that_call_them_work_as_their_readmes_say() {
 }
 
 #[test]
+fn the_guides_show_what_is_there() {
+    for guide in ["tools", "permissions", "mcp", "write-a-tool"] {
+        Shell::served().follow(&format!("docs/{guide}.md"));
+    }
+}
+
+#[test]
 fn an_mcp_server_that_the_operator_runs_works_as_the_clerks_readme_says() {
     Shell::new().follow("examples/clerk/README.md");
 }

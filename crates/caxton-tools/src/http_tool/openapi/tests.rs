@@ -38,6 +38,16 @@ fn only_what_is_wanted_is_taken() {
     assert_eq!(imported.functions.len(), 1);
     let error = import(PETSTORE, &[name("dropPets")]).unwrap_err();
     assert!(error.detail.contains("dropPets"), "{error}");
+    // One that cannot be taken is left out among all, and said where it is named.
+    let upload = json!({"required": true, "content": {"image/png": {}}});
+    let paths = json!({
+        "/a": {"get": {"operationId": "look"}},
+        "/b": {"post": {"operationId": "upload", "requestBody": upload}},
+    });
+    let text = document(paths, json!({}));
+    assert_eq!(import(&text, &[]).unwrap().functions.len(), 1);
+    let error = import(&text, &[name("look"), name("upload")]).unwrap_err();
+    assert_eq!(error.detail, "upload: its body is no JSON");
 }
 
 fn document(paths: Value, schemas: Value) -> String {
