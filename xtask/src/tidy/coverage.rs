@@ -1,4 +1,5 @@
-//! `docs/coverage.md` has one row for every criterion, and every evidence it names exists.
+//! `docs/coverage.md` has one row for every criterion, and every evidence it names exists; so does that
+//! of the security review's rows.
 //!
 //! The list of ids lives in `coverage_ids`, so that a row cannot be lost by editing the page.
 
@@ -7,6 +8,8 @@ use crate::tidy::{Finding, evidence, tree::Tree};
 use std::collections::BTreeMap;
 
 const PAGE: &str = "docs/coverage.md";
+/// Attacks, and the tests that show what they get.
+const REVIEW: &str = "docs/security-tools.md";
 /// The evidence cell of a line that nothing proves yet.
 const OPEN: &str = "open";
 
@@ -38,6 +41,22 @@ pub fn check(tree: &Tree) -> Vec<Finding> {
     }
     for id in expected.iter().filter(|id| !seen.contains_key(id.as_str())) {
         findings.push(Finding::error(PAGE, 0, format!("{id} has no row")));
+    }
+    findings.extend(review(tree));
+    findings
+}
+
+/// What is wrong with the evidence of the review.
+fn review(tree: &Tree) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (index, line) in tree.text(REVIEW).unwrap_or_default().lines().enumerate() {
+        let rows = row(line).filter(|(attack, _)| *attack != "attack");
+        for fault in rows
+            .into_iter()
+            .flat_map(|(_, cell)| cell_faults(tree, cell))
+        {
+            findings.push(Finding::error(REVIEW, index + 1, fault));
+        }
     }
     findings
 }
@@ -144,6 +163,21 @@ mod tests {
             &with(""),
             &["M1: neither `open` nor evidence in code spans"],
         );
+    }
+
+    #[test]
+    fn evidence_of_the_review_exists() {
+        let review = "| attack | answer | shown by |\n|---|---|---|\n\
+            | a | no | `docs/a.md` |\n| b | `CX-1001` | `docs/gone.md` |\n";
+        let page = page(open);
+        let tree = [
+            (PAGE, page.as_str()),
+            ("docs/a.md", "# A\n"),
+            (REVIEW, review),
+        ];
+        let findings = check(&Tree::of(&tree));
+        let found: Vec<(usize, &str)> = findings.iter().map(|it| (it.line, &*it.text)).collect();
+        assert_eq!(found, [(4, "docs/gone.md does not exist")]);
     }
 
     #[test]
