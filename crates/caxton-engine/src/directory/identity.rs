@@ -1,13 +1,15 @@
 //! From a credential to a principal, and the news that it is none any more.
 
-use super::Directory;
+use super::{Directory, ENDINGS_MAX};
 use crate::port::Clock;
 use caxton_core::error::{Code, Error};
 use caxton_core::grant::{Member, Principal, Role, Subject};
 use caxton_core::key::KeyText;
 use caxton_core::{TenantId, Timestamp};
+use parking_lot::Mutex;
+use std::collections::VecDeque;
 use std::sync::Arc;
-use tokio::sync::broadcast;
+use tokio::sync::watch;
 
 /// What stopped being good.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,43 +22,87 @@ pub enum Ended {
     Subject(TenantId, Subject),
 }
 
-/// Somebody who was let in.
+/// What stopped being good, in order, and the newest of it. A credential remembers how much had ended
+/// before it was looked up, so that what ends between its check and a stream's first look is not missed,
+/// and a request that opens no stream pays for a number.
 #[derive(Debug)]
+pub(super) struct News {
+    recent: Mutex<VecDeque<Ended>>,
+    /// How much has ended so far.
+    count: watch::Sender<u64>,
+}
+
+impl News {
+    pub(super) fn new() -> Self {
+        Self {
+            recent: Mutex::default(),
+            count: watch::Sender::new(0),
+        }
+    }
+
+    fn count(&self) -> u64 {
+        *self.count.borrow()
+    }
+
+    fn tell(&self, what: Ended) {
+        let mut recent = self.recent.lock();
+        if recent.len() == ENDINGS_MAX {
+            recent.pop_front();
+        }
+        recent.push_back(what);
+        self.count.send_modify(|count| *count += 1);
+    }
+
+    /// Whether any of what ended after `seen` is what is looked for, and how much has ended by now.
+    /// What is too long ago to know is taken to be.
+    fn any(&self, seen: u64, wanted: impl Fn(&Ended) -> bool) -> (bool, u64) {
+        let recent = self.recent.lock();
+        let count = self.count();
+        let new = usize::try_from(count - seen).unwrap_or(usize::MAX);
+        let known = recent.len().checked_sub(new);
+        let found = known.is_none_or(|from| recent.range(from..).any(wanted));
+        (found, count)
+    }
+}
+
+/// Somebody who was let in. Cheap to clone.
+#[derive(Clone, Debug)]
 pub struct Identity {
     pub principal: Principal,
     /// When the credential ends by itself.
     pub expires: Option<Timestamp>,
-    ended: broadcast::Receiver<Ended>,
-}
-
-impl Clone for Identity {
-    fn clone(&self) -> Self {
-        Self {
-            principal: self.principal.clone(),
-            expires: self.expires,
-            ended: self.ended.resubscribe(),
-        }
-    }
+    news: Arc<News>,
+    /// How much had ended before the credential was looked up.
+    seen: u64,
 }
 
 impl Identity {
+    /// The same, to be asked only of what ends from now on: for whoever has listened until now.
+    #[must_use]
+    pub fn caught_up(mut self) -> Self {
+        self.seen = self.news.count();
+        self
+    }
+
     /// Completes when what this identity stands on is revoked, suspended, changed or expired. A
     /// stream that was opened with it in `tenant` ends then, and its client comes back with what is
     /// good now.
-    pub async fn ended(mut self, tenant: TenantId, clock: Arc<dyn Clock>) {
+    pub async fn ended(self, tenant: TenantId, clock: Arc<dyn Clock>) {
         let late = match self.expires {
             Some(at) => clock.sleep_until(at),
             None => Box::pin(std::future::pending()),
         };
         let told = async {
+            let mut counts = self.news.count.subscribe();
+            let mut seen = self.seen;
             loop {
-                match self.ended.recv().await {
-                    Ok(news) if concerns(&news, &self.principal, &tenant) => return,
-                    Ok(_) => {}
-                    // Too far behind to know: end, to be safe.
-                    Err(broadcast::error::RecvError::Lagged(_)) => return,
-                    Err(broadcast::error::RecvError::Closed) => return,
+                let wanted = |news: &Ended| concerns(news, &self.principal, &tenant);
+                let (found, count) = self.news.any(seen, wanted);
+                // Nobody tells any more when the server is gone.
+                if found || counts.wait_for(|now| *now != count).await.is_err() {
+                    return;
                 }
+                seen = count;
             }
         };
         tokio::select! {
@@ -79,27 +125,28 @@ fn concerns(news: &Ended, principal: &Principal, tenant: &TenantId) -> bool {
 
 impl Directory {
     pub(super) fn end(&self, what: Ended) {
-        // Nobody listening is no failure.
-        let _ = self.ended.send(what);
+        self.news.tell(what);
     }
 
-    fn identity(&self, principal: Principal, expires: Option<Timestamp>) -> Identity {
+    fn identity(&self, principal: Principal, expires: Option<Timestamp>, seen: u64) -> Identity {
         Identity {
             principal,
             expires,
-            ended: self.ended.subscribe(),
+            news: Arc::clone(&self.news),
+            seen,
         }
     }
 
     /// Who the holder of the data folder's `admin.key` is.
     pub(crate) fn identify_admin(&self) -> Identity {
-        self.identity(Principal::platform_admin(), None)
+        self.identity(Principal::platform_admin(), None, self.news.count())
     }
 
     /// Who this key belongs to. Every refusal reads the same, for whoever tries keys should learn
     /// nothing.
     pub(crate) async fn identify_key(&self, text: &str) -> Result<Identity, Error> {
         let unknown = || Error::new(Code::Unauthenticated, "the key is not known");
+        let seen = self.news.count();
         let key = KeyText::parse(text)?;
         let known = self.key_known(&key.id).await?.ok_or_else(unknown)?;
         let now = self.clock.now();
@@ -115,7 +162,7 @@ impl Directory {
             .find(|it| it.until.is_some() && it.hash == key.hash());
         let until = old.and_then(|it| it.until).or(known.record.expires);
         let principal = Principal::Member(Arc::clone(&known.member));
-        Ok(self.identity(principal, until))
+        Ok(self.identity(principal, until, seen))
     }
 
     /// Who a user is that another authority vouches for. The tenant's own assignment counts first;
@@ -127,6 +174,7 @@ impl Directory {
         vouched: Option<Role>,
         expires: Option<Timestamp>,
     ) -> Result<Identity, Error> {
+        let seen = self.news.count();
         let assigned = self
             .assignment_known(tenant, &subject.to_string())
             .await?
@@ -142,6 +190,42 @@ impl Directory {
             tenant: tenant.clone(),
             permissions: role.permissions(),
         }));
-        Ok(self.identity(principal, expires))
+        Ok(self.identity(principal, expires, seen))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn key(id: impl ToString) -> Ended {
+        Ended::Key(id.to_string())
+    }
+
+    #[test]
+    fn what_ended_between_a_check_and_the_first_look_is_seen() {
+        let news = News::new();
+        news.tell(key("old"));
+        let seen = news.count();
+        let is = |wanted: &str| news.any(seen, |it| *it == key(wanted)).0;
+        assert!(!is("old") && !is("mine"));
+        news.tell(key("other"));
+        news.tell(key("mine"));
+        assert!(!is("old") && is("other") && is("mine"));
+        assert_eq!(news.any(seen, |_| false), (false, 3));
+    }
+
+    #[test]
+    fn whoever_is_too_far_behind_is_taken_to_have_ended() {
+        let news = News::new();
+        for n in 0..ENDINGS_MAX {
+            news.tell(key(n));
+        }
+        assert!(!news.any(0, |_| false).0);
+        news.tell(key("one more"));
+        assert!(news.any(0, |_| false).0);
+        assert!(!news.any(1, |_| false).0);
+        assert_eq!(news.recent.lock().len(), ENDINGS_MAX);
     }
 }

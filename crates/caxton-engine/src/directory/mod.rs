@@ -20,11 +20,12 @@ use crate::opctx::TenantScope;
 use crate::port::{Clock, Entropy, Store};
 use caxton_core::error::Error;
 use caxton_core::{Epoch, TenantId};
+use identity::News;
 use key::Known;
 use quick_cache::sync::Cache;
 use std::fmt;
 use std::sync::Arc;
-use tokio::sync::{Mutex, broadcast};
+use tokio::sync::Mutex;
 
 /// Tenants whose records are at hand.
 const TENANTS_AT_HAND_MAX: usize = 4096;
@@ -32,7 +33,7 @@ const TENANTS_AT_HAND_MAX: usize = 4096;
 const KEYS_AT_HAND_MAX: usize = 16_384;
 /// Role assignments at hand; that somebody has none is one, too.
 const ASSIGNMENTS_AT_HAND_MAX: usize = 16_384;
-/// Endings that a stream may be behind before it ends itself to be safe.
+/// The newest endings, which a stream is told by; one that is further behind ends itself to be safe.
 const ENDINGS_MAX: usize = 256;
 
 /// The directory. One a server.
@@ -44,7 +45,7 @@ pub(crate) struct Directory {
     tenants: Cache<TenantId, Option<Arc<TenantRecord>>>,
     keys: Cache<String, Option<Arc<Known>>>,
     assignments: Cache<(TenantId, String), Option<Arc<Assignment>>>,
-    ended: broadcast::Sender<Ended>,
+    news: Arc<News>,
     /// Changes of tenants, keys and assignments are rare; one at a time, nothing can be counted or
     /// named twice.
     changing: Mutex<()>,
@@ -72,7 +73,7 @@ impl Directory {
             tenants: Cache::new(TENANTS_AT_HAND_MAX),
             keys: Cache::new(KEYS_AT_HAND_MAX),
             assignments: Cache::new(ASSIGNMENTS_AT_HAND_MAX),
-            ended: broadcast::Sender::new(ENDINGS_MAX),
+            news: Arc::new(News::new()),
             changing: Mutex::new(()),
         };
         directory.ensure_default().await?;

@@ -192,11 +192,15 @@ impl Session {
         }
         let known = STREAMS.iter().find(|(known, _)| *known == name);
         let (_, method) = known.ok_or_else(|| unknown_stream(name))?;
-        let context = CallContext {
+        let mut context = CallContext {
             method,
             last_event_id,
             ..self.context.clone()
         };
+        // What ended until now would have ended the socket.
+        if let Some(caller) = context.extensions.get_mut::<Caller>() {
+            caller.identity = caller.identity.clone().caught_up();
+        }
         let frames = match name {
             "messages" => {
                 let request: v1::WatchMessagesRequest = bind(&request)?;
