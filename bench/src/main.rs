@@ -105,7 +105,10 @@ fn run() -> anyhow::Result<()> {
     let Some(arguments) = Arguments::read(std::env::args().skip(1))? else {
         return Ok(());
     };
-    let scratch = arguments.out.join("scratch");
+    // Of this process: what a run that was killed left behind is nobody else's.
+    let scratch = arguments
+        .out
+        .join(format!("scratch-{}", std::process::id()));
     std::fs::create_dir_all(&scratch).with_context(|| format!("make {}", scratch.display()))?;
     let run = Run {
         quick: arguments.quick,

@@ -7,24 +7,29 @@ use std::fmt;
 use std::time::Duration;
 
 use caxton_core::Code;
-use http::{Extensions, HeaderMap, header};
+use http::{Extensions, HeaderMap, HeaderName, header};
 
 use crate::ApiError;
 
 /// The header that names a tenant for a platform key.
-pub const TENANT: &str = "caxton-tenant";
+pub static TENANT: HeaderName = HeaderName::from_static("caxton-tenant");
 /// The header that makes a repeated creation safe.
-pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+pub static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// The header that names a request.
-pub const REQUEST_ID: &str = "x-request-id";
+pub static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The other header a key may come in.
-pub const API_KEY: &str = "x-api-key";
+pub static API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// The W3C trace context.
-pub const TRACEPARENT: &str = "traceparent";
+pub static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// The W3C trace context's companion.
-pub const TRACESTATE: &str = "tracestate";
+pub static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 /// Where an SSE client left off.
-pub const LAST_EVENT_ID: &str = "last-event-id";
+pub static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// What came of a gRPC call, where it is known before the answer's body.
+pub static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+/// How long a gRPC client will wait.
+pub static GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// Longest header value that is read into a context, in bytes.
 pub const HEADER_BYTES_MAX: usize = 512;
@@ -88,27 +93,28 @@ impl CallContext {
         headers: &HeaderMap,
         extensions: Extensions,
     ) -> Result<Self, ApiError> {
-        let traceparent = text(headers, TRACEPARENT)
+        let own = |text: Option<&str>| text.map(str::to_owned);
+        let traceparent = text(headers, &TRACEPARENT)
             .ok()
             .flatten()
             .filter(|it| is_traceparent(it));
-        let tracestate = match &traceparent {
-            Some(_) => text(headers, TRACESTATE).ok().flatten(),
+        let tracestate = match traceparent {
+            Some(_) => text(headers, &TRACESTATE).ok().flatten(),
             None => None,
         };
         Ok(Self {
             method,
             instance: instance.to_owned(),
-            credential: credential(headers)?,
-            tenant: text(headers, TENANT)?,
-            traceparent,
-            tracestate,
+            credential: own(credential(headers)?).map(Credential),
+            tenant: own(tenant(headers)?),
+            traceparent: own(traceparent),
+            tracestate: own(tracestate),
             // Only repeated, so an odd one is dropped and not an error.
-            request_id: text(headers, REQUEST_ID).ok().flatten(),
-            idempotency_key: text(headers, IDEMPOTENCY_KEY)?,
-            last_event_id: text(headers, LAST_EVENT_ID)?,
+            request_id: own(text(headers, &REQUEST_ID).ok().flatten()),
+            idempotency_key: own(text(headers, &IDEMPOTENCY_KEY)?),
+            last_event_id: own(text(headers, &LAST_EVENT_ID)?),
             timeout: headers
-                .get("grpc-timeout")
+                .get(&GRPC_TIMEOUT)
                 .and_then(|it| grpc_timeout(it.to_str().ok()?)),
             extensions,
         })
@@ -132,18 +138,45 @@ impl CallContext {
     }
 }
 
-fn text(headers: &HeaderMap, name: &str) -> Result<Option<String>, ApiError> {
+/// The tenant that is named, if any: [`TENANT`].
+///
+/// # Errors
+/// `ParameterMalformed`.
+pub fn tenant(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
+    text(headers, &TENANT)
+}
+
+/// The text of the credential, if any: `Authorization: Bearer` first, then [`API_KEY`].
+///
+/// # Errors
+/// `ParameterMalformed` for a header that cannot be read, `Unauthenticated` for an `Authorization` of
+/// another scheme than Bearer.
+pub fn credential(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
+    let read = |name: &HeaderName| text_within(headers, name, CREDENTIAL_BYTES_MAX);
+    let Some(authorization) = read(&header::AUTHORIZATION)? else {
+        return read(&API_KEY);
+    };
+    let (scheme, key) = authorization.split_once(' ').unwrap_or((authorization, ""));
+    let key = key.trim();
+    if !scheme.eq_ignore_ascii_case("bearer") || key.is_empty() {
+        let detail = "the Authorization header is not `Bearer` and a key";
+        return Err(ApiError::new(Code::Unauthenticated, detail));
+    }
+    Ok(Some(key))
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, ApiError> {
     text_within(headers, name, HEADER_BYTES_MAX)
 }
 
-fn text_within(
-    headers: &HeaderMap,
-    name: &str,
+fn text_within<'h>(
+    headers: &'h HeaderMap,
+    name: &HeaderName,
     bytes_max: usize,
-) -> Result<Option<String>, ApiError> {
+) -> Result<Option<&'h str>, ApiError> {
     let malformed = |what: &str| {
         ApiError::new(Code::ParameterMalformed, format!("header `{name}` {what}"))
-            .with_field(name, what)
+            .with_field(name.as_str(), what)
     };
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else {
@@ -158,26 +191,9 @@ fn text_within(
         .trim();
     match value.len() {
         0 => Ok(None),
-        bytes if bytes <= bytes_max => Ok(Some(value.to_owned())),
+        bytes if bytes <= bytes_max => Ok(Some(value)),
         _ => Err(malformed(&format!("is longer than {bytes_max} bytes"))),
     }
-}
-
-/// `Authorization: Bearer` first, then `x-api-key`.
-fn credential(headers: &HeaderMap) -> Result<Option<Credential>, ApiError> {
-    let read = |name: &str| text_within(headers, name, CREDENTIAL_BYTES_MAX);
-    let Some(authorization) = read(header::AUTHORIZATION.as_str())? else {
-        return Ok(read(API_KEY)?.map(Credential));
-    };
-    let (scheme, key) = authorization
-        .split_once(' ')
-        .unwrap_or((&authorization, ""));
-    let key = key.trim();
-    if !scheme.eq_ignore_ascii_case("bearer") || key.is_empty() {
-        let detail = "the Authorization header is not `Bearer` and a key";
-        return Err(ApiError::new(Code::Unauthenticated, detail));
-    }
-    Ok(Some(Credential(key.to_owned())))
 }
 
 /// `00-<32 hex>-<16 hex>-<2 hex>`, lower case, neither id all zero; later versions may add parts.

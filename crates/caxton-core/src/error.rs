@@ -140,6 +140,10 @@ impl std::error::Error for Error {}
 
 /// A foreign text, made fit to stand in an error: 60 characters at most, control characters escaped.
 pub fn shown(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\');
+    if text.len() <= 60 && text.bytes().all(plain) {
+        return text.to_owned();
+    }
     let mut out: String = text.chars().take(60).flat_map(char::escape_debug).collect();
     if text.chars().nth(60).is_some() {
         out.push('…');

@@ -43,21 +43,26 @@ impl TraceContext {
     }
 
     pub fn trace_id_hex(&self) -> String {
-        format!("{:032x}", u128::from_be_bytes(self.trace_id))
+        let mut text = String::with_capacity(32);
+        push_hex(&mut text, &self.trace_id);
+        text
     }
 
     pub fn span_id_hex(&self) -> String {
-        format!("{:016x}", u64::from_be_bytes(self.span_id))
+        let mut text = String::with_capacity(16);
+        push_hex(&mut text, &self.span_id);
+        text
     }
 
     /// The `traceparent` header's value.
     pub fn to_traceparent(&self) -> String {
-        format!(
-            "00-{}-{}-{:02x}",
-            self.trace_id_hex(),
-            self.span_id_hex(),
-            u8::from(self.sampled)
-        )
+        let mut text = String::with_capacity(55);
+        text.push_str("00-");
+        push_hex(&mut text, &self.trace_id);
+        text.push('-');
+        push_hex(&mut text, &self.span_id);
+        text.push_str(if self.sampled { "-01" } else { "-00" });
+        text
     }
 }
 
@@ -67,14 +72,28 @@ impl fmt::Debug for TraceContext {
     }
 }
 
+/// Every request writes and reads these a few times; the general formatter takes six times as long.
+fn push_hex(text: &mut String, bytes: &[u8]) {
+    let digit = |nibble: u8| char::from(if nibble < 10 { b'0' } else { b'a' - 10 } + nibble);
+    for byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 15));
+    }
+}
+
 fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let lower = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-    if text.len() != N * 2 || !text.bytes().all(lower) {
+    let nibble = |digit: u8| match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    };
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if pairs.len() != N || !rest.is_empty() {
         return None;
     }
     let mut bytes = [0_u8; N];
-    for (index, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(index * 2..index * 2 + 2)?, 16).ok()?;
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = nibble(*high)? << 4 | nibble(*low)?;
     }
     Some(bytes)
 }

@@ -13,6 +13,7 @@ use caxton_core::error::{Code, Error};
 use caxton_core::{TenantId, Timestamp};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -38,7 +39,7 @@ pub struct RequestEntry {
     pub id: String,
     pub trace_id: String,
     pub actor: String,
-    pub operation: String,
+    pub operation: Cow<'static, str>,
     pub path: String,
     pub status: u16,
     pub duration_us: u64,

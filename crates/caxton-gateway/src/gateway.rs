@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use caxton_api::{
     OPENAPI, approvals, audit, external_agent_router as external, keys, limits as limits_api,
@@ -15,14 +15,13 @@ use caxton_core::error::Error;
 use caxton_engine::App;
 use caxton_engine::port::{Clock, Entropy};
 use http::header;
-use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use crate::api::Api;
 use crate::backups::Backups;
-use crate::door::auth::{self, Authenticator};
+use crate::door::auth::Authenticator;
 use crate::door::cors::{self, Cors};
-use crate::door::limits::hold as hold_to_limits;
-use crate::door::{envelope, failures, fallback, log, tokens};
+use crate::door::guard::{self, Guard};
+use crate::door::{envelope, failures, fallback};
 use crate::health::Health;
 use crate::jwt::JwtAuthenticator;
 use crate::keys::Keys;
@@ -115,6 +114,12 @@ impl Gateway {
             failed,
             options.auth_failures_max,
         );
+        let guard = Guard::new(guard::Parts {
+            api: self.api.clone(),
+            authenticator: self.authenticator.clone(),
+            jwt: self.jwt.clone(),
+            failures,
+        });
         let guarded = management::router(Arc::clone(&management), limits)
             .layer(from_fn_with_state(self.api.clone(), multipart::take_upload))
             .layer(DefaultBodyLimit::max(limits.upload_bytes_max))
@@ -149,15 +154,7 @@ impl Gateway {
             .merge(tools::grpc_router(tools, limits))
             .merge(approvals::router(Arc::clone(&approvals), limits))
             .merge(approvals::grpc_router(approvals, limits))
-            .layer(from_fn_with_state(self.api.clone(), hold_to_limits))
-            .layer(from_fn_with_state(self.api.clone(), log::note))
-            .layer(from_fn_with_state(
-                self.authenticator.clone(),
-                auth::authenticate,
-            ))
-            .layer(from_fn_with_state(self.jwt.clone(), tokens::verify))
-            .layer(from_fn_with_state(failures, failures::count))
-            .layer(from_fn(ws::lift_credential));
+            .layer(from_fn_with_state(guard, guard::pass));
         let health = Health::new(self.api.clone());
         let metrics = metrics::router(
             self.api.clone(),
@@ -172,7 +169,6 @@ impl Gateway {
             .merge(swagger::router())
             .route("/openapi.json", get(document))
             .merge(health.routes())
-            .layer(RequestBodyTimeoutLayer::new(options.body_timeout))
             .fallback(fallback::route_unknown)
             .method_not_allowed_fallback(fallback::method_unknown);
         let router = match Cors::new(&options.cors_origins).layer() {

@@ -228,9 +228,9 @@ impl Client {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
         let given = [
-            (API_KEY, &self.key),
-            (TENANT, &self.tenant),
-            (LAST_EVENT_ID, &self.resume_after),
+            (&API_KEY, &self.key),
+            (&TENANT, &self.tenant),
+            (&LAST_EVENT_ID, &self.resume_after),
         ];
         for (name, value) in given {
             if let Some(value) = value {

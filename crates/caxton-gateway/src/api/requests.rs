@@ -37,7 +37,7 @@ fn entry(it: &RequestEntry) -> v1::RequestEntry {
         time: Some(wire(it.time)),
         trace_id: it.trace_id.clone(),
         actor: it.actor.clone(),
-        operation: it.operation.clone(),
+        operation: it.operation.clone().into_owned(),
         status: u32::from(it.status),
         duration_us: it.duration_us,
         path: it.path.clone(),

@@ -1,10 +1,7 @@
 //! Who asks, and for which tenant. It is found out before a byte of the body is read, so that a
 //! stranger cannot make the server read megabytes.
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::Response;
-use caxton_api::{ApiError, CallContext, Credential};
+use caxton_api::{ApiError, context};
 use caxton_core::error::{Code, Error};
 use caxton_core::grant::{Principal, Role, Subject};
 use caxton_core::{TenantId, Timestamp};
@@ -13,7 +10,6 @@ use caxton_engine::directory::Identity;
 use http::{Extensions, HeaderMap};
 use std::sync::Arc;
 
-use super::refuse;
 use crate::jwt::VerifiedToken;
 use crate::keys::Keys;
 use crate::peer::{Peer, PeerIdentity};
@@ -25,8 +21,8 @@ pub(crate) struct Authenticator {
     app: App,
 }
 
-/// Who was found behind a request, and the tenant it acts in. Only [`authenticate`] puts it on a
-/// request; an operation that does not find it refuses.
+/// Who was found behind a request, and the tenant it acts in. Only the [guard](super::guard) puts it on
+/// a request; an operation that does not find it refuses.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     pub(crate) identity: Identity,
@@ -51,13 +47,13 @@ impl Authenticator {
         headers: &HeaderMap,
         extensions: &Extensions,
     ) -> Result<Caller, ApiError> {
-        let context = CallContext::read("", "", headers, Extensions::new())?;
-        let named = context.tenant.as_deref().map(TenantId::parse).transpose()?;
+        let named = context::tenant(headers)?;
+        let named = named.map(TenantId::parse).transpose()?;
         if let Some(token) = extensions.get::<Arc<VerifiedToken>>() {
             return self.user(token, named).await;
         }
-        if let Some(credential) = context.credential {
-            let identity = self.identify(&credential).await?;
+        if let Some(credential) = context::credential(headers)? {
+            let identity = self.identify(credential).await?;
             let tenant = self.app.tenant_of(&identity.principal, named).await?;
             return Ok(Caller { identity, tenant });
         }
@@ -75,8 +71,7 @@ impl Authenticator {
         ))
     }
 
-    async fn identify(&self, credential: &Credential) -> Result<Identity, Error> {
-        let text = credential.expose();
+    async fn identify(&self, text: &str) -> Result<Identity, Error> {
         if self.keys.is_admin(text) {
             return Ok(self.app.identify_admin());
         }
@@ -134,22 +129,4 @@ impl Authenticator {
 
 fn no_tenant(tenant: &TenantId) -> ApiError {
     ApiError::new(Code::TenantNotFound, format!("there is no tenant {tenant}"))
-}
-
-/// Lets through only requests with a credential that is good.
-pub(crate) async fn authenticate(
-    State(authenticator): State<Authenticator>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    match authenticator
-        .caller(request.headers(), request.extensions())
-        .await
-    {
-        Ok(caller) => {
-            request.extensions_mut().insert(caller);
-            next.run(request).await
-        }
-        Err(error) => refuse(&request, error),
-    }
 }

@@ -82,12 +82,12 @@ impl Cors {
             names.iter().map(|it| HeaderName::from_static(it)).collect()
         };
         let mut allowed = names(&[
-            API_KEY,
-            TENANT,
-            IDEMPOTENCY_KEY,
-            LAST_EVENT_ID,
-            REQUEST_ID,
-            TRACEPARENT,
+            API_KEY.as_str(),
+            TENANT.as_str(),
+            IDEMPOTENCY_KEY.as_str(),
+            LAST_EVENT_ID.as_str(),
+            REQUEST_ID.as_str(),
+            TRACEPARENT.as_str(),
             "tracestate",
             "x-request-timeout",
             "mcp-protocol-version",
@@ -96,8 +96,8 @@ impl Cors {
         ]);
         allowed.extend([header::AUTHORIZATION, header::CONTENT_TYPE, header::ACCEPT]);
         let mut exposed = names(&[
-            REQUEST_ID,
-            TRACEPARENT,
+            REQUEST_ID.as_str(),
+            TRACEPARENT.as_str(),
             "ratelimit",
             "ratelimit-policy",
             "x-ratelimit-limit",

@@ -9,16 +9,18 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use caxton_api::context::{REQUEST_ID, TRACEPARENT};
+use caxton_api::context::{GRPC_TIMEOUT, REQUEST_ID, TRACEPARENT};
 use caxton_api::{ApiError, duration};
 use caxton_core::{Code, MessageId, TraceContext};
 use caxton_engine::port::{Clock, Entropy};
 use futures::FutureExt;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use tokio::sync::Semaphore;
+use tower_http::timeout::TimeoutBody;
 use tracing::Instrument;
 
 use super::{Shell, refuse};
@@ -27,7 +29,7 @@ use crate::compat::error::Family;
 use crate::metrics::DoorMetrics;
 
 /// How long the client will wait, as `5s`; gRPC has its own `grpc-timeout`.
-const REQUEST_TIMEOUT: &str = "x-request-timeout";
+static REQUEST_TIMEOUT: HeaderName = HeaderName::from_static("x-request-timeout");
 /// Longest request id that is kept, in bytes.
 const REQUEST_ID_BYTES_MAX: usize = 128;
 /// What a refused client is told to wait where the server has too much to do.
@@ -44,38 +46,46 @@ const ALWAYS: [&str; 8] = [
     "/metrics",
 ];
 
-/// What the layer needs.
+/// What the layer needs. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Envelope {
+pub(crate) struct Envelope(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    metrics: DoorMetrics,
-    places: Arc<Semaphore>,
+    metrics: Arc<DoorMetrics>,
+    places: Semaphore,
+    body_timeout: Duration,
 }
 
 impl Envelope {
     pub(crate) fn new(api: &Api, metrics: &DoorMetrics) -> Self {
-        Self {
+        let options = api.options();
+        Self(Arc::new(Parts {
             clock: Arc::clone(api.clock()),
             entropy: Arc::clone(api.entropy()),
-            metrics: metrics.clone(),
-            places: Arc::new(Semaphore::new(api.options().requests_max)),
-        }
+            metrics: Arc::new(metrics.clone()),
+            places: Semaphore::new(options.requests_max),
+            body_timeout: options.body_timeout,
+        }))
     }
+}
 
+impl Parts {
     /// The client's request id where it is fit to be repeated, else a new one.
     fn request_id(&self, headers: &HeaderMap) -> HeaderValue {
         let fit = |value: &&HeaderValue| {
             (1..=REQUEST_ID_BYTES_MAX).contains(&value.len())
                 && value.as_bytes().iter().all(u8::is_ascii_graphic)
         };
-        if let Some(given) = headers.get(REQUEST_ID).filter(fit) {
+        if let Some(given) = headers.get(&REQUEST_ID).filter(fit) {
             return given.clone();
         }
         let mut random = [0; 10];
         self.entropy.fill(&mut random);
         let id = MessageId::from_parts(self.clock.now(), random);
-        ascii(&id.to_string())
+        ascii(id.to_string())
     }
 
     /// This server's span: of the caller's trace, or of a new one.
@@ -86,7 +96,7 @@ impl Envelope {
         if span_id == [0; 8] {
             span_id[7] = 1;
         }
-        let mut given = headers.get_all(TRACEPARENT).iter();
+        let mut given = headers.get_all(&TRACEPARENT).iter();
         let parsed = match (given.next(), given.next()) {
             (Some(one), None) => one.to_str().ok().and_then(TraceContext::parse),
             _ => None,
@@ -109,20 +119,21 @@ impl Envelope {
 
 /// Wraps every request there is.
 pub(crate) async fn wrap(
-    State(envelope): State<Envelope>,
+    State(Envelope(envelope)): State<Envelope>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let route = route_of(&request);
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map(MatchedPath::as_str);
     let counting = envelope
         .metrics
-        .begin(request.method(), route.as_deref(), request.uri().path());
+        .begin(request.method(), route, request.uri().path());
     let request_id = envelope.request_id(request.headers());
     let trace = envelope.trace(request.headers());
-    let traceparent = ascii(&trace.to_traceparent());
+    let traceparent = ascii(trace.to_traceparent());
     let headers = request.headers_mut();
-    headers.insert(REQUEST_ID, request_id.clone());
-    headers.insert(TRACEPARENT, traceparent.clone());
+    headers.insert(REQUEST_ID.clone(), request_id.clone());
+    headers.insert(TRACEPARENT.clone(), traceparent.clone());
     let span = tracing::info_span!(
         "request",
         method = %request.method(),
@@ -131,7 +142,7 @@ pub(crate) async fn wrap(
         trace_id = %trace.trace_id_hex(),
     );
     let family = Family::of(request.uri().path());
-    let always = route.as_deref().is_some_and(|it| ALWAYS.contains(&it));
+    let always = route.is_some_and(|it| ALWAYS.contains(&it));
     let mut response = answer(&envelope, request, next, always)
         .instrument(span)
         .await;
@@ -140,17 +151,17 @@ pub(crate) async fn wrap(
         // As its clients know it.
         headers.insert(HeaderName::from_static("request-id"), request_id.clone());
     }
-    headers.insert(REQUEST_ID, request_id);
-    headers.insert(TRACEPARENT, traceparent);
+    headers.insert(REQUEST_ID.clone(), request_id);
+    headers.insert(TRACEPARENT.clone(), traceparent);
     headers.insert(
-        HeaderName::from_static("x-content-type-options"),
+        header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
     counting.end(&response);
     response
 }
 
-async fn answer(envelope: &Envelope, mut request: Request, next: Next, always: bool) -> Response {
+async fn answer(envelope: &Parts, mut request: Request, next: Next, always: bool) -> Response {
     // Kept for the answer to a panic: the request itself is gone by then.
     let shell = Shell::of(&request);
     let place = envelope.places.try_acquire();
@@ -165,6 +176,12 @@ async fn answer(envelope: &Envelope, mut request: Request, next: Next, always: b
     if let Err(error) = read_timeout(request.headers_mut()) {
         return refuse(&request, error);
     }
+    // A body that stops coming holds nobody up.
+    let timeout = envelope.body_timeout;
+    let request = request.map(|body| match body.is_end_stream() {
+        true => body,
+        false => Body::new(TimeoutBody::new(timeout, body)),
+    });
     match AssertUnwindSafe(next.run(request)).catch_unwind().await {
         Ok(response) => response,
         Err(panic) => {
@@ -182,8 +199,7 @@ async fn answer(envelope: &Envelope, mut request: Request, next: Next, always: b
 
 /// Turns `x-request-timeout` into `grpc-timeout`, unless there is one.
 fn read_timeout(headers: &mut HeaderMap) -> Result<(), ApiError> {
-    const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
-    let Some(value) = headers.get(REQUEST_TIMEOUT) else {
+    let Some(value) = headers.get(&REQUEST_TIMEOUT) else {
         return Ok(());
     };
     let malformed = |what: String| {
@@ -191,27 +207,23 @@ fn read_timeout(headers: &mut HeaderMap) -> Result<(), ApiError> {
             Code::ParameterMalformed,
             format!("header `{REQUEST_TIMEOUT}`: {what}"),
         )
-        .with_field(REQUEST_TIMEOUT, what)
+        .with_field(REQUEST_TIMEOUT.as_str(), what)
     };
     let text = value
         .to_str()
         .map_err(|_| malformed("is not printable ASCII".to_owned()))?;
     let timeout = duration::parse(text).map_err(|error| malformed(error.to_string()))?;
-    if !headers.contains_key(GRPC_TIMEOUT) {
+    if !headers.contains_key(&GRPC_TIMEOUT) {
         // A day has 86,400,000 ms: within the eight digits that gRPC allows.
-        headers.insert(GRPC_TIMEOUT, ascii(&format!("{}m", timeout.as_millis())));
+        headers.insert(
+            GRPC_TIMEOUT.clone(),
+            ascii(format!("{}m", timeout.as_millis())),
+        );
     }
     Ok(())
 }
 
-fn route_of(request: &Request) -> Option<String> {
-    request
-        .extensions()
-        .get::<MatchedPath>()
-        .map(|path| path.as_str().to_owned())
-}
-
 /// Text that is known to be printable ASCII as a header's value.
-fn ascii(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
+fn ascii(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))
 }

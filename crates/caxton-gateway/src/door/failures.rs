@@ -10,11 +10,10 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::Response;
 use caxton_api::ApiError;
-use caxton_api::context::API_KEY;
+use caxton_api::context::{API_KEY, GRPC_STATUS};
 use caxton_core::{Code, Timestamp};
 use caxton_engine::port::Clock;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -101,49 +100,59 @@ impl Table {
     }
 }
 
-/// Counts what comes back as not authenticated.
-pub(crate) async fn count(
-    State(failures): State<Failures>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let shell = Shell::of(&request);
-    let address = request.extensions().get::<Peer>().map(|it| it.address.ip());
-    let credential = credential(request.headers()).cloned();
-    let response = next.run(request).await;
-    if !failed(&response) {
-        return response;
+/// What is remembered of a request, for the case that it fails.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    address: Option<IpAddr>,
+    credential: Option<HeaderValue>,
+}
+
+impl Attempt {
+    pub(crate) fn of(request: &Request) -> Self {
+        Self {
+            address: request.extensions().get::<Peer>().map(|it| it.address.ip()),
+            credential: credential(request.headers()).cloned(),
+        }
     }
-    failures.failed.inc();
-    let whose = whose(address, credential.as_ref());
-    let Some(window) = failures.count(&whose) else {
-        return response;
-    };
-    let path = shell.path();
-    // Once a window each: a log that anybody can fill helps nobody.
-    if window.failures == 1 {
-        tracing::warn!(?whose, path, "authentication failed");
+}
+
+impl Failures {
+    /// Counts what comes back as not authenticated.
+    pub(crate) fn judge(&self, attempt: &Attempt, shell: &Shell, response: Response) -> Response {
+        if !failed(&response) {
+            return response;
+        }
+        self.failed.inc();
+        let whose = whose(attempt.address, attempt.credential.as_ref());
+        let Some(window) = self.count(&whose) else {
+            return response;
+        };
+        let path = shell.path();
+        // Once a window each: a log that anybody can fill helps nobody.
+        if window.failures == 1 {
+            tracing::warn!(?whose, path, "authentication failed");
+        }
+        if window.failures <= self.failures_max {
+            return response;
+        }
+        if window.failures - 1 == self.failures_max {
+            tracing::warn!(?whose, path, "authentication fails too often");
+        }
+        let mut error = ApiError::new(
+            Code::FailuresTooMany,
+            format!(
+                "more than {} attempts a minute had no valid key",
+                self.failures_max
+            ),
+        );
+        let over = window.since.plus(WINDOW);
+        error.retry_after = Some(over.since(self.clock.now()));
+        shell.refuse(error)
     }
-    if window.failures <= failures.failures_max {
-        return response;
-    }
-    if window.failures - 1 == failures.failures_max {
-        tracing::warn!(?whose, path, "authentication fails too often");
-    }
-    let mut error = ApiError::new(
-        Code::FailuresTooMany,
-        format!(
-            "more than {} attempts a minute had no valid key",
-            failures.failures_max
-        ),
-    );
-    let over = window.since.plus(WINDOW);
-    error.retry_after = Some(over.since(failures.clock.now()));
-    shell.refuse(error)
 }
 
 fn failed(response: &Response) -> bool {
-    let grpc = response.headers().get("grpc-status");
+    let grpc = response.headers().get(&GRPC_STATUS);
     response.status() == StatusCode::UNAUTHORIZED
         || grpc.is_some_and(|status| status == GRPC_UNAUTHENTICATED)
 }
@@ -167,7 +176,7 @@ fn network(address: IpAddr) -> IpAddr {
 
 /// The header in which a request brings what it has.
 fn credential(headers: &HeaderMap) -> Option<&HeaderValue> {
-    let key = headers.get(API_KEY);
+    let key = headers.get(&API_KEY);
     key.or_else(|| headers.get(header::AUTHORIZATION))
 }
 

@@ -5,32 +5,36 @@
 //! `x-ratelimit-*` that clients of other services know.
 
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
+use std::time::Duration;
 
-use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::Next;
-use axum::response::Response;
-use caxton_api::OPERATIONS;
+use axum::extract::{MatchedPath, Request};
+use caxton_api::{ApiError, OPERATIONS};
 use caxton_engine::limits::RateState;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::auth::Caller;
-use super::refuse;
 use crate::api::Api;
 
-/// The operation behind a route: by method and path of REST, by path of gRPC.
-static ROUTES: LazyLock<HashMap<(String, String), &'static str>> = LazyLock::new(|| {
+/// The operations of a route (REST's template, gRPC's path), by HTTP method.
+type Methods = Vec<(String, &'static str)>;
+
+static ROUTES: LazyLock<HashMap<String, Methods>> = LazyLock::new(|| {
     let rest = OPERATIONS
         .iter()
-        .map(|it| ((it.verb.to_uppercase(), it.path.to_owned()), it.method));
+        .map(|it| (it.verb.to_uppercase(), it.path.to_owned(), it.method));
     let grpc = OPERATIONS
         .iter()
-        .map(|it| (("POST".to_owned(), format!("/{}", it.method)), it.method));
+        .map(|it| ("POST".to_owned(), format!("/{}", it.method), it.method));
     let compatible = crate::compat::operations().into_iter();
-    let compatible = compatible.map(|(it, path)| ((it.verb.to_uppercase(), path), it.method));
+    let compatible = compatible.map(|(it, path)| (it.verb.to_uppercase(), path, it.method));
     let it = crate::mcp::OPERATION;
-    let mcp = ((it.verb.to_uppercase(), it.path.to_owned()), it.method);
-    rest.chain(grpc).chain(compatible).chain([mcp]).collect()
+    let mcp = (it.verb.to_uppercase(), it.path.to_owned(), it.method);
+    let mut routes = HashMap::<String, Methods>::new();
+    for (verb, path, method) in rest.chain(grpc).chain(compatible).chain([mcp]) {
+        routes.entry(path).or_default().push((verb, method));
+    }
+    routes
 });
 
 /// What is no operation of the contract is counted together.
@@ -38,53 +42,54 @@ const OTHER: &str = "other";
 
 /// The full name of the operation that a request asks for.
 pub(crate) fn operation(request: &Request) -> &'static str {
-    let path = request.uri().path();
-    let route = request.extensions().get::<MatchedPath>();
+    let verb = request.method().as_str();
     let find = |path: &str| {
-        ROUTES
-            .get(&(request.method().as_str().to_owned(), path.to_owned()))
-            .copied()
+        let mut methods = ROUTES.get(path)?.iter();
+        methods
+            .find(|(it, _)| it == verb)
+            .map(|(_, method)| *method)
     };
+    let route = request.extensions().get::<MatchedPath>();
     let matched = route.and_then(|route| find(route.as_str()));
-    matched.or_else(|| find(path)).unwrap_or(OTHER)
+    matched
+        .or_else(|| find(request.uri().path()))
+        .unwrap_or(OTHER)
 }
 
-/// Holds a request to its limits.
-pub(crate) async fn hold(State(api): State<Api>, request: Request, next: Next) -> Response {
-    let Some(caller) = request.extensions().get::<Caller>().cloned() else {
-        return next.run(request).await;
-    };
-    let operation = operation(&request);
-    let taken = api
-        .app()
-        .rate_take(caller.principal(), &caller.tenant, operation)
-        .await;
-    match taken {
-        Ok(None) => next.run(request).await,
-        Ok(Some(state)) => {
-            if !state.decision.slow.is_zero() {
-                let clock = Arc::clone(api.clock());
-                clock
-                    .sleep_until(clock.now().plus(state.decision.slow))
-                    .await;
-            }
-            let mut response = next.run(request).await;
-            tell(response.headers_mut(), &state);
-            response
-        }
-        Err(error) => refuse(&request, error.into()),
+/// Takes one request of the limits it is held to; what the answer is to say of them. Waits where little
+/// is left, and refuses where nothing is.
+pub(crate) async fn take(
+    api: &Api,
+    caller: &Caller,
+    operation: &'static str,
+) -> Result<Option<RateState>, ApiError> {
+    let app = api.app();
+    let taken = app.rate_take(caller.principal(), &caller.tenant, operation);
+    let state = taken.await?;
+    let slow = state.as_ref().map_or(Duration::ZERO, |it| it.decision.slow);
+    if !slow.is_zero() {
+        let clock = api.clock();
+        clock.sleep_until(clock.now().plus(slow)).await;
     }
+    Ok(state)
 }
 
-fn tell(headers: &mut HeaderMap, state: &RateState) {
-    let (rate, decision) = (&state.rate, &state.decision);
+/// Says in an answer's headers where the tightest limit stands.
+pub(crate) fn tell(headers: &mut HeaderMap, state: &RateState) {
+    let (name, rate, decision) = (state.name, &state.rate, &state.decision);
     let reset = decision.wait.as_secs() + u64::from(decision.wait.subsec_nanos() > 0);
-    let mut put = |name: &'static str, text: String| {
-        if let Ok(value) = HeaderValue::from_str(&text) {
-            headers.insert(HeaderName::from_static(name), value);
+    for (header, number) in [
+        ("x-ratelimit-limit", rate.count),
+        ("x-ratelimit-remaining", decision.remaining),
+        ("x-ratelimit-reset", reset),
+    ] {
+        headers.insert(HeaderName::from_static(header), number.into());
+    }
+    let mut put = |header: &'static str, text: String| {
+        if let Ok(value) = HeaderValue::try_from(text) {
+            headers.insert(HeaderName::from_static(header), value);
         }
     };
-    let name = state.name;
     put(
         "ratelimit-policy",
         format!("\"{name}\";q={};w={}", rate.count, rate.seconds),
@@ -93,9 +98,6 @@ fn tell(headers: &mut HeaderMap, state: &RateState) {
         "ratelimit",
         format!("\"{name}\";r={};t={reset}", decision.remaining),
     );
-    put("x-ratelimit-limit", rate.count.to_string());
-    put("x-ratelimit-remaining", decision.remaining.to_string());
-    put("x-ratelimit-reset", reset.to_string());
     if decision.warned {
         put(
             "x-ratelimit-warning",

@@ -1,50 +1,57 @@
 //! The log of requests: each one that somebody known made, with what came of it. It has no body, no
 //! query and no credential in it, so that it has no secret in it.
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::Response;
-use caxton_api::context::{REQUEST_ID, TRACEPARENT};
-use caxton_core::TraceContext;
+use caxton_api::context::{GRPC_STATUS, REQUEST_ID, TRACEPARENT};
+use caxton_core::{TenantId, TraceContext};
 use caxton_engine::requests::RequestEntry;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use super::auth::Caller;
-use super::limits::operation;
 use crate::api::Api;
 
 /// Longest path that is kept, in bytes.
 const PATH_BYTES_MAX: usize = 256;
 
-/// Notes a request when it is answered.
-pub(crate) async fn note(State(api): State<Api>, request: Request, next: Next) -> Response {
-    let Some(caller) = request.extensions().get::<Caller>().cloned() else {
-        return next.run(request).await;
-    };
-    let headers = request.headers();
-    let text = |name: &str| {
-        let value = headers.get(name).and_then(|it| it.to_str().ok());
-        value.unwrap_or_default().to_owned()
-    };
-    let trace = TraceContext::parse(&text(TRACEPARENT));
-    let time = api.clock().now();
-    let mut entry = RequestEntry {
-        time,
-        id: text(REQUEST_ID),
-        trace_id: trace.map(|it| it.trace_id_hex()).unwrap_or_default(),
-        actor: caller.principal().to_string(),
-        operation: operation(&request).to_owned(),
-        path: caxton_core::error::shown(request.uri().path()),
-        status: 0,
-        duration_us: 0,
-    };
-    entry.path.truncate(PATH_BYTES_MAX);
-    let response = next.run(request).await;
-    entry.status = status(&response);
-    let took = api.clock().now().since(time);
-    entry.duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    api.app().request_add(&caller.tenant, entry);
-    response
+/// A request that was begun, to be noted when it is answered.
+#[derive(Debug)]
+pub(crate) struct Noted(RequestEntry);
+
+impl Noted {
+    pub(crate) fn begin(
+        api: &Api,
+        caller: &Caller,
+        operation: &'static str,
+        request: &Request,
+    ) -> Self {
+        let headers = request.headers();
+        let text = |name: &HeaderName| {
+            let value = headers.get(name).and_then(|it| it.to_str().ok());
+            value.unwrap_or_default()
+        };
+        let trace = TraceContext::parse(text(&TRACEPARENT));
+        let mut entry = RequestEntry {
+            time: api.clock().now(),
+            id: text(&REQUEST_ID).to_owned(),
+            trace_id: trace.map(|it| it.trace_id_hex()).unwrap_or_default(),
+            actor: caller.principal().to_string(),
+            operation: operation.into(),
+            path: caxton_core::error::shown(request.uri().path()),
+            status: 0,
+            duration_us: 0,
+        };
+        entry.path.truncate(PATH_BYTES_MAX);
+        Self(entry)
+    }
+
+    pub(crate) fn end(self, api: &Api, tenant: &TenantId, response: &Response) {
+        let Self(mut entry) = self;
+        entry.status = status(response);
+        let took = api.clock().now().since(entry.time);
+        entry.duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        api.app().request_add(tenant, entry);
+    }
 }
 
 /// The status; a gRPC answer that is an error says so in its headers and is 200 otherwise.
@@ -56,7 +63,7 @@ fn status(response: &Response) -> u16 {
 }
 
 fn grpc_status(headers: &HeaderMap) -> Option<i32> {
-    headers.get("grpc-status")?.to_str().ok()?.parse().ok()
+    headers.get(&GRPC_STATUS)?.to_str().ok()?.parse().ok()
 }
 
 /// The HTTP status that a gRPC code corresponds to (google.rpc.Code).

@@ -6,6 +6,7 @@ pub(crate) mod cors;
 pub(crate) mod envelope;
 pub(crate) mod failures;
 pub(crate) mod fallback;
+pub(crate) mod guard;
 pub(crate) mod limits;
 pub(crate) mod log;
 pub(crate) mod tokens;
@@ -49,7 +50,7 @@ impl Shell {
         Self {
             is_grpc: is_grpc(request.headers()),
             uri: request.uri().clone(),
-            traceparent: request.headers().get(TRACEPARENT).cloned(),
+            traceparent: request.headers().get(&TRACEPARENT).cloned(),
             request_id: request_id(request),
         }
     }
@@ -79,7 +80,7 @@ impl Shell {
 
 fn request_id(request: &Request) -> Option<String> {
     Family::of(request.uri().path())?;
-    let id = request.headers().get(REQUEST_ID)?.to_str().ok()?;
+    let id = request.headers().get(&REQUEST_ID)?.to_str().ok()?;
     Some(id.to_owned())
 }
 

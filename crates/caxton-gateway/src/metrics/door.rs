@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::response::Response;
+use caxton_api::context::GRPC_STATUS;
 use caxton_api::{FILE_DESCRIPTOR_SET, OPENAPI};
 use caxton_core::error::{Code, Error};
 use http::Method;
@@ -117,7 +118,12 @@ impl DoorMetrics {
     }
 
     /// Begins to count a request; `route` is the template that matched it.
-    pub(crate) fn begin(&self, method: &Method, route: Option<&str>, path: &str) -> Counting {
+    pub(crate) fn begin(
+        self: &Arc<Self>,
+        method: &Method,
+        route: Option<&str>,
+        path: &str,
+    ) -> Counting {
         self.in_flight.inc();
         let route = match route {
             // gRPC's templates are one for each service: the method is in the path.
@@ -129,7 +135,7 @@ impl DoorMetrics {
             None => UNKNOWN.to_owned(),
         };
         Counting {
-            of: self.clone(),
+            of: Arc::clone(self),
             method: known(method),
             route,
             begun: Instant::now(),
@@ -140,7 +146,7 @@ impl DoorMetrics {
 /// A request being counted. Dropped without an answer (the client has gone) it is no answered one.
 #[derive(Debug)]
 pub(crate) struct Counting {
-    of: DoorMetrics,
+    of: Arc<DoorMetrics>,
     method: &'static str,
     route: String,
     begun: Instant,
@@ -151,7 +157,7 @@ impl Counting {
     pub(crate) fn end(self, response: &Response) {
         let status = response.status();
         // Where gRPC refuses at once its status is a header; else it comes with the trailers.
-        let grpc = response.headers().get("grpc-status");
+        let grpc = response.headers().get(&GRPC_STATUS);
         let grpc = grpc
             .and_then(|value| value.to_str().ok())
             .unwrap_or_default();

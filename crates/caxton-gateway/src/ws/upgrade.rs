@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Request, State, WebSocketUpgrade};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::{RequestExt, extract};
 use caxton_api::{ApiError, CallContext};
@@ -65,14 +64,12 @@ fn not_an_upgrade(request: &extract::Request, rejection: &WebSocketUpgradeReject
 }
 
 /// Takes the credential out of the protocols a browser asks for, and puts it where credentials stand.
-pub(crate) async fn lift_credential(mut request: Request, next: Next) -> Response {
-    if let Some(credential) = credential(request.headers()) {
-        let headers = request.headers_mut();
-        if !headers.contains_key(header::AUTHORIZATION) {
-            headers.insert(header::AUTHORIZATION, credential);
-        }
+pub(crate) fn lift_credential(headers: &mut HeaderMap) {
+    if let Some(credential) = credential(headers)
+        && !headers.contains_key(header::AUTHORIZATION)
+    {
+        headers.insert(header::AUTHORIZATION, credential);
     }
-    next.run(request).await
 }
 
 fn credential(headers: &HeaderMap) -> Option<HeaderValue> {

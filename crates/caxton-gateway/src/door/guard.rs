@@ -1,0 +1,78 @@
+//! What every request to the API passes before its operation sees it, in this order: who asks (a token,
+//! a key, a certificate), the note in the log of requests, and the limits. One layer does it all, because
+//! each layer of a router costs every request copies of all that lies within it.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use caxton_api::ApiError;
+
+use super::auth::{Authenticator, Caller};
+use super::failures::{Attempt, Failures};
+use super::log::Noted;
+use super::{Shell, limits, tokens};
+use crate::api::Api;
+use crate::jwt::JwtAuthenticator;
+use crate::ws;
+
+/// What the layer needs. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Guard(Arc<Parts>);
+
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) api: Api,
+    pub(crate) authenticator: Authenticator,
+    pub(crate) jwt: Option<JwtAuthenticator>,
+    pub(crate) failures: Failures,
+}
+
+impl Guard {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    async fn caller(&self, request: &mut Request) -> Result<Caller, ApiError> {
+        let parts = &self.0;
+        if let Some(token) = tokens::verify(parts.jwt.as_ref(), request.headers()).await? {
+            request.extensions_mut().insert(token);
+        }
+        let (headers, extensions) = (request.headers(), request.extensions());
+        parts.authenticator.caller(headers, extensions).await
+    }
+
+    /// Answers for somebody who is known.
+    async fn answer(&self, caller: Caller, request: Request, next: Next) -> Response {
+        let api = &self.0.api;
+        let operation = limits::operation(&request);
+        let noted = Noted::begin(api, &caller, operation, &request);
+        let response = match limits::take(api, &caller, operation).await {
+            Ok(state) => {
+                let mut response = next.run(request).await;
+                if let Some(state) = state {
+                    limits::tell(response.headers_mut(), &state);
+                }
+                response
+            }
+            Err(error) => super::refuse(&request, error),
+        };
+        noted.end(api, &caller.tenant, &response);
+        response
+    }
+}
+
+/// Lets through only requests with a credential that is good, and what the limits leave of them.
+pub(crate) async fn pass(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
+    ws::lift_credential(request.headers_mut());
+    let (shell, attempt) = (Shell::of(&request), Attempt::of(&request));
+    let response = match guard.caller(&mut request).await {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller.clone());
+            guard.answer(caller, request, next).await
+        }
+        Err(error) => shell.refuse(error),
+    };
+    guard.0.failures.judge(&attempt, &shell, response)
+}
