@@ -23,8 +23,8 @@ Usage: cargo xtask fixtures [--check | --out DIR | --ts | --py] [--yes]
   (nothing)   rebuild the Rust components beside their agent.toml or tool.toml
   --check     rebuild them elsewhere and say which differ from the committed ones
   --out DIR   rebuild them into DIR, which gets the same folders as examples/
-  --ts        build the TypeScript agent instead (needs node and npm)
-  --py        build the Python agent instead (needs python3 with venv)
+  --ts        build the TypeScript agents instead (needs node and npm)
+  --py        build the Python agents instead (needs python3 with venv)
   --yes       install a missing wasm toolchain with apt-get
 ";
 

@@ -129,8 +129,16 @@ const TOOLS: &[Tool] = &[
         provide: py_echo,
     },
     Tool {
+        name: "py-reader",
+        provide: py_reader,
+    },
+    Tool {
         name: "ts-echo",
         provide: ts_echo,
+    },
+    Tool {
+        name: "ts-reader",
+        provide: ts_reader,
     },
 ];
 
@@ -222,31 +230,58 @@ fn fixtures(workshop: &Workshop) -> anyhow::Result<Variables> {
     Ok(vec![("CAXTON_TEST_FIXTURES", folder)])
 }
 
-/// The TypeScript example's component, built with npm.
+/// The TypeScript echo's component.
 fn ts_echo(workshop: &Workshop) -> anyhow::Result<Variables> {
-    let component = match given("CAXTON_TEST_TS_ECHO") {
-        Some(path) => path,
-        None => {
-            node(workshop)?;
-            workshop.program(&["npm"], "npm")?;
-            crate::fixtures::run(&["--ts".to_string()])?;
-            repo::root()?.join("examples/ts-echo/ts-echo.wasm")
-        }
-    };
-    Ok(vec![("CAXTON_TEST_TS_ECHO", component)])
+    typescript(workshop, "CAXTON_TEST_TS_ECHO", "ts-echo")
 }
 
-/// The Python example's component, built with componentize-py.
+/// The component of the agent in TypeScript that calls a tool.
+fn ts_reader(workshop: &Workshop) -> anyhow::Result<Variables> {
+    typescript(workshop, "CAXTON_TEST_TS_READER", "ts-reader")
+}
+
+/// The Python echo's component.
 fn py_echo(workshop: &Workshop) -> anyhow::Result<Variables> {
-    let component = match given("CAXTON_TEST_PY_ECHO") {
-        Some(path) => path,
-        None => {
-            python(workshop)?;
-            crate::fixtures::run(&["--py".to_string()])?;
-            repo::root()?.join("examples/py-echo/py-echo.wasm")
-        }
-    };
-    Ok(vec![("CAXTON_TEST_PY_ECHO", component)])
+    in_python(workshop, "CAXTON_TEST_PY_ECHO", "py-echo")
+}
+
+/// The component of the agent in Python that calls a tool.
+fn py_reader(workshop: &Workshop) -> anyhow::Result<Variables> {
+    in_python(workshop, "CAXTON_TEST_PY_READER", "py-reader")
+}
+
+/// An example's component, built with npm, as all of TypeScript are.
+fn typescript(
+    workshop: &Workshop,
+    variable: &'static str,
+    example: &str,
+) -> anyhow::Result<Variables> {
+    if let Some(path) = given(variable) {
+        return Ok(vec![(variable, path)]);
+    }
+    node(workshop)?;
+    workshop.program(&["npm"], "npm")?;
+    crate::fixtures::run(&["--ts".to_string()])?;
+    Ok(vec![(variable, component(example)?)])
+}
+
+/// An example's component, built with componentize-py, as all of Python are.
+fn in_python(
+    workshop: &Workshop,
+    variable: &'static str,
+    example: &str,
+) -> anyhow::Result<Variables> {
+    if let Some(path) = given(variable) {
+        return Ok(vec![(variable, path)]);
+    }
+    python(workshop)?;
+    crate::fixtures::run(&["--py".to_string()])?;
+    Ok(vec![(variable, component(example)?)])
+}
+
+fn component(example: &str) -> anyhow::Result<PathBuf> {
+    let file = format!("examples/{example}/{example}.wasm");
+    Ok(repo::root()?.join(file))
 }
 
 /// Erlang's virtual machine, which the bench compares with; its compiler lies beside it.

@@ -89,6 +89,60 @@ async fn answers_as_the_one_in_rust(name: &str, other: Example) {
 }
 
 #[tokio::test]
+#[ignore = "needs ts-reader"]
+async fn an_agent_in_typescript_calls_tools_as_the_one_in_rust() {
+    let manifest = include_str!("../../../examples/ts-reader/agent.toml");
+    let other = built(manifest, "CAXTON_TEST_TS_READER");
+    calls_tools_as_the_one_in_rust("ts-reader", other).await;
+}
+
+#[tokio::test]
+#[ignore = "needs py-reader"]
+async fn an_agent_in_python_calls_tools_as_the_one_in_rust() {
+    let manifest = include_str!("../../../examples/py-reader/agent.toml");
+    let other = built(manifest, "CAXTON_TEST_PY_READER");
+    calls_tools_as_the_one_in_rust("py-reader", other).await;
+}
+
+/// List, describe and call by the host's interface: answers, failures of the tool's own, refusals and
+/// errors are the same values in each language, and the agent lives on.
+async fn calls_tools_as_the_one_in_rust(name: &str, other: Example) {
+    let server = TestServer::start().await;
+    for tool in ["wordcount", "unruly"] {
+        server.register(tool).await;
+    }
+    let allow = |it: &mut caxton_core::Manifest| {
+        let unruly = caxton_core::tool::permit::Pattern::parse("unruly").unwrap();
+        it.tools.allow.push(unruly);
+    };
+    server.deploy(&Example::load("reader").with(allow)).await;
+    server.deploy(&other.with(allow)).await;
+    for (act, text, part) in [
+        ("request", "to be or not to be", "6 words"),
+        ("request", "zwölf 🙂 \" \\ \n", "4 words"),
+        ("query-ref", "", "wordcount.count: Counts the words"),
+        ("request", "call unruly.refuse", ""),
+        ("request", "call unruly.panic", "CX-8013"),
+        ("request", "call wordcount.count\n{\"text\": 1}", "CX-8007"),
+        ("request", "call wordcount.none", "CX-8001"),
+        ("request", "call files.list", "CX-8006"),
+        ("request", "to be again", "3 words"),
+    ] {
+        let mut answers = Vec::new();
+        for name in ["reader", name] {
+            let answer = server.converse(draft(act, name, text)).await.unwrap();
+            answers.push(Said::new(&answer.performative, &text_of(&answer)));
+        }
+        assert_eq!(answers[0], answers[1], "{act} {text:?}");
+        assert!(
+            answers[1].content.contains(part),
+            "{text:?}: {:?}",
+            answers[1]
+        );
+    }
+}
+
+#[tokio::test]
 #[ignore = "needs ts-echo"]
 async fn the_strict_profile_refuses_a_javascript_engine_and_says_why() {
     let server = TestServer::start().await;

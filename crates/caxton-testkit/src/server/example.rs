@@ -73,6 +73,14 @@ impl Example {
     }
 }
 
+/// The component of a shipped tool.
+pub(super) fn tool(folder: &str) -> Bytes {
+    let path = examples().join(folder).join(format!("{folder}.wasm"));
+    let read = std::fs::read(&path);
+    read.unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+        .into()
+}
+
 /// The repository's `examples/`.
 fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples")

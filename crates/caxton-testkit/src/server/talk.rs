@@ -3,9 +3,9 @@
 use super::{Example, TestServer};
 use caxton_api::client::ClientError;
 use caxton_api::v1::{
-    Agent, AgentId, CreateAgentRequest, DeadLetter, GetAgentRequest, ListDeadLettersRequest,
-    ListMessagesRequest, Message, MessageDraft, SendMessageRequest, UpdateAgentRequest, message,
-    message_draft,
+    Agent, AgentId, CreateAgentRequest, CreateToolRequest, DeadLetter, GetAgentRequest,
+    ListDeadLettersRequest, ListMessagesRequest, Message, MessageDraft, SendMessageRequest,
+    UpdateAgentRequest, WasmTool, message, message_draft,
 };
 use std::time::Duration;
 
@@ -36,6 +36,23 @@ impl TestServer {
         self.try_deploy(example)
             .await
             .unwrap_or_else(|error| panic!("deploy {}: {error}", example.name()))
+    }
+
+    /// Registers the tool in `examples/FOLDER`, whose component is named as the folder is.
+    ///
+    /// # Panics
+    /// Where the server does not take it.
+    pub async fn register(&self, folder: &str) {
+        let request = CreateToolRequest {
+            name: folder.to_owned(),
+            wasm: Some(WasmTool {
+                component: Some(super::example::tool(folder)),
+                digest: None,
+            }),
+            ..CreateToolRequest::default()
+        };
+        let made = self.client.create_tool(&request).await;
+        made.unwrap_or_else(|error| panic!("register {folder}: {error}"));
     }
 
     /// Deploys and starts an agent; gives the server's refusal.
