@@ -372,6 +372,7 @@ pub(crate) fn explain(text: &str, error: &toml::de::Error) -> String {
         .map(|line| format!("line {line}: "))
         .unwrap_or_default();
     let message = error.message().replace('\n', " ");
+    let message = without_code(&message);
     let mut quoted = message.split('`').skip(1).step_by(2);
     let hint = match (message.starts_with("unknown"), quoted.next()) {
         (true, Some(unknown)) => nearest(unknown, quoted)
@@ -380,6 +381,15 @@ pub(crate) fn explain(text: &str, error: &toml::de::Error) -> String {
         _ => String::new(),
     };
     format!("{place}{message}{hint}")
+}
+
+/// An error of our own inside of another has its code in front, which the other one has too.
+fn without_code(message: &str) -> &str {
+    let code = message.strip_prefix("CX-").and_then(|rest| rest.get(..4));
+    let detail = code.filter(|digits| digits.bytes().all(|it| it.is_ascii_digit()));
+    detail
+        .and_then(|_| message.split_once(": "))
+        .map_or(message, |(_, detail)| detail)
 }
 
 /// The candidate with the least edit distance, if it is near enough to be meant.

@@ -129,7 +129,12 @@ pub fn fault(fault: &HttpFault) -> ToolFault {
         HttpFault::Connect(_) | HttpFault::Broken(_) => ToolFaultKind::Unavailable,
         HttpFault::ConnectTimeout => ToolFaultKind::Timeout,
     };
-    ToolFault::new(kind, fault.to_string())
+    let text = match fault {
+        // The kind says so.
+        HttpFault::Refused(why) => why.clone(),
+        other => other.to_string(),
+    };
+    ToolFault::new(kind, text)
 }
 
 /// The beginning of a body.

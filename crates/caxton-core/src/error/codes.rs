@@ -390,8 +390,8 @@ codes! {
         "the tool's name, address, functions or schemas are not as they must be; the detail says what";
         "correct what the detail names; docs/tools.md has the form".
     ToolPatternMalformed "CX-8003" Invalid "malformed rule for tools";
-        "a rule of [tools], of the tenant's policy or of a session names no tool";
-        "write `tool`, `tool.function`, `agent:NAME`, `agent:*` or `*`".
+        "a rule of [tools], of the tenant's policy or of a session names no tool, or its list of hosts no host";
+        "write `tool`, `tool.function`, `agent:NAME`, `agent:*` or `*`; a host as `example.com` or `*.example.com`, and no host at all for every public one".
     ToolExists "CX-8004" Conflict "tool name taken";
         "the tenant, or the server, has a tool of this name already";
         "replace it (PUT), remove it first, or choose another name".

@@ -230,7 +230,7 @@ impl Parts {
                 Auth::None => Ok(()),
                 _ => Err(ToolFault::new(
                     ToolFaultKind::Unavailable,
-                    "the tool has no secret, and its definition shows one",
+                    "the tool has no secret, and its `auth` shows one: register it again with a secret",
                 )),
             };
         };

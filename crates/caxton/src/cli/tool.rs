@@ -116,6 +116,11 @@ async fn suggest<T>(
         page_token: String::new(),
     };
     let tools = client.list_tools(&request).await.unwrap_or_default().tools;
+    // The tool is there, and what was called is none of its functions.
+    if let Some(tool) = tools.iter().find(|tool| tool.name == name) {
+        let all: Vec<&str> = tool.functions.iter().map(|it| it.id.as_str()).collect();
+        return Err(failure.with_hint(format!("its functions: {}", all.join(", "))));
+    }
     let names = tools.iter().flat_map(|tool| {
         let functions = tool.functions.iter().map(|it| it.id.as_str());
         std::iter::once(tool.name.as_str()).chain(functions)

@@ -120,6 +120,8 @@ fn an_endpoint_is_registered_with_a_secret_and_replaced() {
     );
     let moved = home.json(&["tool", "register", &path]);
     assert_ne!(moved["hasSecret"], true, "{moved}");
+    let told = home.run(&["tool", "register", &path]);
+    assert!(told.stderr.contains("it has no secret"), "{told:?}");
     let wrong = home.run(&["tool", "test", "weather.now", "{\"town\": \"Bern\"}"]);
     assert_eq!(wrong.code, Some(1), "{wrong:?}");
     assert!(
@@ -150,6 +152,27 @@ fn what_goes_wrong_says_so_and_has_its_exit_code() {
         &["tool", "show", "wordcont"],
         3,
         "did you mean `wordcount`?",
+    );
+    check(
+        &["tool", "test", "unruly"],
+        3,
+        "its functions: unruly.panic, unruly.spin",
+    );
+    let name = folder(&home, "name", "name = \"Tool\"\ncomponent = \"t.wasm\"\n");
+    check(
+        &["tool", "register", &name],
+        1,
+        "malformed tool: line 1: `Tool` is not a tool's name",
+    );
+    check(
+        &["tool", "policy", "set", "--egress", "*"],
+        1,
+        "no host at all for every public one",
+    );
+    check(
+        &["tool", "test", "fetch", "{\"url\": \"http://0x7f.1/\"}"],
+        4,
+        "address refused: 127.0.0.1 is loopback",
     );
     check(
         &["tool", "test", "wordcount.cuont", "{}"],

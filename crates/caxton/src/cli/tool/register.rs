@@ -9,7 +9,8 @@ use crate::cli::secret::SecretArgs;
 use crate::failure::{Failure, Outcome};
 use caxton_api::client::Client;
 use caxton_api::v1::{
-    CreateToolRequest, HttpFunction, HttpTool, McpTool, ReplaceToolRequest, ToolAuth, WasmTool,
+    CreateToolRequest, HttpFunction, HttpTool, McpTool, ReplaceToolRequest, Tool, ToolAuth,
+    WasmTool,
 };
 use caxton_api::wkt::Struct;
 use caxton_core::error::Code;
@@ -66,7 +67,17 @@ pub(super) async fn run(args: &RegisterArgs, client: &Client, output: &Output) -
         Err(error) => return Err(error.into()),
     };
     tell_changes(&tool, output);
+    if wants_secret(&tool) && !tool.has_secret {
+        let how = "--secret-env or --secret-file with the same command";
+        output.note(&format!("it has no secret, which its `auth` shows: {how}"));
+    }
     show(tool, output)
+}
+
+fn wants_secret(tool: &Tool) -> bool {
+    let http = tool.http.as_ref().and_then(|it| it.auth.as_ref());
+    let auth = http.or_else(|| tool.mcp.as_ref().and_then(|it| it.auth.as_ref()));
+    auth.is_some_and(|it| !matches!(it.r#type.as_str(), "" | "none"))
 }
 
 fn cannot(path: &Path, error: &std::io::Error) -> Failure {
