@@ -3,6 +3,7 @@
 //! decided in `caxton_core::egress`, whether a tool may be called in the engine; this crate obeys.
 
 pub mod builtin;
+mod census;
 pub mod http;
 pub mod http_tool;
 pub mod mcp;

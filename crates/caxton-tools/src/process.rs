@@ -119,6 +119,11 @@ fn before_it_runs(command: &mut Command, limits: Limits, files: Vec<OwnedFd>) {
 }
 
 impl Running {
+    /// The number of its group, until it is killed.
+    pub fn group(&self) -> Option<i32> {
+        self.group
+    }
+
     /// Kills it and all that it began.
     pub fn kill(&mut self) {
         if let Some(group) = self.group.take()

@@ -14,6 +14,8 @@ pub struct Browser {
     pub browsers_max: usize,
     pub browsers_per_tenant_max: usize,
     pub idle_timeout_ms: u64,
+    pub memory_bytes_max: u64,
+    pub cpu_seconds_max: u64,
 }
 
 impl Default for Browser {
@@ -25,6 +27,8 @@ impl Default for Browser {
             browsers_max: owner.browsers_max,
             browsers_per_tenant_max: owner.browsers_per_tenant_max,
             idle_timeout_ms: super::options::ms(owner.idle_timeout),
+            memory_bytes_max: owner.memory_bytes_max,
+            cpu_seconds_max: owner.cpu_seconds_max,
         }
     }
 }
@@ -38,6 +42,8 @@ impl Browser {
             browsers_max: self.browsers_max,
             browsers_per_tenant_max: self.browsers_per_tenant_max,
             idle_timeout: Duration::from_millis(self.idle_timeout_ms),
+            memory_bytes_max: self.memory_bytes_max,
+            cpu_seconds_max: self.cpu_seconds_max,
         }
     }
 }

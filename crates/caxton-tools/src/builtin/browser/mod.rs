@@ -6,6 +6,7 @@ mod page;
 mod pipe;
 mod proxy;
 
+use crate::census::Census;
 use crate::http::Connector;
 use crate::outward::cut;
 use crate::process;
@@ -41,6 +42,10 @@ pub struct Options {
     pub browsers_per_tenant_max: usize,
     /// One that nobody used for so long is ended.
     pub idle_timeout: Duration,
+    /// Memory of all processes of one browser; past it, it is ended.
+    pub memory_bytes_max: u64,
+    /// Time on processors of all processes of one browser, from its beginning to its end.
+    pub cpu_seconds_max: u64,
 }
 
 impl Default for Options {
@@ -51,6 +56,8 @@ impl Default for Options {
             browsers_max: 8,
             browsers_per_tenant_max: 2,
             idle_timeout: Duration::from_secs(300),
+            memory_bytes_max: 1 << 30,
+            cpu_seconds_max: 900,
         }
     }
 }
@@ -69,6 +76,7 @@ struct Slot {
 pub struct Browsers {
     options: Options,
     connector: Connector,
+    census: Census,
     slots: Arc<Slots>,
     sweeps: Arc<AtomicBool>,
     tasks: Tasks,
@@ -137,6 +145,7 @@ impl Browsers {
         Self {
             options,
             connector,
+            census: Census::default(),
             slots: Arc::default(),
             sweeps: Arc::default(),
             tasks: Tasks::new(),
@@ -145,7 +154,9 @@ impl Browsers {
 
     pub fn close_session(&self, tenant: &TenantId, session: &str) {
         let key = (tenant.clone(), session.to_owned());
-        self.slots.lock().remove(&key);
+        // Out of the lock: to end a browser takes a moment.
+        let gone = self.slots.lock().remove(&key);
+        drop(gone);
     }
 
     fn program(&self) -> Result<PathBuf, ToolFault> {
@@ -167,6 +178,8 @@ impl Browsers {
 
     fn slot(&self, call: &ToolCall) -> Result<Slot, ToolFault> {
         let key = (call.target.tenant.clone(), call.session.clone());
+        // Dropped after the lock is: to end a browser takes a moment.
+        let mut _gone = None;
         let mut slots = self.slots.lock();
         if !self.sweeps.swap(true, Ordering::AcqRel) {
             let sweep = sweep(Arc::downgrade(&self.slots), self.options.idle_timeout);
@@ -187,7 +200,7 @@ impl Browsers {
                 let text = "too many browsers are in use at once";
                 return Err(ToolFault::new(ToolFaultKind::Unavailable, text));
             };
-            slots.remove(&idle);
+            _gone = slots.remove(&idle);
         }
         let slot = Slot {
             browser: Arc::default(),
@@ -204,7 +217,7 @@ impl Browsers {
         if held.as_ref().is_none_or(|it| !it.is_open()) {
             *held = None;
             let connector = self.connector.clone();
-            *held = Some(Browser::start(&self.options, &program, connector).await?);
+            *held = Some(Browser::start(&self.options, &program, connector, &self.census).await?);
         }
         let browser = held
             .as_ref()
@@ -235,10 +248,8 @@ impl Browsers {
                 Ok(ToolAnswer::text("typed"))
             }
             "screenshot" => {
-                let image = Image::Data {
-                    media_type: "image/png".to_owned(),
-                    data: browser.picture().await?,
-                };
+                let (media_type, data) = browser.picture(call.bytes_max).await?;
+                let image = Image::Data { media_type, data };
                 Ok(ToolAnswer {
                     parts: vec![Part::Image { image }],
                     ..ToolAnswer::default()
@@ -303,7 +314,14 @@ async fn sweep(slots: Weak<Slots>, idle_timeout: Duration) {
         let fresh = |slot: &Slot| {
             Arc::strong_count(&slot.browser) > 1 || slot.used.lock().elapsed() < idle_timeout
         };
-        slots.lock().retain(|_, slot| fresh(slot));
+        let idle: Vec<Slot> = {
+            let mut slots = slots.lock();
+            slots
+                .extract_if(|_, slot| !fresh(slot))
+                .map(|(_, slot)| slot)
+                .collect()
+        };
+        drop(idle);
     }
 }
 

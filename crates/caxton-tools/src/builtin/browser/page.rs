@@ -2,7 +2,8 @@
 
 use super::Options;
 use super::pipe::Pipe;
-use super::proxy::Proxy;
+use super::proxy::{HELLO, Proxy};
+use crate::census::{Bounds, Census, Guard};
 use crate::http::Connector;
 use crate::process::{self, Limits, Running, Start};
 use caxton_engine::port::tool::{ToolFault, ToolFaultKind};
@@ -24,6 +25,19 @@ const SETTLE_TIMEOUT: Duration = Duration::from_millis(1_500);
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of a browser's complaints that are told.
 const COMPLAINT_BYTES_MAX: u64 = 4 << 10;
+/// Bytes of what was loaded that are kept for later.
+const CACHE_BYTES_MAX: u64 = 32 << 20;
+/// Of a browser's memory, what one page's scripts may have: a quarter.
+const SCRIPT_SHARE: u64 = 4;
+/// Open files of each process of a browser.
+const FILES_MAX: u64 = 4_096;
+/// How pictures are made until one is small enough: format, quality, and scale in percent.
+const PICTURES: [(&str, u32, u32); 4] = [
+    ("png", 0, 100),
+    ("jpeg", 70, 100),
+    ("jpeg", 50, 50),
+    ("jpeg", 30, 25),
+];
 
 /// A browser of one session. Dropped, it is killed, and its profile removed.
 #[derive(Debug)]
@@ -31,6 +45,8 @@ pub struct Browser {
     pipe: Pipe,
     page: String,
     pub proxy: Proxy,
+    // Before the program: its number is another's when it is gone.
+    guard: Guard,
     _running: Running,
     _profile: TempDir,
 }
@@ -64,6 +80,12 @@ fn args(options: &Options, profile: &Path, proxy: &Proxy) -> Vec<String> {
     ]
     .map(str::to_owned)
     .into();
+    let script_mib = (options.memory_bytes_max / SCRIPT_SHARE) >> 20;
+    args.push(format!(
+        "--js-flags=--max-old-space-size={}",
+        script_mib.max(1)
+    ));
+    args.push(format!("--disk-cache-size={CACHE_BYTES_MAX}"));
     args.push(format!("--proxy-server=http://{}", proxy.at));
     args.push(format!("--user-data-dir={}", profile.display()));
     if !options.sandbox {
@@ -78,6 +100,7 @@ impl Browser {
         options: &Options,
         program: &Path,
         connector: Connector,
+        census: &Census,
     ) -> Result<Self, ToolFault> {
         let proxy = Proxy::start(connector).await.map_err(internal)?;
         let profile = tempfile::tempdir().map_err(internal)?;
@@ -97,18 +120,27 @@ impl Browser {
             env: &env,
             working_dir: profile.path(),
             limits: Limits {
-                memory_bytes_max: None,
-                cpu_seconds_max: None,
-                files_max: None,
+                // All of them together are watched, at intervals; this holds in between.
+                memory_bytes_max: Some(options.memory_bytes_max.saturating_mul(2)),
+                cpu_seconds_max: Some(options.cpu_seconds_max),
+                files_max: Some(FILES_MAX),
             },
             files: vec![OwnedFd::from(its_input), OwnedFd::from(its_output)],
             piped: false,
         })
         .map_err(internal)?;
-        let pipe = Pipe::new(input.into(), output.into()).map_err(internal)?;
+        let bounds = Bounds {
+            memory_bytes_max: options.memory_bytes_max,
+            cpu_seconds_max: options.cpu_seconds_max,
+        };
+        let group = running.group().ok_or_else(|| internal("it has ended"))?;
+        let guard = census.watch(group, bounds);
+        let credential = proxy.way.credential.clone();
+        let pipe = Pipe::new(input.into(), output.into(), credential).map_err(internal)?;
         let opened = tokio::time::timeout(START_TIMEOUT, open(&pipe)).await;
         let page = match opened {
             Ok(Ok(page)) => page,
+            _ if guard.watched.ended().is_some() => return Err(ended(&guard)),
             _ => return Err(complaint(&mut running).await),
         };
         // What it complains of from now on is nobody's to read, and must not make it wait.
@@ -117,6 +149,7 @@ impl Browser {
             pipe,
             page,
             proxy,
+            guard,
             _running: running,
             _profile: profile,
         })
@@ -127,7 +160,11 @@ impl Browser {
     }
 
     async fn ask(&self, method: &str, params: Value) -> Result<Value, ToolFault> {
-        self.pipe.ask(Some(&self.page), method, params).await
+        let asked = self.pipe.ask(Some(&self.page), method, params).await;
+        asked.map_err(|fault| match self.guard.watched.ended() {
+            Some(_) => ended(&self.guard),
+            None => fault,
+        })
     }
 
     /// Leads the page there. Faults: the address may not be reached.
@@ -195,16 +232,41 @@ impl Browser {
         Ok(())
     }
 
-    /// A picture of what is seen, as PNG in base64.
-    pub async fn picture(&self) -> Result<String, ToolFault> {
-        let mut done = self
-            .ask("Page.captureScreenshot", json!({"format": "png"}))
-            .await?;
-        match done.get_mut("data").map(Value::take) {
-            Some(Value::String(data)) => Ok(data),
-            _ => Err(internal("no picture")),
+    /// A picture of what is seen: its media type, and its bytes in base64. The first that is not too
+    /// large; faults: none is small enough.
+    pub async fn picture(&self, bytes_max: usize) -> Result<(String, String), ToolFault> {
+        let seen = self.run("[innerWidth, innerHeight]").await?;
+        let side = |at: usize| seen.get(at).and_then(Value::as_u64).unwrap_or(1);
+        let mut smallest = 0;
+        for (format, quality, percent) in PICTURES {
+            let mut how = json!({"format": format});
+            if let (true, Some(how)) = (format == "jpeg", how.as_object_mut()) {
+                let clip = json!({"x": 0, "y": 0, "width": side(0), "height": side(1),
+                                  "scale": f64::from(percent) / 100.0});
+                how.insert("quality".to_owned(), quality.into());
+                how.insert("clip".to_owned(), clip);
+            }
+            let mut done = self.ask("Page.captureScreenshot", how).await?;
+            match done.get_mut("data").map(Value::take) {
+                Some(Value::String(data)) if data.len() <= bytes_max => {
+                    return Ok((format!("image/{format}"), data));
+                }
+                Some(Value::String(data)) => smallest = data.len(),
+                _ => return Err(internal("no picture")),
+            }
         }
+        let text = format!(
+            "the smallest picture of this page has {smallest} bytes, and {bytes_max} may be answered"
+        );
+        Err(ToolFault::new(ToolFaultKind::TooLarge, text))
     }
+}
+
+/// Why a browser that used too much is no more.
+fn ended(guard: &Guard) -> ToolFault {
+    let why = guard.watched.ended().unwrap_or_default();
+    let text = format!("the browser was ended: {why}. What was open in it is lost");
+    ToolFault::new(ToolFaultKind::Failed, text)
 }
 
 /// Opens the one page.
@@ -213,19 +275,48 @@ async fn open(pipe: &Pipe) -> Result<String, ToolFault> {
         let found = value.get(key).and_then(Value::as_str);
         found.map(str::to_owned).ok_or_else(|| internal("no page"))
     };
-    let deny = json!({"behavior": "deny"});
+    // Of no record: what pages keep is in its memory, which is bounded, and not on the disk.
+    let context = pipe.ask(None, "Target.createBrowserContext", json!({}));
+    let context = text(&context.await?, "browserContextId")?;
+    let deny = json!({"behavior": "deny", "browserContextId": context});
     pipe.ask(None, "Browser.setDownloadBehavior", deny).await?;
-    let target = json!({"url": "about:blank"});
+    let target = json!({"url": "about:blank", "browserContextId": context});
     let target = pipe.ask(None, "Target.createTarget", target).await?;
     let attach = json!({"targetId": text(&target, "targetId")?, "flatten": true});
     let page = pipe.ask(None, "Target.attachToTarget", attach).await?;
     let page = text(&page, "sessionId")?;
-    pipe.ask(Some(&page), "Page.enable", json!({})).await?;
+    for domain in ["Page.enable", "Inspector.enable"] {
+        pipe.ask(Some(&page), domain, json!({})).await?;
+    }
+    greet(pipe, &page).await?;
     Ok(page)
 }
 
+/// Lets the browser learn its credential, which it then has for all that it asks for: its proxy wants to
+/// know who it is, and that is told over the pipe.
+async fn greet(pipe: &Pipe, page: &str) -> Result<(), ToolFault> {
+    let patterns =
+        json!({"handleAuthRequests": true, "patterns": [{"urlPattern": format!("{HELLO}*")}]});
+    pipe.ask(Some(page), "Fetch.enable", patterns).await?;
+    for url in [HELLO, "about:blank"] {
+        let loaded = pipe.loaded();
+        tokio::pin!(loaded);
+        loaded.as_mut().enable();
+        let gone = pipe
+            .ask(Some(page), "Page.navigate", json!({"url": url}))
+            .await?;
+        if let Some(failed) = gone.get("errorText").and_then(Value::as_str) {
+            return Err(internal(failed));
+        }
+        loaded.await;
+    }
+    let forget = "Page.resetNavigationHistory";
+    pipe.ask(Some(page), forget, json!({})).await?;
+    Ok(())
+}
+
 /// Why a browser did not begin, in its own words.
-async fn complaint(running: &mut Running) -> ToolFault {
+pub async fn complaint(running: &mut Running) -> ToolFault {
     running.kill();
     let mut said = String::new();
     if let Some(errors) = running.child.stderr.take() {

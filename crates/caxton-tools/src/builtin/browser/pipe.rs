@@ -2,6 +2,7 @@
 //! messages of the DevTools protocol, each ended by a zero byte. There is no port that another program
 //! on this machine could attach to.
 
+use super::proxy::Credential;
 use caxton_engine::port::tool::{ToolFault, ToolFaultKind};
 use caxton_engine::task::Tasks;
 use parking_lot::Mutex;
@@ -23,17 +24,19 @@ type Waiting = HashMap<u64, oneshot::Sender<Value>>;
 /// Our side of the pipes.
 #[derive(Debug)]
 pub struct Pipe {
-    input: tokio::sync::Mutex<Sender>,
     shared: Arc<Shared>,
-    next: AtomicU64,
     tasks: Tasks,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
+    input: tokio::sync::Mutex<Sender>,
+    next: AtomicU64,
     /// None when the browser has ended.
     waiting: Mutex<Option<Waiting>>,
     loaded: Notify,
+    /// What it is told when its proxy asks who it is.
+    credential: Credential,
     /// A dialog of the page's waits for somebody, in this session.
     dialog: Mutex<Option<Value>>,
 }
@@ -45,20 +48,20 @@ impl Drop for Pipe {
 }
 
 impl Pipe {
-    pub fn new(input: OwnedFd, output: OwnedFd) -> io::Result<Self> {
+    pub fn new(input: OwnedFd, output: OwnedFd, credential: Credential) -> io::Result<Self> {
         let shared = Arc::new(Shared {
+            input: tokio::sync::Mutex::new(Sender::from_owned_fd(input)?),
+            next: AtomicU64::new(1),
             waiting: Mutex::new(Some(HashMap::new())),
-            ..Shared::default()
+            loaded: Notify::new(),
+            credential,
+            dialog: Mutex::default(),
         });
         let output = Receiver::from_owned_fd(output)?;
         let tasks = Tasks::new();
-        tasks.spawn_until_stop("browser pipe", listen(output, Arc::clone(&shared)));
-        Ok(Self {
-            input: tokio::sync::Mutex::new(Sender::from_owned_fd(input)?),
-            shared,
-            next: AtomicU64::new(1),
-            tasks,
-        })
+        let listening = listen(output, Arc::clone(&shared), tasks.clone());
+        tasks.spawn_until_stop("browser pipe", listening);
+        Ok(Self { shared, tasks })
     }
 
     pub fn is_open(&self) -> bool {
@@ -81,9 +84,9 @@ impl Pipe {
         if let Some(session) = dialog {
             let params = json!({"accept": false});
             let method = "Page.handleJavaScriptDialog";
-            self.send(session.as_str(), method, params).await?;
+            self.shared.send(session.as_str(), method, params).await?;
         }
-        let answer = self.send(session, method, params).await?;
+        let answer = self.shared.send(session, method, params).await?;
         let mut said = answer.await.map_err(|_| gone())?;
         if let Some(message) = said.pointer("/error/message").and_then(Value::as_str) {
             let text = format!("the browser says: {message}");
@@ -91,7 +94,9 @@ impl Pipe {
         }
         Ok(said.get_mut("result").map(Value::take).unwrap_or_default())
     }
+}
 
+impl Shared {
     async fn send(
         &self,
         session: Option<&str>,
@@ -104,12 +109,12 @@ impl Pipe {
             fields.insert("sessionId".to_owned(), session.into());
         }
         let (tell, answer) = oneshot::channel();
-        match &mut *self.shared.waiting.lock() {
-            Some(waiting) => waiting.retain(|_, it| !it.is_closed()),
+        match &mut *self.waiting.lock() {
+            Some(waiting) => {
+                waiting.retain(|_, it| !it.is_closed());
+                waiting.insert(id, tell);
+            }
             None => return Err(gone()),
-        }
-        if let Some(waiting) = &mut *self.shared.waiting.lock() {
-            waiting.insert(id, tell);
         }
         let mut bytes = message.to_string().into_bytes();
         bytes.push(0);
@@ -117,13 +122,38 @@ impl Pipe {
         input.write_all(&bytes).await.map_err(|_| gone())?;
         Ok(answer)
     }
+
+    /// Answers what was held up for us: who asks to be let through is told how, where it is our proxy
+    /// that wants to know; a site is told nothing, and a request that only passes by goes on.
+    async fn answer_held(&self, said: &Value) {
+        let session = said.get("sessionId").and_then(Value::as_str);
+        let id = said.pointer("/params/requestId").cloned();
+        let source = said.pointer("/params/authChallenge/source");
+        let (method, params) = match source.and_then(Value::as_str) {
+            None => ("Fetch.continueRequest", json!({"requestId": id})),
+            Some("Proxy") => {
+                let (user, password) = (self.credential.user, &self.credential.password);
+                let how = json!({"response": "ProvideCredentials", "username": user,
+                                 "password": password});
+                let params = json!({"requestId": id, "authChallengeResponse": how});
+                ("Fetch.continueWithAuth", params)
+            }
+            Some(_) => {
+                let how = json!({"response": "CancelAuth"});
+                let params = json!({"requestId": id, "authChallengeResponse": how});
+                ("Fetch.continueWithAuth", params)
+            }
+        };
+        let _ = self.send(session, method, params).await;
+    }
 }
 
 fn gone() -> ToolFault {
-    ToolFault::new(ToolFaultKind::Unavailable, "the browser has ended")
+    let text = "the browser has ended, or its page broke: what was open in it is lost";
+    ToolFault::new(ToolFaultKind::Unavailable, text)
 }
 
-async fn listen(output: Receiver, shared: Arc<Shared>) {
+async fn listen(output: Receiver, shared: Arc<Shared>, tasks: Tasks) {
     let mut output = BufReader::new(output);
     let mut message = Vec::new();
     loop {
@@ -148,6 +178,14 @@ async fn listen(output: Receiver, shared: Arc<Shared>) {
                 *shared.dialog.lock() = said.get("sessionId").cloned();
                 // Whoever waits for the page waits no longer.
                 shared.loaded.notify_waiters();
+            }
+            // Nothing would answer any more: the next call begins another browser.
+            Some("Inspector.targetCrashed") => break,
+            // Not here: a browser that does not read would not be read from.
+            Some("Fetch.authRequired" | "Fetch.requestPaused") => {
+                let shared = Arc::clone(&shared);
+                let answering = async move { shared.answer_held(&said).await };
+                tasks.spawn_until_stop("browser credential", answering);
             }
             _ => {}
         }

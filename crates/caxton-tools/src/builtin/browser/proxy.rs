@@ -1,16 +1,21 @@
 //! The browser's only way out: a proxy on loopback, one for each browser. Every connection is decided
 //! upon by resolved address, as any request of a tenant's, and made to the address that was allowed; the
-//! browser itself resolves no names.
+//! browser itself resolves no names. Whoever else on this machine finds the port is answered 407: the
+//! credential is made for each browser, and told to it over its pipe.
 
 use crate::http::{Connector, Unreached};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use caxton_core::egress::host_allowed;
+use caxton_engine::port::{Entropy as _, SystemEntropy};
 use caxton_engine::task::Tasks;
-use http::{Method, Request, Response, StatusCode, Uri};
+use http::header::{PROXY_AUTHENTICATE, PROXY_AUTHORIZATION};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -18,8 +23,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use subtle::ConstantTimeEq as _;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Connections of one browser.
 const CONNECTIONS_MAX: usize = 128;
@@ -27,6 +33,15 @@ const CONNECTIONS_MAX: usize = 128;
 const REFUSED_MAX: usize = 32;
 /// From asking to the connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// From a connection, or the answer before, to all headers of a request.
+const HEADERS_TIMEOUT: Duration = Duration::from_secs(30);
+/// Rest after a connection could not be taken: for want of descriptors, mostly.
+const ACCEPT_REST: Duration = Duration::from_millis(50);
+/// Bytes of a credential.
+const CREDENTIAL_BYTES: usize = 32;
+/// The page that a browser asks for to learn its credential. No name ends so (RFC 6761, 6.4).
+pub const HELLO: &str = "http://caxton.invalid/";
+const HELLO_HOST: &str = "caxton.invalid";
 
 type Body = BoxBody<Bytes, hyper::Error>;
 
@@ -37,10 +52,46 @@ pub struct Refused {
     pub why: String,
 }
 
+/// What a browser says to its proxy, and nobody else can.
+#[derive(Clone)]
+pub struct Credential {
+    pub user: &'static str,
+    pub password: String,
+}
+
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Credential")
+    }
+}
+
+impl Credential {
+    fn new() -> Self {
+        let mut secret = [0; CREDENTIAL_BYTES];
+        SystemEntropy.fill(&mut secret);
+        Self {
+            user: "caxton",
+            password: secret.iter().map(|byte| format!("{byte:02x}")).collect(),
+        }
+    }
+
+    /// RFC 7617.
+    fn is_in(&self, said: Option<&HeaderValue>) -> bool {
+        let said = said.and_then(|it| it.to_str().ok()).unwrap_or_default();
+        let Some((scheme, given)) = said.split_once(' ') else {
+            return false;
+        };
+        let expected = BASE64.encode(format!("{}:{}", self.user, self.password));
+        scheme.eq_ignore_ascii_case("basic")
+            && bool::from(given.trim().as_bytes().ct_eq(expected.as_bytes()))
+    }
+}
+
 /// What all connections of one browser share.
 #[derive(Debug)]
 pub struct Way {
     connector: Connector,
+    pub credential: Credential,
     /// Hosts that the tenant allows now.
     pub hosts: Mutex<Arc<[String]>>,
     refused: Mutex<VecDeque<Refused>>,
@@ -66,6 +117,7 @@ impl Proxy {
         let at = listener.local_addr()?;
         let way = Arc::new(Way {
             connector,
+            credential: Credential::new(),
             hosts: Mutex::default(),
             refused: Mutex::default(),
             tasks: Tasks::new(),
@@ -83,17 +135,20 @@ async fn accept(listener: TcpListener, way: Arc<Way>) {
             return;
         };
         let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(ACCEPT_REST).await;
             continue;
         };
         let own = Arc::clone(&way);
+        let place = Arc::new(place);
         way.tasks
             .spawn_until_stop("browser connection", async move {
-                let _place = place;
                 let answer = |request| {
-                    let way = Arc::clone(&own);
-                    async move { Ok::<_, Infallible>(way.answer(request).await) }
+                    let (way, place) = (Arc::clone(&own), Arc::clone(&place));
+                    async move { Ok::<_, Infallible>(way.answer(request, place).await) }
                 };
                 let served = hyper::server::conn::http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(HEADERS_TIMEOUT)
                     .serve_connection(TokioIo::new(stream), hyper::service::service_fn(answer))
                     .with_upgrades();
                 let _ = served.await;
@@ -109,7 +164,26 @@ fn said(status: StatusCode, text: String) -> Response<Body> {
 }
 
 impl Way {
-    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        place: Arc<OwnedSemaphorePermit>,
+    ) -> Response<Body> {
+        if !self
+            .credential
+            .is_in(request.headers().get(PROXY_AUTHORIZATION))
+        {
+            let mut refused = said(
+                StatusCode::PROXY_AUTHENTICATION_REQUIRED,
+                "this way out is one browser's".into(),
+            );
+            let how = HeaderValue::from_static("Basic realm=\"caxton\"");
+            refused.headers_mut().insert(PROXY_AUTHENTICATE, how);
+            return refused;
+        }
+        if request.uri().host() == Some(HELLO_HOST) {
+            return said(StatusCode::OK, String::new());
+        }
         let uri = match request.method() {
             &Method::CONNECT => format!("https://{}", request.uri()).parse().ok(),
             _ => Some(request.uri().clone()).filter(|it| it.scheme_str() == Some("http")),
@@ -125,7 +199,7 @@ impl Way {
             Err((status, why)) => return said(status, why),
         };
         if request.method() == Method::CONNECT {
-            return self.tunnel(request, stream);
+            return self.tunnel(request, stream, place);
         }
         self.forward(request, uri, stream).await
     }
@@ -168,8 +242,14 @@ impl Way {
         }
     }
 
-    fn tunnel(&self, request: Request<Incoming>, mut to: tokio::net::TcpStream) -> Response<Body> {
+    fn tunnel(
+        &self,
+        request: Request<Incoming>,
+        mut to: tokio::net::TcpStream,
+        place: Arc<OwnedSemaphorePermit>,
+    ) -> Response<Body> {
         self.tasks.spawn_until_stop("browser tunnel", async move {
+            let _place = place;
             if let Ok(from) = hyper::upgrade::on(request).await {
                 let mut from = TokioIo::new(from);
                 let _ = tokio::io::copy_bidirectional(&mut from, &mut to).await;
@@ -213,6 +293,11 @@ impl Way {
             let _ = connection.await;
         });
         match sender.send_request(request).await {
+            // That is this proxy's to say: a site would be told the credential, over and over.
+            Ok(response) if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => said(
+                StatusCode::BAD_GATEWAY,
+                "the site answered as a proxy".into(),
+            ),
             Ok(response) => response.map(|body| body.boxed()),
             Err(error) => failed(error),
         }
