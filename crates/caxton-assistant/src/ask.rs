@@ -5,7 +5,7 @@ use crate::bounds::RESULT_BYTES_MAX;
 use crate::context::cut;
 use crate::drive::Lane;
 use crate::toolbox::Tool;
-use crate::turn::{Answered, Call, Event};
+use crate::turn::{Answered, Call, Event, Spent};
 use crate::world::World;
 use caxton_core::Timestamp;
 use caxton_core::error::{Code, Error};
@@ -30,6 +30,7 @@ impl<W: World> Lane<'_, W> {
         &mut self,
         calls: Vec<Call>,
         deadline: Timestamp,
+        mut cost_left: Option<u64>,
     ) -> Result<Event, Error> {
         let mut stages = Vec::with_capacity(calls.len());
         let mut prepared: Vec<Prepared> = Vec::new();
@@ -37,8 +38,9 @@ impl<W: World> Lane<'_, W> {
             if let stop @ Event::Stop(_) = self.unless_cancelled(Event::Begin) {
                 return Ok(stop);
             }
-            stages.push(match self.prepare(call, deadline).await {
+            stages.push(match self.prepare(call, deadline, cost_left).await {
                 Ok(it) => {
+                    cost_left = cost_left.map(|left| left.saturating_sub(it.price_micros()));
                     prepared.push(it);
                     Stage::Runs(prepared.len() - 1)
                 }
@@ -68,6 +70,7 @@ impl<W: World> Lane<'_, W> {
         };
         let mut results = Vec::with_capacity(calls.len());
         let mut waited = Duration::ZERO;
+        let mut spent = Spent::default();
         for (call, stage) in calls.iter().zip(stages) {
             let done = match stage {
                 Stage::Over(answered) => {
@@ -81,6 +84,11 @@ impl<W: World> Lane<'_, W> {
                 continue;
             };
             waited = waited.max(done.waited);
+            spent.add(Spent {
+                tokens: done.tokens,
+                cost_micros: done.record.cost_micros,
+                calls: 0,
+            });
             match done.answer {
                 Ok(answer) => {
                     self.show_canvas(call, &answer)?;
@@ -90,10 +98,19 @@ impl<W: World> Lane<'_, W> {
                 Err(error) => results.push(refused(&error)),
             }
         }
-        Ok(Event::Results { results, waited })
+        Ok(Event::Results {
+            results,
+            waited,
+            spent,
+        })
     }
 
-    async fn prepare(&mut self, call: &Call, deadline: Timestamp) -> Result<Prepared, Error> {
+    async fn prepare(
+        &mut self,
+        call: &Call,
+        deadline: Timestamp,
+        cost_left: Option<u64>,
+    ) -> Result<Prepared, Error> {
         let Tool::Call(id) = &call.tool else {
             // The machine keeps these to itself.
             return Err(Error::new(Code::Internal, "the tool is not run here"));
@@ -107,6 +124,7 @@ impl<W: World> Lane<'_, W> {
             id: id.clone(),
             arguments: call.arguments.clone(),
             timeout: left,
+            cost_micros_max: cost_left,
         };
         self.world.prepare(ask).await
     }

@@ -232,6 +232,10 @@ impl World for HostWorld {
         self.host.session_remove(session).await
     }
 
+    async fn workspace_remove(&mut self, workspace: &str) -> Result<(), Error> {
+        self.host.workspace_remove(workspace).await
+    }
+
     async fn facts(&mut self, model: &ModelName) -> Result<ModelFacts, Error> {
         self.host.model_facts(model).await
     }

@@ -48,7 +48,10 @@ impl<W: World> Lane<'_, W> {
             Err(error) => return self.fail(&error, Spent::default(), session.entries).await,
         };
         let side = ToolSide {
-            workspace: format!("s/{}", session.id),
+            workspace: match self.begun.passing {
+                true => self.passing_workspace(),
+                false => format!("s/{}", session.id),
+            },
             session: Some(session.id.to_string()),
             turn: Some(self.begun.id),
             rules: Some(session.tools.clone()),
@@ -196,8 +199,9 @@ impl<W: World> Lane<'_, W> {
                             tracing::debug!(%error, tool = %name, "not written down");
                         }
                     }
-                    Effect::Call(calls) => {
-                        next = Some(self.call(calls, turn.settings().deadline).await?);
+                    Effect::Call { calls, cost_micros } => {
+                        let deadline = turn.settings().deadline;
+                        next = Some(self.call(calls, deadline, cost_micros).await?);
                     }
                 }
             }
@@ -323,7 +327,13 @@ impl<W: World> Lane<'_, W> {
             self.world.session_put(&session, &entries)?;
         }
         let entries = match self.begun.passing {
-            true => 0,
+            true => {
+                if !matches!(how, How::HandedOver { .. }) {
+                    let workspace = self.passing_workspace();
+                    self.world.workspace_remove(&workspace).await?;
+                }
+                0
+            }
             false => session.entries,
         };
         match how {
@@ -331,6 +341,11 @@ impl<W: World> Lane<'_, W> {
             How::Failed(failure) => self.failed(failure, entries).await,
             How::HandedOver { to, note } => self.give(say, to, note, passed_on),
         }
+    }
+
+    /// Where a turn has its files of which nothing is kept, whoever goes on with it.
+    fn passing_workspace(&self) -> String {
+        format!("p/{}", self.begun.id)
     }
 
     /// The turn goes on with another assistant.

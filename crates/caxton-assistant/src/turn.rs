@@ -154,7 +154,15 @@ impl Turn {
                 self.spent.add(spent);
                 self.broke(&error, reply)
             }
-            (State::Calling(pending), Event::Results { results, waited }) => {
+            (
+                State::Calling(pending),
+                Event::Results {
+                    results,
+                    waited,
+                    spent,
+                },
+            ) => {
+                self.spent.add(spent);
                 self.settings.deadline = self.settings.deadline.plus(waited);
                 self.results(pending, results, now)
             }
@@ -224,14 +232,17 @@ impl Turn {
     }
 
     fn asking(&self, request: ModelRequest, aloud: bool) -> Effect {
-        let left = |max: u64, spent: u64| (max > 0).then(|| max.saturating_sub(spent));
-        let settings = &self.settings;
         Effect::Ask {
             request: Box::new(request),
             aloud,
-            tokens: left(settings.tokens_max, self.spent.tokens.total()),
-            cost_micros: left(settings.cost_micros_max, self.spent.cost_micros),
+            tokens: left(self.settings.tokens_max, self.spent.tokens.total()),
+            cost_micros: self.cost_left(),
         }
+    }
+
+    /// What the turn may still cost, where it has a ceiling.
+    fn cost_left(&self) -> Option<u64> {
+        left(self.settings.cost_micros_max, self.spent.cost_micros)
     }
 
     fn within_limits(&self, now: Timestamp) -> Result<(), Error> {
@@ -433,6 +444,11 @@ pub const BETWEEN: &str = "\n\n";
 
 fn is_text(part: &Part) -> bool {
     matches!(part, Part::Text { text } if !text.is_empty())
+}
+
+/// What is left of a ceiling; of 0, which is none, nothing is said.
+fn left(max: u64, spent: u64) -> Option<u64> {
+    (max > 0).then(|| max.saturating_sub(spent))
 }
 
 fn notice(text: &str) -> Effect {

@@ -85,6 +85,11 @@ pub(crate) trait World: Send {
         &mut self,
         session: &Session,
     ) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Forgets a workspace of which nothing is kept.
+    fn workspace_remove(
+        &mut self,
+        workspace: &str,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
 
     fn facts(
         &mut self,

@@ -10,122 +10,21 @@
 mod support;
 
 use caxton_core::Performative;
-use caxton_core::audit::Outcome;
 use caxton_core::error::Code;
 use caxton_core::model::Part;
-use caxton_core::session::{SessionId, TurnEvent};
-use caxton_core::tool::permit::Pattern;
-use caxton_core::tool::{Effect, Rules, ToolId, ToolName};
+use caxton_core::session::{Say, SessionId, TurnEvent};
+use caxton_core::tool::{Effect, ToolId, ToolName};
 use caxton_engine::app::TryCall;
 use caxton_engine::port::NativeRuntime;
 use caxton_engine::port::store::PageRequest;
 use caxton_engine::port::tool::ToolAnswer;
-use caxton_engine::tools::{
-    Approval, ApprovalState, CallFilter, Decision, ToolAsk, ToolCallRecord, ToolOutcome, ToolPolicy,
-};
-use caxton_engine::{audit, limits};
+use caxton_engine::tools::{ToolAsk, ToolOutcome, ToolPolicy};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
-use support::hands::{function, tool};
+use support::hands::{calls, denials, function, mail, obedient, rules, tool};
 use support::*;
-use tokio::sync::{Barrier, Notify};
-
-/// A mail tool that reads and sends.
-async fn mail(world: &World) {
-    let functions = [
-        function("read", Effect::Reads),
-        function("send", Effect::Acts),
-    ];
-    let tool = tool("mail", &functions, false);
-    world.app.tool_register(&ctx(), tool).await.unwrap();
-}
-
-fn rules(allow: &[&str], ask: &[&str], deny: &[&str]) -> Rules {
-    let read = |list: &[&str]| list.iter().map(|it| Pattern::parse(it).unwrap()).collect();
-    Rules {
-        allow: read(allow),
-        ask: read(ask),
-        deny: read(deny),
-        sandbox: false,
-    }
-}
-
-async fn calls(world: &World) -> Vec<ToolCallRecord> {
-    let page = PageRequest::first(100);
-    let filter = CallFilter::default();
-    let found = world.app.tool_calls(&ctx(), &filter, &page).await;
-    found.unwrap().rows
-}
-
-async fn approvals(world: &World, state: ApprovalState) -> Vec<Approval> {
-    let page = PageRequest::first(100);
-    let found = world.app.approval_list(&ctx(), Some(state), &page).await;
-    found.unwrap().rows
-}
-
-/// Waits until somebody is asked.
-async fn pending(world: &World) -> Approval {
-    loop {
-        if let Some(asked) = approvals(world, ApprovalState::Pending).await.pop() {
-            return asked;
-        }
-        tokio::task::yield_now().await;
-    }
-}
-
-async fn decide(world: &World, approval: &Approval, approve: bool) -> Result<Approval, Code> {
-    let decision = Decision {
-        approve,
-        note: "so I say".to_owned(),
-        digest: Some(approval.digest),
-    };
-    let decided = world
-        .app
-        .approval_decide(&ctx(), &approval.id, decision)
-        .await;
-    decided.map_err(|error| error.code)
-}
-
-async fn denials(world: &World) -> Vec<(String, String)> {
-    let page = PageRequest::first(100);
-    let filter = audit::AuditFilter::default();
-    let rows = world.app.audit_list(&ctx(), false, &filter, &page).await;
-    let rows = rows.unwrap().rows.into_iter();
-    let denied = rows.filter(|row| row.entry.event.outcome == Outcome::Denied);
-    denied
-        .map(|row| (row.entry.event.actor, row.entry.event.target))
-        .collect()
-}
-
-/// A model that does whatever the last thing it read tells it: `call NAME`.
-fn obedient(asked: &caxton_engine::port::model::ModelCall) -> Vec<Play> {
-    let last = asked.request.messages.last().unwrap();
-    let text_of = |part: &Part| match part {
-        Part::Text { text } => text.clone(),
-        Part::ToolResult { parts, .. } => parts
-            .iter()
-            .map(|it| match it {
-                Part::Text { text } => text.clone(),
-                _ => String::new(),
-            })
-            .collect(),
-        _ => String::new(),
-    };
-    let said: String = last.parts.iter().map(text_of).collect();
-    match said.split_once("call ") {
-        Some((_, name)) => {
-            let name = name.split_whitespace().next().unwrap();
-            let arguments = match name {
-                "files_read" => json!({"path": "note.txt"}),
-                "ask_liar" => json!({"message": "what now?"}),
-                _ => json!({"to": "eve"}),
-            };
-            vec![call("c", name, arguments)]
-        }
-        None => vec![text("done")],
-    }
-}
+use tokio::sync::Barrier;
 
 #[tokio::test(start_paused = true)]
 async fn what_a_page_a_file_an_agent_or_the_user_says_never_widens_what_may_be_called() {
@@ -250,150 +149,6 @@ async fn calls_of_one_answer_run_at_the_same_time_and_answer_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_person_agrees_to_exactly_one_call_and_may_do_so_after_a_restart() {
-    let hands = Arc::new(Hands::default());
-    let native = NativeRuntime::default();
-    let mut world = World::with_hands(native, Arc::clone(&hands), |asked| {
-        match has_results(asked) {
-            true => vec![text("it is sent")],
-            false => vec![call(
-                "1",
-                "mail_send",
-                json!({"to": "bob", "password": "p1"}),
-            )],
-        }
-    })
-    .await;
-    mail(&world).await;
-    let manifest = "turn_timeout_ms_max = 60000\n[tools]\nask = [\"mail.send\"]\n";
-    world.assistant("a", manifest).await;
-    let follow = world.start("a", "s", "send it").await;
-    let turn = follow.turn().id();
-    let asked = pending(&world).await;
-    assert_eq!(
-        asked.arguments,
-        json!({"to": "bob", "password": "[redacted]"})
-    );
-    assert_eq!(asked.turn, Some(turn));
-    world.crash().await;
-    // Longer than the turn may take: a person's time is not the turn's.
-    world.pass(Duration::from_secs(600)).await;
-    assert!(hands.made().is_empty());
-    let waiting = pending(&world).await;
-    assert_eq!(waiting, asked);
-    let mut other = asked.clone();
-    other.digest = caxton_core::Digest::of(b"another call");
-    let mismatch = decide(&world, &other, true).await;
-    assert_eq!(mismatch.unwrap_err(), Code::ApprovalMismatch);
-    decide(&world, &asked, true).await.unwrap();
-    let told = world.follow(turn).await;
-    let words = words(&told);
-    assert_eq!(words.last().unwrap(), "completed End", "{words:?}");
-    let required = told
-        .iter()
-        .filter(|it| matches!(it, TurnEvent::ApprovalRequired { .. }));
-    assert_eq!(required.count(), 1);
-    assert_eq!(hands.made(), ["mail.send"]);
-    assert_eq!(hands.made.lock()[0].1["password"], "p1");
-    let again = decide(&world, &asked, false).await;
-    assert_eq!(again.unwrap_err(), Code::ApprovalDecided);
-    let log = calls(&world).await;
-    assert_eq!(log[0].approval.as_deref(), Some(asked.id.as_str()));
-    assert!(log[0].waited_us >= 600_000_000);
-    assert!(!log[0].arguments.to_string().contains("p1"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_call_that_is_denied_or_nobody_decides_on_or_that_is_given_up_is_not_made() {
-    let hands = Arc::new(Hands::default());
-    let native = NativeRuntime::default();
-    let world = World::with_hands(native, Arc::clone(&hands), obedient).await;
-    mail(&world).await;
-    let manifest = "[tools]\nask = [\"mail.send\"]\napproval_timeout_ms_max = 30000\n";
-    world.assistant("a", manifest).await;
-    let follow = world.start("a", "denied", "call mail_send").await;
-    decide(&world, &pending(&world).await, false).await.unwrap();
-    let told = words(&events(follow).await);
-    let said = told.iter().find(|it| it.starts_with("bad result"));
-    let said = said.unwrap();
-    assert!(
-        said.contains("CX-8021") && said.contains("so I say"),
-        "{said}"
-    );
-
-    let told = words(&world.chat("a", "expired", "call mail_send").await);
-    assert!(told.iter().any(|it| it.contains("CX-8022")), "{told:?}");
-
-    let follow = world.start("a", "cancelled", "call mail_send").await;
-    let asked = pending(&world).await;
-    let turn = follow.turn().id();
-    world.app.turn_cancel(&ctx(), turn).await.unwrap();
-    let told = words(&events(follow).await);
-    assert_eq!(told.last().unwrap(), "failed CX-7023");
-    let late = decide(&world, &asked, true).await;
-    assert_eq!(late.unwrap_err(), Code::ApprovalDecided);
-    let states = [
-        ApprovalState::Denied,
-        ApprovalState::Expired,
-        ApprovalState::Withdrawn,
-    ];
-    for state in states {
-        assert_eq!(approvals(&world, state).await.len(), 1, "{state:?}");
-    }
-    assert!(hands.made().is_empty());
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_acts_is_not_made_twice_by_a_restart() {
-    let gate = Arc::new(Notify::new());
-    let hands = Arc::new(Hands::new({
-        let gate = Arc::clone(&gate);
-        move |asked| {
-            let gate = Arc::clone(&gate);
-            Box::pin(async move {
-                if asked.arguments["to"] == "slow" {
-                    gate.notified().await;
-                }
-                Ok(ToolAnswer::text("sent"))
-            })
-        }
-    }));
-    let native = NativeRuntime::default();
-    let mut world = World::with_hands(native, Arc::clone(&hands), |asked| {
-        match (has_results(asked), newest(asked).as_str()) {
-            // The server ends before the model has said what it makes of the result.
-            (true, _) if asked.attempt == 1 => vec![text("well"), Play::Hang],
-            (true, _) => vec![text("well")],
-            (false, to) => vec![call("1", "mail_send", json!({"to": to}))],
-        }
-    })
-    .await;
-    mail(&world).await;
-    world.assistant("a", "[tools]\nallow = [\"mail\"]\n").await;
-    // The answer is known: the model gets it, and nothing is sent again.
-    let follow = world.start("a", "s", "quick").await;
-    let quick = follow.turn().id();
-    while world.asked() < 2 {
-        tokio::task::yield_now().await;
-    }
-    // On its way: nobody knows whether it took effect, and the model is told so.
-    let follow = world.start("a", "t", "slow").await;
-    let slow = follow.turn().id();
-    while hands.made().len() < 2 {
-        tokio::task::yield_now().await;
-    }
-    world.crash().await;
-    let told = words(&world.follow(slow).await);
-    assert!(told.iter().any(|it| it.contains("CX-8015")), "{told:?}");
-    let told = words(&world.follow(quick).await);
-    assert!(told.iter().any(|it| it == "result sent"), "{told:?}");
-    assert_eq!(hands.made().len(), 2);
-    let log = calls(&world).await;
-    let outcomes: Vec<ToolOutcome> = log.iter().map(|it| it.outcome).collect();
-    assert_eq!(outcomes, [ToolOutcome::Ok, ToolOutcome::Interrupted]);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_server_that_describes_its_functions_otherwise_is_not_called_until_somebody_agrees() {
     let hands = Arc::new(Hands::default());
     hands.offers.lock().push(function("send", Effect::Acts));
@@ -477,31 +232,35 @@ async fn a_tool_that_hangs_says_too_much_or_is_called_wrongly_is_a_result() {
 
 #[tokio::test(start_paused = true)]
 async fn a_session_has_files_and_a_canvas_of_its_own_and_they_go_with_it() {
-    let world = World::new(|asked| match newest(asked).as_str() {
-        _ if has_results(asked) => vec![text("done")],
-        "write" => vec![
-            call(
-                "1",
-                "files_write",
-                json!({"path": "a/b.md", "content": "hello"}),
-            ),
-            call(
-                "2",
-                "canvas_show",
-                json!({
-                    "name": "page", "title": "A page", "type": "html", "content": "<p>hi",
-                }),
-            ),
-        ],
-        "climb" => ["../x", "/etc/passwd", "a/../../x", "a\u{0}b"]
-            .iter()
-            .enumerate()
-            .map(|(n, path)| {
-                let arguments = json!({"path": path, "content": "x"});
-                call(&n.to_string(), "files_write", arguments)
-            })
-            .collect(),
-        _ => vec![call("1", "files_list", json!({}))],
+    let hands = Arc::new(Hands::default());
+    let native = NativeRuntime::default();
+    let world = World::with_hands(native, Arc::clone(&hands), |asked| {
+        match newest(asked).as_str() {
+            _ if has_results(asked) => vec![text("done")],
+            "write" => vec![
+                call(
+                    "1",
+                    "files_write",
+                    json!({"path": "a/b.md", "content": "hello"}),
+                ),
+                call(
+                    "2",
+                    "canvas_show",
+                    json!({
+                        "name": "page", "title": "A page", "type": "html", "content": "<p>hi",
+                    }),
+                ),
+            ],
+            "climb" => ["../x", "/etc/passwd", "a/../../x", "a\u{0}b"]
+                .iter()
+                .enumerate()
+                .map(|(n, path)| {
+                    let arguments = json!({"path": path, "content": "x"});
+                    call(&n.to_string(), "files_write", arguments)
+                })
+                .collect(),
+            _ => vec![call("1", "files_list", json!({}))],
+        }
     })
     .await;
     world
@@ -536,7 +295,23 @@ async fn a_session_has_files_and_a_canvas_of_its_own_and_they_go_with_it() {
     let files = files.unwrap().rows;
     let paths: Vec<&str> = files.iter().map(|it| it.path.as_str()).collect();
     assert_eq!(paths, ["a/b.md", "canvas/page"]);
+    // A turn of which nothing is kept has files of its own, as long as it runs.
+    let passing = |text: &str| Say {
+        parts: vec![Part::text(text)],
+        passing: true,
+        ..Say::default()
+    };
+    for text in ["write", "list"] {
+        let follow = world.start_say("a", "s", passing(text)).await.unwrap();
+        let told = words(&events(follow).await);
+        let is_empty = told[2].contains("the workspace is empty");
+        assert_eq!(is_empty, text == "list", "{told:?}");
+    }
+    assert!(hands.closed.lock().iter().all(|it| it.starts_with("p/")));
+    let told = words(&world.chat("a", "s", "list").await);
+    assert!(told[2].contains("a/b.md"), "{told:?}");
     world.app.session_remove(&ctx(), &session).await.unwrap();
+    assert_eq!(hands.closed.lock().last().unwrap(), "s/s");
     let told = words(&world.chat("a", "s", "list").await);
     assert!(told[2].contains("the workspace is empty"), "{told:?}");
 }
@@ -552,6 +327,7 @@ async fn an_agent_calls_tools_and_errors_are_values() {
                 id: caxton_core::tool::ToolId::parse(id).unwrap(),
                 arguments,
                 timeout: Duration::ZERO,
+                cost_micros_max: None,
             };
             let mut said = Vec::new();
             let offered = host.tools().await.unwrap();
@@ -599,42 +375,6 @@ async fn an_agent_calls_tools_and_errors_are_values() {
     // Its calls are of the trace that the message was of.
     let log = calls(&world).await;
     assert!(log.iter().all(|it| it.trace_id == "07".repeat(16)));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_tool_that_costs_counts_in_the_tenants_quota() {
-    let hands = Arc::new(Hands::default());
-    let native = NativeRuntime::default();
-    let world = World::with_hands(native, Arc::clone(&hands), obedient).await;
-    let mut dear = tool("mail", &[function("send", Effect::Acts)], false);
-    dear.price_micros = 400;
-    world.app.tool_register(&ctx(), dear).await.unwrap();
-    world.assistant("a", "[tools]\nallow = [\"mail\"]\n").await;
-    let quota = limits::Quota {
-        cost_micros: Some(limits::QuotaLimit {
-            limit: 1_000,
-            period: limits::Period::Day,
-            overage: limits::Overage::Refuse,
-        }),
-        ..limits::Quota::default()
-    };
-    let tenant = caxton_core::TenantId::default_tenant();
-    world
-        .app
-        .quota_set(&ctx(), &tenant, "", quota)
-        .await
-        .unwrap();
-    for session in ["a", "b", "c"] {
-        world.chat("a", session, "call mail_send").await;
-    }
-    assert_eq!(hands.made().len(), 2);
-    let costs: Vec<u64> = calls(&world)
-        .await
-        .iter()
-        .map(|it| it.cost_micros)
-        .collect();
-    assert_eq!(costs, [400, 400, 0]);
-    assert_eq!(calls(&world).await[2].code.as_deref(), Some("CX-4031"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -102,7 +102,7 @@ async fn what_thinks_is_heard_and_how_much_is_the_sessions() {
     let id = SessionId::parse("s").unwrap();
     let session = world
         .app
-        .session_configure(&ctx(), &id, Some(Thinking::High), None)
+        .session_configure(&ctx(), &id, Some(Some(Thinking::High)), None)
         .await
         .unwrap();
     assert_eq!(session.thinking, Some(Thinking::High));

@@ -262,6 +262,18 @@ async fn calls_are_counted_for_each_message() {
         assert_eq!(world.read("a b").await.0, Performative::Inform);
     }
     world.stop().await;
+    let world = World::with_reader("allow = [\"wordcount\"]\ncalls_max = 3").await;
+    let (act, text) = world
+        .read("call 3 wordcount.count\n{\"text\": \"a\"}")
+        .await;
+    assert_eq!(act, Performative::Inform, "{text}");
+    // The fourth of one message is not made; the next message has three again.
+    for _ in 0..2 {
+        let call = "5 wordcount.count\n{\"text\": \"a\"}";
+        world.fails(call, Code::ToolLimit).await;
+    }
+    assert_eq!(world.calls().await.len(), 9);
+    world.stop().await;
     let world = World::with_reader("allow = [\"wordcount\"]\ncalls_max = 0").await;
     world
         .fails("wordcount.count\n{\"text\": \"a\"}", Code::ToolLimit)
@@ -299,6 +311,21 @@ async fn a_tool_that_is_removed_or_replaced_is_not_called_any_more() {
 async fn an_agents_component_is_not_registered_as_a_tool() {
     let world = World::with_reader("").await;
     let error = world.register("echo").await.unwrap_err();
+    assert_eq!(error.code, Code::ComponentWorld);
     assert!(error.detail.contains("agent, not a tool"), "{error:?}");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_tool_logs_stands_with_its_call_and_is_bounded() {
+    let world = World::with_reader("allow = [\"unruly\"]").await;
+    let (act, text) = world.read("call unruly.mutter\n{\"bytes\": 40}").await;
+    assert_eq!((act, text.as_str()), (Performative::Inform, "said"));
+    let [call] = world.calls().await.try_into().unwrap();
+    assert_eq!(call.log.len(), 32);
+    assert_eq!(call.log[31], "info line 39 of {\"bytes\":40}");
+    world.fails("unruly.panic", Code::ToolFailed).await;
+    let calls = world.calls().await;
+    assert!(calls[1].detail.contains("I am about to fall"), "{calls:?}");
     world.stop().await;
 }

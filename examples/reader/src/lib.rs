@@ -6,7 +6,8 @@ use serde_json::json;
 
 /// What counts, where a request names nothing else.
 const COUNT: &str = "wordcount.count";
-/// How a request begins that names a function: its arguments are the lines after the first.
+/// How a request begins that names a function: its arguments are the lines after the first. With a number
+/// before the name it is called so often, and the last answer is the answer.
 const CALL: &str = "call ";
 
 struct Reader;
@@ -30,18 +31,24 @@ caxton_agent::export!(Reader);
 
 fn read(message: &Message) -> Result<String, String> {
     let text = message.text().ok_or("the content is no text")?;
-    let (name, arguments) = wanted(text);
-    let answer = tools::call(&name, &arguments)?;
+    let (times, name, arguments) = wanted(text);
+    let mut answer = tools::call(&name, &arguments)?;
+    for _ in 1..times {
+        answer = tools::call(&name, &arguments)?;
+    }
     answer.into_text()
 }
 
-/// The function a request is about, and its arguments.
-fn wanted(text: &str) -> (String, String) {
+/// How often a request calls which function, and its arguments.
+fn wanted(text: &str) -> (u32, String, String) {
     if let Some(rest) = text.strip_prefix(CALL) {
         let (name, arguments) = rest.split_once('\n').unwrap_or((rest, "{}"));
-        return (name.trim().to_owned(), arguments.to_owned());
+        let numbered = name.split_once(' ');
+        let numbered = numbered.and_then(|(times, name)| Some((times.parse().ok()?, name)));
+        let (times, name) = numbered.unwrap_or((1, name));
+        return (times, name.trim().to_owned(), arguments.to_owned());
     }
-    (COUNT.to_owned(), json!({ "text": text }).to_string())
+    (1, COUNT.to_owned(), json!({ "text": text }).to_string())
 }
 
 /// A line for each function this agent may call.
@@ -62,13 +69,15 @@ mod tests {
         let wanted = |text| wanted(text);
         assert_eq!(
             wanted("a \"b\""),
-            (COUNT.to_owned(), r#"{"text":"a \"b\""}"#.to_owned())
+            (1, COUNT.to_owned(), r#"{"text":"a \"b\""}"#.to_owned())
         );
         assert_eq!(
             wanted("call unruly.flood\n{\"bytes\": 3}"),
-            ("unruly.flood".to_owned(), "{\"bytes\": 3}".to_owned())
+            (1, "unruly.flood".to_owned(), "{\"bytes\": 3}".to_owned())
         );
-        assert_eq!(wanted("call unruly.spin").1, "{}");
-        assert_eq!(wanted("calling").0, COUNT);
+        assert_eq!(wanted("call 3 unruly.look").0, 3);
+        assert_eq!(wanted("call three unruly.look").1, "three unruly.look");
+        assert_eq!(wanted("call unruly.spin").2, "{}");
+        assert_eq!(wanted("calling").1, COUNT);
     }
 }

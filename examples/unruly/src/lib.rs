@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 struct Unruly;
 
 /// Every function, and what it does.
-const FUNCTIONS: [(&str, &str); 11] = [
+const FUNCTIONS: [(&str, &str); 12] = [
     ("panic", "Says why, and panics."),
     ("spin", "Computes for ever."),
     ("chatter", "Logs for ever."),
+    ("mutter", "Logs `bytes` lines, each with its arguments, and answers."),
     ("grow", "Takes memory until there is none, and touches it."),
     ("flood", "Answers `bytes` bytes of text."),
     ("parts", "Answers `bytes` parts of one letter each."),
@@ -36,6 +37,7 @@ impl Tool for Unruly {
             "panic" => fall(),
             "spin" => spin(),
             "chatter" => chatter(),
+            "mutter" => mutter(arguments),
             "grow" => grow(),
             "flood" => Ok(Answer::text("x".repeat(bytes(arguments)?))),
             "parts" => Ok(Answer {
@@ -86,6 +88,13 @@ fn chatter() -> ! {
         turns = turns.wrapping_add(1);
         log::warn!("{turns} {}", "blah ".repeat(1_000));
     }
+}
+
+fn mutter(arguments: &str) -> Result<Answer, String> {
+    for line in 0..bytes(arguments)? {
+        log::info!("line {line} of {arguments}");
+    }
+    Ok(Answer::text("said"))
 }
 
 fn grow() -> ! {

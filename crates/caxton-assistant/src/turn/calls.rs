@@ -99,7 +99,10 @@ impl Turn {
             return effects;
         }
         self.state = State::Calling(pending);
-        effects.push(Effect::Call(run));
+        effects.push(Effect::Call {
+            calls: run,
+            cost_micros: self.cost_left(),
+        });
         effects
     }
 

@@ -97,6 +97,7 @@ fn came(results: Vec<Answered>) -> Event {
     Event::Results {
         results,
         waited: Duration::ZERO,
+        spent: Spent::default(),
     }
 }
 
@@ -144,7 +145,7 @@ fn words(effects: &[Effect]) -> Vec<String> {
         Effect::Tell(event) => format!("{event:?}"),
         Effect::Ask { aloud, .. } => if *aloud { "ask" } else { "ask for a summary" }.to_owned(),
         Effect::Unknown(name) => format!("unknown {name}"),
-        Effect::Call(calls) => {
+        Effect::Call { calls, .. } => {
             let ids: Vec<&str> = calls.iter().map(|it| it.id.as_str()).collect();
             format!("run {}", ids.join(" "))
         }
@@ -382,7 +383,7 @@ fn one_answer_calls_so_many_tools_and_no_more() {
         .map(ask_counter)
         .collect();
     let effects = turn.on(answered(&parts), NOW);
-    let Some(Effect::Call(run)) = effects.last() else {
+    let Some(Effect::Call { calls: run, .. }) = effects.last() else {
         panic!("{effects:?}");
     };
     assert_eq!(run.len(), CALLS_PER_STEP_MAX);
@@ -420,6 +421,52 @@ fn ceilings_end_the_turn_before_the_next_call() {
     let mut turn = turn();
     let effects = turn.on(Event::Begin, Timestamp::from_us(2_000));
     assert_eq!(words(&effects), ["failed CX-7026"]);
+}
+
+#[test]
+fn what_tools_cost_counts_in_the_ceilings_too() {
+    let mut settings = settings();
+    settings.cost_micros_max = 20;
+    let mut turn = turn_with(settings, context(&[]));
+    check(&mut turn, Event::Begin, &["ask"]);
+    let effects = check(
+        &mut turn,
+        answered(&[text("so"), ask_counter(1)]),
+        &["called c1", "run c1"],
+    );
+    let Some(Effect::Call { cost_micros, .. }) = effects.last() else {
+        panic!("{effects:?}");
+    };
+    assert_eq!(*cost_micros, Some(13));
+    let came = |cost_micros: u64| Event::Results {
+        results: vec![Answered {
+            parts: vec![text("1")],
+            is_error: false,
+        }],
+        waited: Duration::ZERO,
+        spent: Spent {
+            tokens: Tokens {
+                input: 100,
+                ..Tokens::default()
+            },
+            cost_micros,
+            calls: 0,
+        },
+    };
+    let effects = check(&mut turn, came(4), &["result c1", "ask"]);
+    let Some(Effect::Ask { cost_micros, .. }) = effects.last() else {
+        panic!("{effects:?}");
+    };
+    assert_eq!(*cost_micros, Some(9));
+    check(
+        &mut turn,
+        answered(&[ask_counter(2)]),
+        &["called c2", "run c2"],
+    );
+    let effects = check(&mut turn, came(2), &["result c2", "failed CX-7025"]);
+    let spent = end(&effects).spent;
+    assert_eq!((spent.cost_micros, spent.tokens.input), (20, 220));
+    assert_eq!(spent.calls, 2);
 }
 
 #[test]
@@ -493,180 +540,6 @@ fn a_conversation_is_handed_over_with_what_was_said() {
     );
 }
 
-/// Exchanges of about so many tokens each.
-fn history(exchanges: usize, tokens: usize) -> Vec<ChatMessage> {
-    let exchange = |n: usize| {
-        let question = format!("q{n} {}", "x".repeat(tokens * 2));
-        [
-            ChatMessage::user(question),
-            ChatMessage::assistant("y".repeat(tokens * 2)),
-        ]
-    };
-    (0..exchanges).flat_map(exchange).collect()
-}
-
-#[test]
-fn a_long_history_is_summed_up_and_the_newest_stay() {
-    let mut turn = turn_with(settings(), context(&history(8, 1_000)));
-    let effects = check(&mut turn, Event::Begin, &["ask for a summary"]);
-    let asked = request(&effects);
-    assert!(asked.tools.is_empty() && asked.messages.len() == 1);
-    assert!(asked.tokens_estimate() + u64::from(asked.output_tokens_max) <= 8_000);
-    assert!(asked.messages[0].text().contains("User: q0"));
-    let effects = check(
-        &mut turn,
-        answered(&[text("They spoke of x.")]),
-        &["notice older messages of the session were summed up", "ask"],
-    );
-    let asked = request(&effects);
-    assert_eq!(
-        asked.system,
-        format!("Be kind.\n\nWhat was said before, summed up:\nThey spoke of x.")
-    );
-    assert!(asked.tokens_estimate() <= 7_500 * 8 / 10);
-    assert_eq!(asked.messages.last().unwrap().text(), "how are you?");
-    assert!(
-        asked.messages[0].text().starts_with("q6"),
-        "{:?}",
-        asked.messages[0].text().get(..3)
-    );
-    assert_eq!(turn.context().seen_from, 10 + 12);
-    check(&mut turn, answered(&[text("well")]), &["completed End"]);
-}
-
-#[test]
-fn a_summary_stands_for_the_one_before_it_too() {
-    let mut context = context(&history(8, 1_000));
-    context.summary = Some("Long ago: Oslo.".into());
-    let mut turn = turn_with(settings(), context);
-    let effects = check(&mut turn, Event::Begin, &["ask for a summary"]);
-    assert!(
-        request(&effects).messages[0]
-            .text()
-            .contains("Long ago: Oslo.")
-    );
-    check(
-        &mut turn,
-        answered(&[text("Oslo, and x.")]),
-        &["notice older messages of the session were summed up", "ask"],
-    );
-    assert_eq!(turn.context().summary.as_deref(), Some("Oslo, and x."));
-}
-
-#[test]
-fn where_no_summary_comes_the_oldest_are_left_out_honestly() {
-    let left_out =
-        "notice older messages of the session do not fit into the model's window and were left out";
-    for event in [
-        broke(Code::ModelUnavailable, &[]),
-        answered(&[text(&"as long as all of it ".repeat(2_000))]),
-        answered(&[text("  ")]),
-    ] {
-        // As long as the window alone makes a summary longer than what it stands for.
-        let mut context = context(&history(80, 100));
-        context.seen.truncate(160);
-        let mut turn = turn_with(settings(), context);
-        check(&mut turn, Event::Begin, &["ask for a summary"]);
-        let long = matches!(&event, Event::Answered { reply, .. } if reply.text().len() > 1_000);
-        let effects = turn.on(event, NOW);
-        if long {
-            // Cut to what a summary may have, it is one.
-            assert_eq!(
-                words(&effects).first().unwrap(),
-                "notice older messages of the session were summed up"
-            );
-        } else {
-            assert_eq!(words(&effects), [left_out, "ask"]);
-            assert!(request(&effects).tokens_estimate() <= 7_500);
-        }
-    }
-    // What fits is left as it is where the summary is of no use.
-    let mut turn = turn_with(settings(), context(&history(65, 100)));
-    check(&mut turn, Event::Begin, &["ask for a summary"]);
-    check(&mut turn, broke(Code::ModelUnavailable, &[]), &["ask"]);
-    // What ends the turn ends it here as well.
-    let mut turn = turn_with(settings(), context(&history(8, 1_000)));
-    check(&mut turn, Event::Begin, &["ask for a summary"]);
-    check(
-        &mut turn,
-        broke(Code::TurnCancelled, &[]),
-        &["failed CX-7023"],
-    );
-}
-
-#[test]
-fn what_alone_is_larger_than_the_window_is_refused_and_not_kept() {
-    let mut context = context(&history(2, 100));
-    context.turn = vec![ChatMessage::user("z".repeat(40_000))];
-    let mut turn = turn_with(settings(), context);
-    check(&mut turn, Event::Begin, &["ask for a summary"]);
-    let effects = check(
-        &mut turn,
-        answered(&[text("x")]),
-        &[
-            "notice older messages of the session were summed up",
-            "notice older messages of the session do not fit into the model's window and were left out",
-            "failed CX-7006",
-        ],
-    );
-    assert_eq!(end(&effects).said, []);
-    // A client that keeps its own history is told at once, and nothing of it is left out.
-    let mut settings = settings();
-    settings.passing = true;
-    let mut turn = turn_with(settings, super::tests::context(&history(20, 1_000)));
-    check(&mut turn, Event::Begin, &["failed CX-7006"]);
-}
-
-#[test]
-fn long_results_of_tools_give_way_the_oldest_first() {
-    let mut turn = turn();
-    check(&mut turn, Event::Begin, &["ask"]);
-    let long = |c: &str| {
-        vec![Answered {
-            parts: vec![text(&c.repeat(16_000))],
-            is_error: false,
-        }]
-    };
-    check(
-        &mut turn,
-        answered(&[ask_counter(1)]),
-        &["called c1", "run c1"],
-    );
-    check(&mut turn, came(long("a")), &["result c1", "ask"]);
-    check(
-        &mut turn,
-        answered(&[ask_counter(2)]),
-        &["called c2", "run c2"],
-    );
-    let effects = check(
-        &mut turn,
-        came(long("b")),
-        &[
-            "result c2",
-            "notice results of tools do not fit into the model's window and were shortened",
-            "ask",
-        ],
-    );
-    let asked = serde_json::to_string(&request(&effects).messages).unwrap();
-    assert!(!asked.contains("aaaa") && asked.contains(&"b".repeat(16_000)));
-    // A single one that is larger than the window is cut, and still there; the history has all of it.
-    check(
-        &mut turn,
-        answered(&[ask_counter(3)]),
-        &["called c3", "run c3"],
-    );
-    let larger = Answered {
-        parts: vec![text(&"c".repeat(60_000))],
-        is_error: false,
-    };
-    let effects = check(&mut turn, came(vec![larger]), &["result c3", "ask"]);
-    let asked = serde_json::to_string(&request(&effects).messages).unwrap();
-    assert!(asked.contains(&"c".repeat(15_000)) && !asked.contains(&"c".repeat(17_000)));
-    let effects = check(&mut turn, answered(&[text("so")]), &["completed End"]);
-    let kept = serde_json::to_string(&end(&effects).said).unwrap();
-    assert!(kept.contains(&"a".repeat(16_000)) && kept.contains(&"c".repeat(60_000)));
-}
-
 #[test]
 fn whoever_goes_on_says_and_keeps_its_own() {
     let mut context = context(&[]);
@@ -689,3 +562,5 @@ fn whoever_goes_on_says_and_keeps_its_own() {
     ];
     assert_eq!(end(&effects).said, said);
 }
+
+mod window;

@@ -53,10 +53,12 @@ pub enum Event {
         spent: Spent,
     },
     /// What the tools answered, in the order of the calls; a person's approval was waited for so long,
-    /// which is not the turn's time.
+    /// which is not the turn's time. What the calls took counts in the turn's ceilings: their prices,
+    /// and the turns of assistants that were asked.
     Results {
         results: Vec<Answered>,
         waited: Duration,
+        spent: Spent,
     },
     /// The turn cannot go on.
     Stop(Error),
@@ -78,11 +80,12 @@ impl Answered {
     }
 }
 
-/// What calls of models took.
+/// What calls of models and tools took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Spent {
     pub tokens: Tokens,
     pub cost_micros: u64,
+    /// Of this turn's own models.
     pub calls: u32,
 }
 
@@ -117,8 +120,11 @@ pub enum Effect {
     },
     /// The model called what it is not offered.
     Unknown(String),
-    /// Run these tools.
-    Call(Vec<Call>),
+    /// Run these tools; together they may cost what is left of the turn's ceiling.
+    Call {
+        calls: Vec<Call>,
+        cost_micros: Option<u64>,
+    },
     End(Box<End>),
 }
 

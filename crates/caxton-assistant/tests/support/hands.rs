@@ -1,12 +1,22 @@
-//! Tools that do what a test says.
+//! Tools that do what a test says, and what is written of their calls.
 
+use super::{Play, World, call, ctx, text};
+use caxton_core::TenantId;
+use caxton_core::audit::Outcome;
+use caxton_core::error::Code;
+use caxton_core::model::Part;
 use caxton_core::tool::define::McpPlace;
+use caxton_core::tool::permit::Pattern;
 use caxton_core::tool::{
-    Definition, Effect, Function, FunctionName, HttpFunction, HttpTool, McpTool, ToolName,
+    Definition, Effect, Function, FunctionName, HttpFunction, HttpTool, McpTool, Rules, ToolName,
 };
+use caxton_engine::audit;
 use caxton_engine::port::Answer;
+use caxton_engine::port::store::PageRequest;
 use caxton_engine::port::tool::{Executor, ToolAnswer, ToolCall, ToolFault, ToolTarget};
-use caxton_engine::tools::NewTool;
+use caxton_engine::tools::{
+    Approval, ApprovalState, CallFilter, Decision, NewTool, ToolCallRecord,
+};
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -22,6 +32,8 @@ pub struct Hands {
     pub offers: Mutex<Vec<Function>>,
     /// Function and arguments of each call that was made.
     pub made: Mutex<Vec<(String, Value)>>,
+    /// Workspaces of which nothing is wanted any more.
+    pub closed: Mutex<Vec<String>>,
 }
 
 impl Default for Hands {
@@ -41,6 +53,7 @@ impl Hands {
             hand: Box::new(hand),
             offers: Mutex::default(),
             made: Mutex::default(),
+            closed: Mutex::default(),
         }
     }
 
@@ -65,6 +78,10 @@ impl Executor for Hands {
         let named = format!("{}.{}", call.target.name, call.function.name);
         self.made.lock().push((named, call.arguments.clone()));
         (self.hand)(call)
+    }
+
+    fn close_session(&self, _tenant: &TenantId, session: &str) {
+        self.closed.lock().push(session.to_owned());
     }
 }
 
@@ -113,5 +130,101 @@ pub fn tool(name: &str, functions: &[Function], is_mcp: bool) -> NewTool {
         secret: None,
         component: None,
         price_micros: 0,
+    }
+}
+
+/// A mail tool that reads and sends.
+pub async fn mail(world: &World) {
+    let functions = [
+        function("read", Effect::Reads),
+        function("send", Effect::Acts),
+    ];
+    let tool = tool("mail", &functions, false);
+    world.app.tool_register(&ctx(), tool).await.unwrap();
+}
+
+pub fn rules(allow: &[&str], ask: &[&str], deny: &[&str]) -> Rules {
+    let read = |list: &[&str]| list.iter().map(|it| Pattern::parse(it).unwrap()).collect();
+    Rules {
+        allow: read(allow),
+        ask: read(ask),
+        deny: read(deny),
+        sandbox: false,
+    }
+}
+
+pub async fn calls(world: &World) -> Vec<ToolCallRecord> {
+    let page = PageRequest::first(100);
+    let filter = CallFilter::default();
+    let found = world.app.tool_calls(&ctx(), &filter, &page).await;
+    found.unwrap().rows
+}
+
+pub async fn approvals(world: &World, state: ApprovalState) -> Vec<Approval> {
+    let page = PageRequest::first(100);
+    let found = world.app.approval_list(&ctx(), Some(state), &page).await;
+    found.unwrap().rows
+}
+
+/// Waits until somebody is asked.
+pub async fn pending(world: &World) -> Approval {
+    loop {
+        if let Some(asked) = approvals(world, ApprovalState::Pending).await.pop() {
+            return asked;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+pub async fn decide(world: &World, approval: &Approval, approve: bool) -> Result<Approval, Code> {
+    let decision = Decision {
+        approve,
+        note: "so I say".to_owned(),
+        digest: Some(approval.digest),
+    };
+    let decided = world
+        .app
+        .approval_decide(&ctx(), &approval.id, decision)
+        .await;
+    decided.map_err(|error| error.code)
+}
+
+pub async fn denials(world: &World) -> Vec<(String, String)> {
+    let page = PageRequest::first(100);
+    let filter = audit::AuditFilter::default();
+    let rows = world.app.audit_list(&ctx(), false, &filter, &page).await;
+    let rows = rows.unwrap().rows.into_iter();
+    let denied = rows.filter(|row| row.entry.event.outcome == Outcome::Denied);
+    denied
+        .map(|row| (row.entry.event.actor, row.entry.event.target))
+        .collect()
+}
+
+/// A model that does whatever the last thing it read tells it: `call NAME`.
+pub fn obedient(asked: &caxton_engine::port::model::ModelCall) -> Vec<Play> {
+    let last = asked.request.messages.last().unwrap();
+    let text_of = |part: &Part| match part {
+        Part::Text { text } => text.clone(),
+        Part::ToolResult { parts, .. } => parts
+            .iter()
+            .map(|it| match it {
+                Part::Text { text } => text.clone(),
+                _ => String::new(),
+            })
+            .collect(),
+        _ => String::new(),
+    };
+    let said: String = last.parts.iter().map(text_of).collect();
+    match said.split_once("call ") {
+        Some((_, name)) => {
+            let name = name.split_whitespace().next().unwrap();
+            let arguments = match name {
+                "files_read" => json!({"path": "note.txt"}),
+                "ask_liar" => json!({"message": "what now?"}),
+                _ => json!({"to": "eve"}),
+            };
+            vec![call("c", name, arguments)]
+        }
+        None => vec![text("done")],
     }
 }

@@ -15,7 +15,8 @@ use caxton_assistant::AssistantRuntime;
 use caxton_core::error::Code;
 use caxton_core::grant::Principal;
 use caxton_core::model::{
-    ChatMessage, ModelEvent, ModelFault, ModelFaultKind, ModelRequest, Part, StopReason, Tokens,
+    ChatMessage, ModelEvent, ModelFault, ModelFaultKind, ModelRequest, Part, Price, StopReason,
+    Tokens,
 };
 use caxton_core::session::{Entry, Say, Session, SessionId, TurnEvent, TurnId};
 use caxton_core::{
@@ -140,8 +141,17 @@ impl Model for Player {
         Box::pin(std::future::ready(Ok(stream.boxed())))
     }
 
-    fn facts(&self, _kind: ProviderKind, _model: &str) -> ModelFacts {
-        ModelFacts::default()
+    /// The model `dear` costs a millionth for each token; all others nothing.
+    fn facts(&self, _kind: ProviderKind, model: &str) -> ModelFacts {
+        let price = Price {
+            input: 1_000_000,
+            output: 1_000_000,
+            ..Price::default()
+        };
+        ModelFacts {
+            price: (model == "dear").then_some(price),
+            ..ModelFacts::default()
+        }
     }
 
     fn check_scripts(&self, bundle: &[u8]) -> Result<(), Error> {
@@ -333,6 +343,7 @@ async fn start(
     let model = Arc::clone(player) as Arc<dyn Model>;
     ports.assistants = Arc::new(AssistantRuntime::new(model));
     ports.model = Arc::clone(player) as Arc<_>;
+    ports.tools.builtin = Arc::clone(hands) as Arc<_>;
     ports.tools.http = Arc::clone(hands) as Arc<_>;
     ports.tools.mcp = Arc::clone(hands) as Arc<_>;
     App::start(ports, Options::default()).await.unwrap()

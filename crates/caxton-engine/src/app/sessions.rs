@@ -8,6 +8,7 @@ use crate::opctx::{OpCtx, TenantScope};
 use crate::port::page::{self, List, Position};
 use crate::port::store::{Op, PAGE_ROWS_MAX, Page, PageRequest};
 use crate::router::plan::{Origin, Plan};
+use crate::tools::workspace_of;
 use crate::turn::{NewTurn, Sessions};
 use caxton_core::AgentName;
 use caxton_core::error::{Code, Error};
@@ -126,13 +127,13 @@ impl App {
         self.session(&scope, id).await
     }
 
-    /// Sets how much the model thinks in this session (`None`: as its assistant says), and what it may
-    /// do with tools (`None`: as it is).
+    /// Sets how much the model thinks in this session (`Some(None)`: as its assistant says), and what it
+    /// may do with tools; what is `None` stays as it is.
     pub async fn session_configure(
         &self,
         ctx: &OpCtx,
         id: &SessionId,
-        thinking: Option<Thinking>,
+        thinking: Option<Option<Thinking>>,
         tools: Option<Rules>,
     ) -> Result<Session, Error> {
         let scope = ctx.authorize(Permission::SessionWrite)?;
@@ -140,6 +141,7 @@ impl App {
             tools.check()?;
         }
         let mut session = self.session(&scope, id).await?;
+        let thinking = thinking.unwrap_or(session.thinking);
         let ask = Ask::Configure {
             thinking,
             tools: tools.clone(),
@@ -168,8 +170,9 @@ impl App {
             before: u64::MAX,
         });
         let files = &services.tools.workspaces;
-        ops.extend(files.removal(&scope, &format!("s/{id}")).await?);
+        ops.extend(files.removal(&scope, &workspace_of(id)).await?);
         ops.push(documents::remove::<Session>(id.as_str()));
+        services.tools.close(scope.tenant(), &workspace_of(id));
         services.sessions.documents.commit(&scope, ops).await
     }
 

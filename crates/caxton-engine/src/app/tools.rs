@@ -8,13 +8,14 @@ use crate::port::store::{PAGE_ROWS_MAX, Page, PageRequest};
 use crate::port::tool::ToolAnswer;
 use crate::tools::{
     CallFilter, CallId, Caller, File, FileView, NewTool, ToolAsk, ToolCallRecord, ToolPolicy,
-    ToolSide, ToolView,
+    ToolSide, ToolView, workspace_of,
 };
 use caxton_core::AgentId;
 use caxton_core::error::{Code, Error, shown};
 use caxton_core::grant::Permission;
 use caxton_core::session::SessionId;
 use caxton_core::tool::{Rules, ToolId, ToolName};
+
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -118,7 +119,8 @@ impl App {
             .await
     }
 
-    /// Calls a function for whoever asks. The tenant's policy holds; an agent's grants do not.
+    /// Calls a function for whoever asks. The tenant's policy holds; an agent's grants do not. An agent
+    /// is asked in the caller's name, who must be permitted to ask it.
     pub async fn tool_call(&self, ctx: &OpCtx, call: TryCall) -> Result<ToolCallDone, Error> {
         let scope = ctx.authorize(Permission::ToolCall)?;
         let tools = &self.shared.services.tools;
@@ -128,7 +130,7 @@ impl App {
                 ctx.authorize(Permission::SessionWrite)?;
                 self.session(&scope, session).await?;
                 ToolSide {
-                    workspace: format!("s/{session}"),
+                    workspace: workspace_of(session),
                     session: Some(session.to_string()),
                     ..ToolSide::default()
                 }
@@ -159,6 +161,7 @@ impl App {
             id: call.id,
             arguments: call.arguments,
             timeout: Duration::ZERO,
+            cost_micros_max: None,
         };
         let prepared = tools.prepare(&caller, id, ask).await?;
         let prepared = prepared
@@ -264,6 +267,6 @@ impl App {
 
     async fn workspace(&self, scope: &TenantScope, session: &SessionId) -> Result<String, Error> {
         self.session(scope, session).await?;
-        Ok(format!("s/{session}"))
+        Ok(workspace_of(session))
     }
 }

@@ -6,6 +6,7 @@ use crate::documents;
 use crate::models::{Caller, Completed, Completion, Ledger, NotCompleted};
 use crate::port::model::ModelFacts;
 use crate::port::store::{Op, PageRequest};
+use crate::tools::workspace_of;
 use crate::turn::{NewTurn, Sessions, Turn, TurnRecord, TurnState};
 use caxton_core::error::{Code, Error};
 use caxton_core::manifest::Durability;
@@ -102,7 +103,7 @@ impl Host {
             .turns
             .of_session(&self.inner.scope, &session.id);
         let ops = turns.await?;
-        let workspace = format!("s/{}", session.id);
+        let workspace = workspace_of(&session.id);
         let files = &self.inner.services.tools.workspaces;
         let files = files.removal(&self.inner.scope, &workspace).await?;
         let effects = &mut self.inner.effects.ops;
@@ -113,7 +114,17 @@ impl Host {
             before: u64::MAX,
         });
         effects.push(documents::remove::<Session>(session.id.as_str()));
+        let tenant = &self.inner.mailbox.agent.tenant;
+        self.inner.services.tools.close(tenant, &workspace);
         Ok(())
+    }
+
+    /// Forgets a workspace of which nothing is kept: its files, and its browser.
+    pub async fn workspace_remove(&mut self, workspace: &str) -> Result<(), Error> {
+        self.charge()?;
+        let tools = &self.inner.services.tools;
+        tools.close(&self.inner.mailbox.agent.tenant, workspace);
+        tools.workspaces.clear(&self.inner.scope, workspace).await
     }
 
     /// What is known of a model.

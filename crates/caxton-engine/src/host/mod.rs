@@ -66,7 +66,7 @@ impl Services {
     ) -> Self {
         let (clock, entropy) = (Arc::clone(&parts.clock), Arc::clone(&parts.entropy));
         let documents = parts.documents.clone();
-        let turns = Turns::new(documents.clone(), Arc::clone(&clock));
+        let turns = Arc::new(Turns::new(documents.clone(), Arc::clone(&clock)));
         let sessions = Sessions::new(Arc::clone(&store), documents);
         Self {
             store,
@@ -76,9 +76,9 @@ impl Services {
             logs: Arc::default(),
             guest_metrics: Arc::default(),
             models: Arc::new(Models::new(parts)),
-            turns: Arc::new(turns),
             sessions: Arc::new(sessions),
-            tools: Arc::new(Tools::new(tools)),
+            tools: Arc::new(Tools::new(tools, Arc::clone(&turns))),
+            turns,
         }
     }
 

@@ -109,6 +109,8 @@ pub struct ToolAnswer {
     /// As the function's output schema says.
     pub structured: Option<Value>,
     pub is_error: bool,
+    /// What the tool wrote to its own log: for the log of calls, and not for whoever called.
+    pub log: Vec<String>,
 }
 
 impl ToolAnswer {
@@ -154,6 +156,9 @@ pub enum ToolFaultKind {
     Failed,
     /// There is no such function any more.
     NotFound,
+    /// The component cannot be one of a tool, or not under the limits of this server: its own code says
+    /// why.
+    Component(Code),
     /// No browser on this machine.
     NoBrowser,
     Internal,
@@ -177,6 +182,7 @@ impl ToolFault {
             ToolFaultKind::Arguments => Code::ToolArguments,
             ToolFaultKind::Failed => Code::ToolFailed,
             ToolFaultKind::NotFound => Code::ToolNotFound,
+            ToolFaultKind::Component(code) => code,
             ToolFaultKind::NoBrowser => Code::BrowserUnavailable,
             ToolFaultKind::Internal => Code::Internal,
         }

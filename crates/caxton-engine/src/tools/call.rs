@@ -1,8 +1,10 @@
 //! One call, from what was decided to what is written of it.
 
 use super::Tools;
+use super::answer::{answered, bytes, cut};
 use super::approvals::{Approval, ApprovalState};
 use super::log::{CallId, ToolCallRecord, ToolOutcome};
+use super::prepare::{self, Granted};
 use super::registry::Offered;
 use crate::host::{Outlet, WaitingCall};
 use crate::limits::{Reservation, Unit};
@@ -10,13 +12,16 @@ use crate::opctx::TenantScope;
 use crate::port::tool::{ToolAnswer, ToolCall, ToolTarget};
 use crate::workspace::functions;
 use caxton_core::error::{Code, Error};
-use caxton_core::model::Part;
-use caxton_core::tool::{Effect, ToolId, Verdict};
-use caxton_core::{Acl, Message, Performative, TenantId, TraceContext};
+use caxton_core::model::Tokens;
+use caxton_core::tool::{Effect, ToolId, Verdict, redact};
+use caxton_core::{Acl, TenantId, TraceContext};
 use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Lines of a tool's own log that are kept of one call.
+const LOG_LINES_MAX: usize = 64;
 
 /// A call that may be made, or is shown only, or waits for a person. It owns all that it needs, so that
 /// several may run at a time.
@@ -34,9 +39,13 @@ pub struct Prepared {
     pub(super) price_micros: u64,
     pub(super) workspace: String,
     pub(super) hosts: Arc<[String]>,
+    /// What it was decided by, where a person is waited for: it is decided again after.
+    pub(super) granted: Option<Box<Granted>>,
     pub(super) trace: TraceContext,
     /// What it changes must not be changed twice: it is written down before and after.
     pub(super) journalled: bool,
+    /// What is secret among the arguments, and is not to be repeated in what is written of the call.
+    pub(super) secrets: Vec<String>,
     /// What the call answered before a restart.
     pub(super) earlier: Option<Result<ToolAnswer, Error>>,
 }
@@ -62,7 +71,16 @@ pub struct Done {
     pub answer: Result<ToolAnswer, Error>,
     /// How long a person's approval was waited for, before a restart too.
     pub waited: Duration,
+    /// Of models, where an assistant was asked; what they cost is the record's.
+    pub tokens: Tokens,
     pub record: ToolCallRecord,
+}
+
+/// What a call took, besides time.
+#[derive(Clone, Copy, Default)]
+struct Took {
+    cost_micros: u64,
+    tokens: Tokens,
 }
 
 /// The entry of a call. Dropped before the call is over, it says that the call was given up.
@@ -95,6 +113,11 @@ impl Prepared {
     pub fn approval(&self) -> Option<&Approval> {
         let pending = |it: &&Approval| it.state == ApprovalState::Pending;
         self.approval.as_ref().filter(pending)
+    }
+
+    /// What it costs, whatever it comes to; what an agent spends that is asked is known after.
+    pub fn price_micros(&self) -> u64 {
+        self.price_micros
     }
 
     pub fn tool(&self) -> &ToolId {
@@ -141,14 +164,17 @@ impl Prepared {
             return Done {
                 answer: earlier,
                 waited: Duration::from_micros(record.waited_us),
+                tokens: Tokens::default(),
                 record,
             };
         }
         let mut waited = Duration::ZERO;
         let agreed = self.agreed(&mut waited).await;
         let began = tools.clock.now();
-        let (answer, cost) = match agreed {
-            Ok(()) if matches!(self.verdict, Verdict::Pretend(_)) => (Ok(self.pretended()), 0),
+        let (answer, took) = match agreed {
+            Ok(()) if matches!(self.verdict, Verdict::Pretend(_)) => {
+                (Ok(self.pretended()), Took::default())
+            }
             Ok(()) => {
                 if self.journalled {
                     // From here on nobody knows whether it took effect.
@@ -156,7 +182,7 @@ impl Prepared {
                 }
                 self.made().await
             }
-            Err(error) => (Err(error), 0),
+            Err(error) => (Err(error), Took::default()),
         };
         if let Err(error) = &answer
             && error.code == Code::Draining
@@ -168,12 +194,13 @@ impl Prepared {
             return Done {
                 answer,
                 waited,
+                tokens: took.tokens,
                 record: self.record,
             };
         };
         record.waited_us = micros(waited);
         record.duration_us = micros(tools.clock.now().since(began));
-        record.cost_micros = cost;
+        record.cost_micros = took.cost_micros;
         record.outcome = match (&answer, self.verdict) {
             (Ok(_), Verdict::Pretend(_)) => ToolOutcome::Sandbox,
             (Ok(answer), _) if answer.is_error => ToolOutcome::Error,
@@ -182,10 +209,14 @@ impl Prepared {
             (Err(_), _) => ToolOutcome::Failed,
         };
         match &answer {
-            Ok(answer) => record.result_bytes = bytes(answer),
+            Ok(answer) => {
+                record.result_bytes = bytes(answer);
+                let lines = answer.log.iter().take(LOG_LINES_MAX);
+                record.log = lines.map(|line| self.without_secrets(line)).collect();
+            }
             Err(error) => {
                 record.code = Some(error.code.to_string());
-                record.detail.clone_from(&error.detail);
+                record.detail = self.without_secrets(&error.detail);
             }
         }
         tools.told(&record);
@@ -204,8 +235,13 @@ impl Prepared {
         Done {
             answer,
             waited,
+            tokens: took.tokens,
             record,
         }
+    }
+
+    fn without_secrets(&self, text: &str) -> String {
+        redact::hidden(text, &self.secrets)
     }
 
     /// Whether a person agrees, where one must.
@@ -224,7 +260,8 @@ impl Prepared {
             note => format!(": {note}"),
         };
         match decided.state {
-            ApprovalState::Approved => Ok(()),
+            // Hours may have gone by: what was taken away meanwhile is not done.
+            ApprovalState::Approved => self.decide_again().await,
             ApprovalState::Denied => Err(Error::new(
                 Code::ApprovalDenied,
                 format!("a person did not agree to this call{note}"),
@@ -239,6 +276,38 @@ impl Prepared {
         }
     }
 
+    /// Decides anew on a call that a person agreed to: by the tenant's policy as it is now, and whether
+    /// the tool is still the one that was agreed to. Errors: `CX-8001`, `CX-8006`, `CX-8012`.
+    async fn decide_again(&mut self) -> Result<(), Error> {
+        let Some(granted) = self.granted.take() else {
+            return Ok(());
+        };
+        let tools = Arc::clone(&self.tools);
+        let policy = tools.policies.of(&self.tenant).await?;
+        let (id, effect) = (&self.record.tool, granted.effect);
+        match prepare::verdict(&policy.rules, &granted, id, effect) {
+            Verdict::Deny(level, why) => {
+                return Err(prepare::denied(id, level, why.as_str()));
+            }
+            verdict @ Verdict::Pretend(_) => self.verdict = verdict,
+            Verdict::Allow | Verdict::Ask(_) => {}
+        }
+        self.hosts = policy.hosts.clone().into();
+        let (WayOut::Tool(target, offered), ToolId::Function(name, function)) = (&self.way, id)
+        else {
+            return Ok(());
+        };
+        let tool = tools.registry.find(&self.tenant, name).await?;
+        let now = tools.registry.function(&tool, function).await?;
+        let is_same = tool.target.revision == target.revision
+            && now.function.fingerprint() == offered.function.fingerprint();
+        if is_same {
+            return Ok(());
+        }
+        let detail = format!("{id} is another than the one that was agreed to");
+        Err(Error::new(Code::ToolChanged, detail))
+    }
+
     /// What stands for an answer where calls are shown only.
     fn pretended(&self) -> ToolAnswer {
         let (tool, arguments) = (&self.record.tool, &self.record.arguments);
@@ -247,33 +316,34 @@ impl Prepared {
         ))
     }
 
-    /// Makes the call. Gives what it cost, too.
-    async fn made(&mut self) -> (Result<ToolAnswer, Error>, u64) {
+    /// Makes the call. Gives what it took, too.
+    async fn made(&mut self) -> (Result<ToolAnswer, Error>, Took) {
         let tools = Arc::clone(&self.tools);
+        let mut took = Took::default();
         let place = match tools.place(&self.tenant) {
             Ok(place) => place,
-            Err(error) => return (Err(error), 0),
+            Err(error) => return (Err(error), took),
         };
         let reserved = match self.reserved().await {
             Ok(reserved) => reserved,
-            Err(error) => return (Err(error), 0),
+            Err(error) => return (Err(error), took),
         };
         if self.journalled
             && let Err(error) = tools.log.write(&self.tenant, &self.record, None).await
         {
-            return (Err(error), 0);
+            return (Err(error), took);
         }
         tools.meters.calls_now.inc();
-        let answer = self.carried_out().await;
+        let answer = self.carried_out(&mut took).await;
         tools.meters.calls_now.dec();
         drop(place);
-        let price = self.price_micros;
         if let Some(reserved) = reserved {
-            reserved.settle(price);
+            reserved.settle(self.price_micros);
+            took.cost_micros = took.cost_micros.saturating_add(self.price_micros);
         }
         (
             answer.map(|answer| cut(answer, self.result_bytes_max)),
-            price,
+            took,
         )
     }
 
@@ -288,7 +358,7 @@ impl Prepared {
         Ok(Some(reserved))
     }
 
-    async fn carried_out(&mut self) -> Result<ToolAnswer, Error> {
+    async fn carried_out(&mut self, took: &mut Took) -> Result<ToolAnswer, Error> {
         let clock = Arc::clone(&self.tools.clock);
         let deadline = clock.now().plus(self.timeout);
         let late = |tool: &ToolId, timeout: Duration| {
@@ -298,12 +368,17 @@ impl Prepared {
         match &mut self.way {
             WayOut::Question(_) => Err(Error::new(
                 Code::CallNotAllowed,
-                "an agent is asked by an agent, or by a message",
+                "a question to an agent has nobody who asks it",
             )),
             WayOut::Agent(outlet, call) => {
                 let mut call = (**call).clone();
                 call.deadline = deadline;
                 let answer = outlet.call(call).await?;
+                // An assistant's turn; of any other agent there is none.
+                if let Some(asked) = answer.parent {
+                    let spent = self.tools.turns.spent(&self.tenant, asked).await?;
+                    (took.tokens, took.cost_micros) = spent;
+                }
                 Ok(answered(&answer))
             }
             WayOut::Tool(target, offered) => {
@@ -355,28 +430,6 @@ impl Prepared {
     }
 }
 
-/// What an agent's answer is as a result. That it refuses or fails is one too, which whoever asked may
-/// make the best of.
-fn answered(answer: &Message) -> ToolAnswer {
-    let act = answer.acl.performative;
-    let said = match answer.acl.text() {
-        Some(text) => text.to_owned(),
-        None => format!("[{} bytes that are no text]", answer.acl.content.len()),
-    };
-    let is_error = matches!(
-        act,
-        Performative::Failure | Performative::Refuse | Performative::NotUnderstood
-    );
-    let text = match act {
-        Performative::Inform => said,
-        act => format!("{act}: {said}"),
-    };
-    ToolAnswer {
-        is_error,
-        ..ToolAnswer::text(text)
-    }
-}
-
 /// Whether somebody said no, and nothing went wrong.
 fn is_denial(code: Code) -> bool {
     matches!(
@@ -392,68 +445,4 @@ fn is_denial(code: Code) -> bool {
 /// Whether a call of a function must not be made twice.
 pub(super) fn must_be_once(effect: Effect, repeatable: bool) -> bool {
     effect == Effect::Acts && !repeatable
-}
-
-fn bytes(answer: &ToolAnswer) -> u64 {
-    answer.parts.iter().map(|part| part.bytes() as u64).sum()
-}
-
-/// As much of an answer as an agent gets, and how much that is.
-fn cut(mut answer: ToolAnswer, bytes_max: usize) -> ToolAnswer {
-    let mut left = bytes_max;
-    for part in &mut answer.parts {
-        let size = part.bytes();
-        if size <= left {
-            left -= size;
-            continue;
-        }
-        *part = match part {
-            Part::Text { text } => {
-                let end = text.floor_char_boundary(left);
-                let shown = text.get(..end).unwrap_or_default();
-                Part::text(format!("{shown}\n[cut off: {size} bytes in all]"))
-            }
-            _ => Part::text(format!(
-                "[{size} bytes are left out: more than may be shown]"
-            )),
-        };
-        left = 0;
-    }
-    if answer
-        .structured
-        .as_ref()
-        .is_some_and(|it| it.to_string().len() > bytes_max)
-    {
-        answer.structured = None;
-    }
-    answer
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn an_answer_is_cut_between_characters_and_says_so() {
-        let answer = ToolAnswer {
-            parts: vec![Part::text("ab"), Part::text("ääää"), Part::text("x")],
-            structured: Some(Value::String("y".repeat(10))),
-            is_error: false,
-        };
-        assert_eq!(cut(answer.clone(), 100), answer);
-        let less = cut(answer, 5);
-        let texts: Vec<String> = less
-            .parts
-            .iter()
-            .map(|part| match part {
-                Part::Text { text } => text.clone(),
-                _ => String::new(),
-            })
-            .collect();
-        assert_eq!(texts[0], "ab");
-        assert_eq!(texts[1], "ä\n[cut off: 8 bytes in all]");
-        assert!(texts[2].starts_with("\n[cut off"));
-        assert_eq!(less.structured, None);
-    }
 }

@@ -104,6 +104,9 @@ pub struct ToolCallRecord {
     pub waited_us: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<String>,
+    /// What a wasm tool wrote to its own log, the last of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<String>,
     pub trace_id: String,
 }
 
@@ -277,6 +280,7 @@ impl Log {
             parts: kept.parts,
             structured: kept.structured,
             is_error: kept.is_error,
+            log: Vec::new(),
         });
         Ok(Some((record, answer)))
     }

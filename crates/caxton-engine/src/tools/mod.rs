@@ -4,6 +4,7 @@
 //! out by an adapter ([`crate::port::tool`]), and stands in the log whatever became of it. The way in is
 //! [`crate::host::Host`], for wasm agents and assistants alike; nothing that a model reads is asked.
 
+mod answer;
 mod approvals;
 mod call;
 mod log;
@@ -34,9 +35,11 @@ use crate::limits::Quotas;
 use crate::port::tool::Executors;
 use crate::port::{Clock, Secrets, Store};
 use crate::task::Tasks;
+use crate::turn::Turns;
 use crate::workspace::Workspaces;
 use caxton_core::TenantId;
 use caxton_core::error::{Code, Error};
+use caxton_core::session::SessionId;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fmt;
@@ -66,12 +69,14 @@ impl Default for ToolOptions {
 /// The tools of a server.
 pub(crate) struct Tools {
     pub(crate) registry: Registry,
-    pub(crate) policies: Policies,
+    pub(crate) policies: Arc<Policies>,
     pub(crate) approvals: Approvals,
     pub(crate) log: Log,
     pub(crate) workspaces: Workspaces,
     audit: Arc<Audit>,
     quotas: Arc<Quotas>,
+    /// What assistants that are asked as tools took.
+    turns: Arc<Turns>,
     clock: Arc<dyn Clock>,
     meters: ToolMeters,
     options: ToolOptions,
@@ -83,6 +88,11 @@ impl fmt::Debug for Tools {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Tools")
     }
+}
+
+/// The workspace of a session.
+pub(crate) fn workspace_of(session: &SessionId) -> String {
+    format!("s/{session}")
 }
 
 /// What [`Tools`] is built from.
@@ -118,8 +128,9 @@ impl Drop for PlaceOf<'_> {
 }
 
 impl Tools {
-    pub(crate) fn new(parts: ToolParts) -> Self {
+    pub(crate) fn new(parts: ToolParts, turns: Arc<Turns>) -> Self {
         let (documents, clock) = (parts.documents, parts.clock);
+        let policies = Arc::new(Policies::new(documents.clone()));
         Self {
             registry: Registry::new(
                 documents.clone(),
@@ -128,8 +139,9 @@ impl Tools {
                 Arc::clone(&clock),
                 parts.executors,
                 &parts.options.operators,
+                Arc::clone(&policies),
             ),
-            policies: Policies::new(documents.clone()),
+            policies,
             approvals: Approvals::new(
                 documents.clone(),
                 Arc::clone(&clock),
@@ -140,6 +152,7 @@ impl Tools {
             workspaces: Workspaces::new(documents, Arc::clone(&clock)),
             audit: parts.audit,
             quotas: parts.quotas,
+            turns,
             clock,
             meters: parts.meters,
             options: parts.options,
@@ -171,6 +184,11 @@ impl Tools {
             tool = %record.tool, outcome, micros = record.duration_us, trace_id = %record.trace_id,
             "tool call"
         );
+    }
+
+    /// What is kept for a workspace besides its files goes with it: its browser, say.
+    pub(crate) fn close(&self, tenant: &TenantId, workspace: &str) {
+        self.registry.close(tenant, workspace);
     }
 
     /// Forgets a tenant that goes.

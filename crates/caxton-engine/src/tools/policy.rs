@@ -4,12 +4,14 @@ use crate::documents::{Document, Documents};
 use crate::opctx::TenantScope;
 use crate::port::store::RecordKind;
 use caxton_core::TenantId;
+use caxton_core::egress::host_allowed;
 use caxton_core::error::{Code, Error, shown};
-use caxton_core::tool::Rules;
+use caxton_core::tool::{Definition, Rules};
 use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
+use url::Url;
 
 /// Policies of tenants at hand, absent ones too.
 const AT_HAND_MAX: usize = 16_384;
@@ -31,7 +33,21 @@ impl Document for ToolPolicy {
     const KIND: RecordKind = RecordKind("tool-policy");
 }
 
+/// The host that a tool's calls go to, where its definition says.
+pub(super) fn host_of(definition: &Definition) -> Option<String> {
+    let url = Url::parse(definition.url()?).ok()?;
+    url.host_str().map(str::to_owned)
+}
+
 impl ToolPolicy {
+    /// Why no call of such a tool can be made: its host is none that tools may reach.
+    pub(super) fn unreached(&self, definition: &Definition) -> Option<String> {
+        let host = host_of(definition)?;
+        let is_allowed = host_allowed(&self.hosts, &host);
+        (!is_allowed)
+            .then(|| format!("{host} is not among the hosts that the tenant lets tools reach"))
+    }
+
     /// Errors: `CX-8003`.
     pub fn check(&self) -> Result<(), Error> {
         self.rules.check()?;

@@ -2,7 +2,7 @@
 //! must agree to it, and what an earlier run of the same message knew of it.
 
 use super::Tools;
-use super::approvals::{self, Approval, Asking};
+use super::approvals::{self, Approval, ApprovalState, Asking};
 use super::call::{Prepared, WayOut, must_be_once};
 use super::log::{CallId, ToolCallRecord, ToolOutcome};
 use super::registry::{FunctionState, Offered};
@@ -34,12 +34,14 @@ pub struct ToolAsk {
     pub arguments: Value,
     /// Zero: as the manifest has it, which is also the most.
     pub timeout: Duration,
+    /// What the call may cost, by the price of its tool; `None`: as much as the tenant's quota has.
+    pub cost_micros_max: Option<u64>,
 }
 
 /// On whose behalf an agent calls tools.
 #[derive(Clone, Debug, Default)]
 pub struct ToolSide {
-    /// The workspace: `s/SESSION`, or `a/AGENT`.
+    /// The workspace: `s/SESSION`, `a/AGENT`, or `p/TURN` of a turn of which nothing is kept.
     pub workspace: String,
     pub session: Option<String>,
     pub turn: Option<TurnId>,
@@ -71,6 +73,29 @@ pub(crate) struct Caller<'a> {
     pub(crate) replay: bool,
     /// A person tries the tool, and needs no grant but the tenant's.
     pub(crate) person: bool,
+}
+
+/// What a call was decided by, besides the tenant's policy.
+pub(super) struct Granted {
+    pub(super) agent: Rules,
+    pub(super) session: Option<Rules>,
+    pub(super) effect: Effect,
+}
+
+/// What is decided on a call.
+pub(super) fn verdict(tenant: &Rules, granted: &Granted, id: &ToolId, effect: Effect) -> Verdict {
+    let layers = Layers {
+        tenant,
+        agent: &granted.agent,
+        session: granted.session.as_ref(),
+    };
+    decide(&layers, id, effect)
+}
+
+/// What is known of a call so far, for the log.
+struct Draft {
+    record: ToolCallRecord,
+    secrets: Vec<String>,
 }
 
 /// What is called.
@@ -120,11 +145,15 @@ impl Tools {
         call: CallId,
         ask: ToolAsk,
     ) -> Result<Prepared, Error> {
-        let mut record = self.record(caller, call, &ask);
-        let prepared = self.try_prepare(caller, call, ask, &mut record);
+        let mut draft = Draft {
+            record: self.record(caller, call, &ask),
+            secrets: Vec::new(),
+        };
+        let prepared = self.try_prepare(caller, call, ask, &mut draft);
         let prepared = prepared.await;
         if let Err(error) = &prepared {
-            self.refuse(caller, record, error).await;
+            let detail = redact::hidden(&error.detail, &draft.secrets);
+            self.refuse(caller, draft.record, error.code, detail).await;
         }
         prepared
     }
@@ -134,7 +163,7 @@ impl Tools {
         caller: &Caller<'_>,
         call: CallId,
         ask: ToolAsk,
-        record: &mut ToolCallRecord,
+        draft: &mut Draft,
     ) -> Result<Prepared, Error> {
         let tenant = &caller.agent.tenant;
         // What is not granted is not looked up: whether it exists is nobody's business.
@@ -152,6 +181,8 @@ impl Tools {
         }
         let found = self.found(caller.agent, &ask.id).await?;
         let function = Arc::clone(found.function());
+        draft.secrets = redact::secrets(&function.input, &ask.arguments);
+        let record = &mut draft.record;
         record.kind = found.kind();
         record.arguments = redact::arguments(&function.input, &ask.arguments);
         let own = Rules {
@@ -174,6 +205,7 @@ impl Tools {
             verdict => verdict,
         };
         self.check_arguments(&found, &ask.arguments)?;
+        check_price(&found, ask.cost_micros_max)?;
         let timeout = match ask.timeout.is_zero() {
             true => caller.timeout_max,
             false => ask.timeout.min(caller.timeout_max),
@@ -185,7 +217,7 @@ impl Tools {
         };
         let approval = match verdict {
             Verdict::Ask(_) if earlier.is_none() => {
-                let asked = self.asked(caller, call, &ask, &function, record).await?;
+                let asked = self.asked(caller, call, &ask, &function).await?;
                 record.approval = Some(asked.id.clone());
                 Some(asked)
             }
@@ -202,11 +234,21 @@ impl Tools {
                 (WayOut::Question(Box::new(acl)), 0)
             }
         };
+        let is_pending = |it: &Approval| it.state == ApprovalState::Pending;
+        let granted = approval.as_ref().filter(|it| is_pending(it)).map(|_| {
+            Box::new(Granted {
+                agent: caller.rules.clone(),
+                session: layers.session.cloned(),
+                effect: function.effect,
+            })
+        });
         Ok(Prepared {
             tools: Arc::clone(self),
+            granted,
+            secrets: draft.secrets.clone(),
             tenant: tenant.clone(),
             id: call,
-            record: record.clone(),
+            record: draft.record.clone(),
             arguments: ask.arguments,
             verdict,
             approval,
@@ -244,6 +286,7 @@ impl Tools {
             duration_us: 0,
             waited_us: 0,
             approval: None,
+            log: Vec::new(),
             trace_id: caller.trace.trace_id_hex(),
         }
     }
@@ -279,6 +322,7 @@ impl Tools {
             return Ok(None);
         }
         record.waited_us = known.waited_us;
+        record.cost_micros = known.cost_micros;
         match (known.outcome, answer) {
             (_, Some(answer)) => Ok(Some(Ok(answer))),
             (ToolOutcome::Open, None) => {
@@ -303,14 +347,14 @@ impl Tools {
         call: CallId,
         ask: &ToolAsk,
         function: &Function,
-        record: &ToolCallRecord,
     ) -> Result<Approval, Error> {
         let asking = Asking {
             id: call,
             tool: &ask.id,
             function,
             arguments: &ask.arguments,
-            shown: record.arguments.clone(),
+            // All of it: nobody agrees to what they were not shown.
+            shown: redact::whole(&function.input, &ask.arguments),
             agent: caller.agent.name.clone(),
             session: caller.side.session.clone(),
             turn: caller.side.turn,
@@ -330,20 +374,26 @@ impl Tools {
     }
 
     /// Writes down a call that was not made.
-    async fn refuse(&self, caller: &Caller<'_>, mut record: ToolCallRecord, error: &Error) {
+    async fn refuse(
+        &self,
+        caller: &Caller<'_>,
+        mut record: ToolCallRecord,
+        code: Code,
+        detail: String,
+    ) {
         let denied = matches!(
-            error.code,
+            code,
             Code::ToolDenied | Code::ToolNotFound | Code::ToolChanged | Code::ApprovalMismatch
         );
         record.outcome = match denied {
             true => ToolOutcome::Denied,
             false => ToolOutcome::Failed,
         };
-        record.code = Some(error.code.to_string());
-        record.detail.clone_from(&error.detail);
+        record.code = Some(code.to_string());
+        record.detail = detail;
         self.told(&record);
         if denied && !caller.person {
-            let act = Act::denied("tool.call", record.tool.to_string(), error.code);
+            let act = Act::denied("tool.call", record.tool.to_string(), code);
             // The call is refused whether or not that can be written.
             let _ = self
                 .audit
@@ -373,11 +423,11 @@ impl Tools {
             id: ToolId::Function(tool, function),
             arguments: Value::Null,
             timeout: Duration::ZERO,
+            cost_micros_max: None,
         };
         let record = self.record(caller, call, &ask);
         let detail = format!("`{}` is not offered", shown(name));
-        self.refuse(caller, record, &Error::new(Code::ToolDenied, detail))
-            .await;
+        self.refuse(caller, record, Code::ToolDenied, detail).await;
     }
 
     /// The functions that an agent may call, by name.
@@ -423,6 +473,10 @@ impl Tools {
         names.dedup();
         for name in names {
             let tool = self.registry.find(tenant, &name).await?;
+            // A model is not led to what would be refused each time.
+            if tool.unreached(&policy).is_some() {
+                continue;
+            }
             let current = match self.registry.current(&tool).await {
                 Ok(current) => current,
                 // One that cannot be reached is not offered; a turn does not fail for it.
@@ -443,6 +497,21 @@ impl Tools {
     }
 }
 
+/// Errors: `CX-7025`.
+fn check_price(found: &Found, cost_micros_max: Option<u64>) -> Result<(), Error> {
+    let price = match found {
+        Found::Tool(.., price) => *price,
+        Found::Agent(_) => 0,
+    };
+    match cost_micros_max {
+        Some(left) if price > left => {
+            let detail = format!("the call costs {price} micros, and the turn has {left} left");
+            Err(Error::new(Code::TurnLimit, detail))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn named(id: &ToolId) -> Pattern {
     match id {
         ToolId::Function(tool, function) => Pattern::Function(tool.clone(), function.clone()),
@@ -450,7 +519,7 @@ fn named(id: &ToolId) -> Pattern {
     }
 }
 
-fn denied(id: &ToolId, level: Level, why: &str) -> Error {
+pub(super) fn denied(id: &ToolId, level: Level, why: &str) -> Error {
     let whose = match level {
         Level::Tenant => "the tenant's policy",
         Level::Agent => "the agent's manifest",

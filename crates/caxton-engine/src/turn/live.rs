@@ -4,6 +4,7 @@ use super::NewTurn;
 use super::kept::{Chunk, TurnState};
 use super::told::{Numbered, Told};
 use caxton_core::error::{Code, Error};
+use caxton_core::model::Tokens;
 use caxton_core::session::{SessionId, TurnEvent, TurnId};
 use caxton_core::{AgentName, TenantId, Timestamp};
 use parking_lot::Mutex;
@@ -118,6 +119,16 @@ impl Turn {
             Some(TurnEvent::Completed(_)) => TurnState::Completed,
             Some(TurnEvent::Failed(_)) => TurnState::Failed,
             _ => TurnState::Running,
+        }
+    }
+
+    /// The tokens it took and the money it cost, once it has ended.
+    pub(crate) fn spent(&self) -> Option<(Tokens, u64)> {
+        let state = self.state.lock();
+        match state.events.last()? {
+            TurnEvent::Completed(outcome) => Some((outcome.usage, outcome.cost_micros)),
+            TurnEvent::Failed(failure) => Some((failure.usage, failure.cost_micros)),
+            _ => None,
         }
     }
 

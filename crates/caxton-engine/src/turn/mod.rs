@@ -22,6 +22,7 @@ use crate::opctx::TenantScope;
 use crate::port::Clock;
 use crate::port::store::{Op, PageRequest};
 use caxton_core::error::{Code, Error};
+use caxton_core::model::Tokens;
 use caxton_core::session::{SessionId, TurnEvent, TurnFailure, TurnId};
 use caxton_core::{AgentName, MessageId, TenantId, Timestamp};
 use parking_lot::Mutex;
@@ -198,6 +199,19 @@ impl Turns {
         let scope = Self::scope(tenant);
         let kept: Option<Alias> = self.documents.get(&scope, &message.to_string()).await?;
         Ok(kept.map(|alias| alias.turn))
+    }
+
+    /// What the turn took that was begun by a message, or went on with it: tokens, and money. Nothing
+    /// where there was no turn, or it has not ended.
+    pub(crate) async fn spent(
+        &self,
+        tenant: &TenantId,
+        message: MessageId,
+    ) -> Result<(Tokens, u64), Error> {
+        let id = self.alias_of(tenant, message).await?.unwrap_or(message);
+        let turn = self.find(tenant, id).await?;
+        let spent = turn.and_then(|turn| turn.spent());
+        Ok(spent.unwrap_or_default())
     }
 
     /// What forgets the turns of a session, as far as they are kept.
@@ -391,7 +405,7 @@ pub(crate) fn failure(error: &Error) -> TurnFailure {
         retry_after_ms: error
             .retry_after
             .map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
-        usage: caxton_core::model::Tokens::default(),
+        usage: Tokens::default(),
         cost_micros: 0,
         calls: 0,
     }

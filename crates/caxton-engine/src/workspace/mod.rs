@@ -224,6 +224,15 @@ impl Workspaces {
         self.documents.commit(scope, ops).await
     }
 
+    /// Removes a workspace with all its files.
+    pub(crate) async fn clear(&self, scope: &TenantScope, workspace: &str) -> Result<(), Error> {
+        let ops = self.removal(scope, workspace).await?;
+        match ops.is_empty() {
+            true => Ok(()),
+            false => self.documents.commit(scope, ops).await,
+        }
+    }
+
     /// What removes a workspace with all its files.
     pub(crate) async fn removal(
         &self,

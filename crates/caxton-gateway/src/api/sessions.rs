@@ -195,10 +195,8 @@ impl SessionsApi for Api {
         let tools = request.tools.as_ref().map(rules).transpose()?;
         let (app, inner) = (self.app().clone(), ctx.clone());
         let work = async move {
-            let level = match (level, &tools) {
-                (None, Some(_)) => app.session_show(&inner, &id).await?.thinking,
-                (level, _) => level,
-            };
+            // A change of tools alone leaves the rest as it is.
+            let level = (level.is_some() || tools.is_none()).then_some(level);
             app.session_configure(&inner, &id, level, tools).await
         };
         Ok(session(&self.settle(&ctx, call.method, work).await?))

@@ -222,6 +222,8 @@ pub(crate) fn tool(it: &ToolView) -> v1::Tool {
         price_micros: it.price_micros,
         create_time: it.created.map(wire),
         update_time: it.updated.map(wire),
+        hosts: it.hosts.clone(),
+        unreached: it.unreached.clone().unwrap_or_default(),
         ..v1::Tool::default()
     };
     match &it.definition {
@@ -335,6 +337,7 @@ pub(crate) fn call(it: &ToolCallRecord) -> v1::ToolCall {
         approval: text(it.approval.clone()),
         trace_id: it.trace_id.clone(),
         detail: it.detail.clone(),
+        log: it.log.clone(),
     }
 }
 

@@ -243,6 +243,15 @@ async fn sessions_are_made_named_listed_changed_reset_and_removed() {
     );
     let listed = world.get("/v1/sessions?agent=helper").await.is(200).json();
     assert_eq!(listed["sessions"].as_array().unwrap().len(), 1);
+    // A key that may write sessions and read none: what it does not name stays.
+    let (_, writer) = world.key("default", "developer", &["sessions:write"]).await;
+    let thinks = json!({"thinking": "high"});
+    let set = world.as_key(&writer, "PATCH", "/v1/sessions/u:1", thinks);
+    set.await.is(200);
+    let tools = json!({"tools": {"deny": ["files"]}});
+    let set = world.as_key(&writer, "PATCH", "/v1/sessions/u:1", tools);
+    let set = set.await.is(200).json();
+    assert_eq!(set["thinking"], "high");
     let changed = world.call("PATCH", "/v1/sessions/u:1", r#"{"thinking": ""}"#);
     assert_eq!(changed.await.is(200).json()["thinking"], "");
     let reset = world.post("/v1/sessions/u:1/reset", json!({"summarize": true}));

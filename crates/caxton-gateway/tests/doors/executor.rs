@@ -74,6 +74,7 @@ impl Executor for Recorder {
                         data: "iVBORw0KGgo=".to_owned(),
                     },
                 }],
+                log: vec![format!("info painted with {}", call.arguments)],
                 ..ToolAnswer::default()
             }),
             name => Ok(ToolAnswer {

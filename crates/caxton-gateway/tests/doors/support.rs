@@ -567,6 +567,7 @@ async fn handy(mut host: Host, message: Arc<Message>) -> Handled {
         id: ToolId::parse(id).unwrap(),
         arguments: serde_json::from_str(arguments).unwrap(),
         timeout: Duration::ZERO,
+        cost_micros_max: None,
     };
     let answer = host.tool_call(ask).await;
     let told = match answer {

@@ -140,7 +140,7 @@ async fn a_tool_is_registered_shown_replaced_and_removed() {
     world
         .call("DELETE", "/v1/tools/files", "")
         .await
-        .problem(404, Code::ToolNotFound);
+        .problem(403, Code::PermissionDenied);
 }
 
 #[tokio::test]
@@ -367,6 +367,99 @@ async fn what_a_tenant_permits_is_kept_and_holds() {
         .problem(400, Code::ToolPatternMalformed);
     assert_eq!(problem["fields"][0]["field"], "deny[1]");
     assert_eq!(world.get("/v1/toolPolicy").await.json(), policy);
+}
+
+#[tokio::test]
+async fn a_tool_that_could_never_be_called_says_so_when_it_is_registered() {
+    let world = World::new().await;
+    let policy = |hosts: &[&str]| json!({"egressAllow": hosts}).to_string();
+    let set = async |hosts: &[&str]| {
+        let set = world.call("PUT", "/v1/toolPolicy", &policy(hosts)).await;
+        set.is(200);
+    };
+    set(&["*.example.org"]).await;
+    let mcp = json!({"name": "remote", "mcp": {"url": "https://mcp.example.com/mcp"}});
+    for (tool, host) in [
+        (http("weather"), "api.example.com"),
+        (mcp, "mcp.example.com"),
+    ] {
+        let refused = world.post("/v1/tools", tool).await;
+        let problem = refused.problem(403, Code::EgressRefused);
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(
+            detail.contains(host) && detail.contains("tenant lets"),
+            "{detail}"
+        );
+    }
+    set(&["api.example.com"]).await;
+    let made = world
+        .post("/v1/tools", http("weather"))
+        .await
+        .is(201)
+        .json();
+    assert_eq!(made["hosts"], json!(["api.example.com"]));
+    assert_eq!(made["unreached"], "");
+    // What comes to be out of reach is shown as that, and not called.
+    set(&["*.example.org"]).await;
+    let shown = world.get("/v1/tools/weather").await.is(200).json();
+    let why = shown["unreached"].as_str().unwrap();
+    assert!(why.contains("api.example.com"), "{why}");
+    let listed = world.get("/v1/tools").await.is(200).json();
+    let of = |name: &str| {
+        let all = listed["tools"].as_array().unwrap();
+        all.iter().find(|it| it["name"] == name).unwrap().clone()
+    };
+    assert_eq!(of("weather")["unreached"], why);
+    assert_eq!(of("files")["hosts"], json!([]));
+}
+
+#[tokio::test]
+async fn an_agent_is_called_as_a_tool_by_whoever_may_ask_it() {
+    let world = World::new().await;
+    world.deploy("echo", "echo", "").await;
+    let (_, key) = world.key("default", "developer", &[]).await;
+    let (_, calls) = world.key("default", "developer", &["tools:call"]).await;
+    let ask = json!({"arguments": {"message": "hello there"}});
+    let path = "/v1/tools/agent:echo/call";
+    let done = world.as_key(&key, "POST", path, ask.clone()).await.is(200);
+    let done = done.json();
+    assert_eq!(done["content"][0]["text"], "hello there");
+    assert_eq!(done["call"]["tool"], "agent:echo");
+    assert_eq!(done["call"]["kind"], "agent");
+    assert_eq!(done["call"]["outcome"], "ok");
+    // To call tools is not to ask agents.
+    let refused = world.as_key(&calls, "POST", path, ask.clone()).await;
+    refused.problem(403, Code::PermissionDenied);
+    let nobody = "/v1/tools/agent:nobody/call";
+    let missing = world.as_key(&key, "POST", nobody, ask.clone()).await;
+    missing.problem(404, Code::AgentNotFound);
+    let wrong = world
+        .as_key(&key, "POST", path, json!({"arguments": {}}))
+        .await;
+    wrong.problem(422, Code::ToolArguments);
+    let policy = json!({"deny": ["agent:echo"]}).to_string();
+    world.call("PUT", "/v1/toolPolicy", &policy).await.is(200);
+    let denied = world.as_key(&key, "POST", path, ask).await;
+    denied.problem(403, Code::ToolDenied);
+}
+
+#[tokio::test]
+async fn what_a_tool_logs_is_kept_with_its_call_and_without_secrets() {
+    let world = World::new().await;
+    world.post("/v1/tools", http("weather")).await.is(201);
+    let paints = json!({"function": "paints", "arguments": {"city": "Bern", "pin": "4711"}});
+    let done = world.post("/v1/tools/weather/call", paints).await.is(200);
+    let told = json!(["info painted with {\"city\":\"Bern\",\"pin\":\"[redacted]\"}"]);
+    assert_eq!(done.json()["call"]["log"], told);
+    // Nor does the reason why arguments do not fit repeat one.
+    let wrong = json!({"function": "paints", "arguments": {"pin": ["hunter2"]}});
+    let told = world.post("/v1/tools/weather/call", wrong).await;
+    told.problem(422, Code::ToolArguments);
+    let kept = world.get("/v1/tools/weather/calls").await.is(200);
+    assert!(kept.text.contains("painted with"), "{}", kept.text);
+    for secret in ["4711", "hunter2"] {
+        assert!(!kept.text.contains(secret), "{}", kept.text);
+    }
 }
 
 #[tokio::test]

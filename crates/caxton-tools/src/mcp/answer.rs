@@ -29,6 +29,7 @@ pub fn read(result: CallToolResult, bytes_max: usize) -> ToolAnswer {
         parts: parts.parts,
         structured: result.structured_content,
         is_error: result.is_error == Some(true),
+        ..ToolAnswer::default()
     }
 }
 

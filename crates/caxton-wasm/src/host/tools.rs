@@ -112,6 +112,7 @@ fn ask(name: &str, arguments: &str, timeout_ms: u32) -> Result<ToolAsk, Error> {
         id: ToolId::parse(name)?,
         arguments,
         timeout: Duration::from_millis(u64::from(timeout_ms)),
+        cost_micros_max: None,
     })
 }
 

@@ -161,41 +161,41 @@ impl WasmTools {
         self.load(digest, component).await.map_err(|error| {
             let kind = match error.code {
                 ErrorCode::Internal => ToolFaultKind::Internal,
-                _ => ToolFaultKind::Malformed,
+                code => ToolFaultKind::Component(code),
             };
-            let detail = format!("{}: {}", error.code.as_str(), error.detail);
-            ToolFault::new(kind, detail)
+            ToolFault::new(kind, error.detail)
         })
     }
 
     async fn functions(&self, code: &ToolCode) -> Result<Vec<Function>, ToolFault> {
-        let (said,): (Vec<_>,) = self.run(code, &code.exports.describe, ()).await?;
+        let ((said,), _): ((Vec<_>,), _) = self.run(code, &code.exports.describe, ()).await?;
         translate::functions(said)
     }
 
     async fn answer(&self, call: &ToolCall) -> Result<ToolAnswer, ToolFault> {
         let code = self.code(&call.target).await?;
         let arguments = call.arguments.to_string();
-        let (answered,): (Result<tool_functions::Answer, String>,) = self
+        let ((answered,), log): ((Result<tool_functions::Answer, String>,), _) = self
             .run(
                 &code,
                 &code.exports.call,
                 (call.function.name.as_str(), arguments.as_str()),
             )
             .await?;
-        match answered {
-            Ok(answer) => translate::answer(answer),
-            Err(text) => Ok(ToolAnswer::error(text)),
-        }
+        let answer = match answered {
+            Ok(answer) => translate::answer(answer)?,
+            Err(text) => ToolAnswer::error(text),
+        };
+        Ok(ToolAnswer { log, ..answer })
     }
 
-    /// One function of a fresh instance.
+    /// One function of a fresh instance. Gives what it wrote to its log, too.
     async fn run<P, R>(
         &self,
         code: &ToolCode,
         function: &ComponentExportIndex,
         arguments: P,
-    ) -> Result<R, ToolFault>
+    ) -> Result<(R, Vec<String>), ToolFault>
     where
         P: ComponentNamedList + Lower + Send + Sync,
         R: ComponentNamedList + Lift + Send + Sync + 'static,
@@ -213,7 +213,7 @@ impl WasmTools {
             Busy::new(work, busy_max, Duration::MAX).await
         };
         match ended {
-            Ok(Ok(answered)) => Ok(answered),
+            Ok(Ok(answered)) => Ok((answered, said::told(store.data_mut()))),
             Ok(Err(error)) => Err(self.failed(&error, store.data_mut())),
             Err(Late::Busy | Late::Whole) => Err(said::beside(
                 store.data_mut(),

@@ -1,6 +1,6 @@
-//! What a tool writes into its log, and where it goes: the last lines stand beside the reason of a call
-//! that failed, where whoever called sees them. They never go into the server's own log, because they
-//! are the tool's words; and nothing is kept of a call that succeeded.
+//! What a tool writes into its log, and where it goes: the last lines stand in the log of calls, which
+//! its tenant sees, and the very last beside the reason of a call that failed, where whoever called sees
+//! them. They never go into the server's own log, because they are the tool's words.
 
 use super::DETAIL_CHARS_MAX;
 use crate::guest::Guest;
@@ -10,7 +10,9 @@ use caxton_engine::port::tool::{ToolFault, ToolFaultKind};
 use std::collections::VecDeque;
 
 /// Lines that are kept of one call: the last ones.
-const LINES_MAX: usize = 8;
+const LINES_MAX: usize = 32;
+/// Of those, what stands beside the reason of a failure.
+const BESIDE_MAX: usize = 8;
 /// Characters kept of one line.
 const LINE_CHARS_MAX: usize = 240;
 
@@ -30,11 +32,22 @@ impl Said {
     }
 }
 
+/// The log of a call that succeeded.
+pub(super) fn told(guest: &mut Guest) -> Vec<String> {
+    wasi::flush_all(guest);
+    let lines = guest.said.iter().flat_map(|it| &it.lines);
+    lines
+        .map(|(level, line)| format!("{} {line}", level.as_str()))
+        .collect()
+}
+
 /// A fault with the end of the log beside it.
 pub(super) fn beside(guest: &mut Guest, kind: ToolFaultKind, detail: String) -> ToolFault {
     wasi::flush_all(guest);
     let mut detail = detail;
-    for (index, (level, line)) in guest.said.iter().flat_map(|it| &it.lines).enumerate() {
+    let lines = guest.said.iter().flat_map(|it| &it.lines);
+    let before = lines.clone().count().saturating_sub(BESIDE_MAX);
+    for (index, (level, line)) in lines.skip(before).enumerate() {
         detail.push_str(if index == 0 { "; it logged: " } else { " | " });
         detail.push_str(level.as_str());
         detail.push(' ');

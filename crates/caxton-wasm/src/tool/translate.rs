@@ -105,7 +105,7 @@ pub(super) fn answer(said: tool_functions::Answer) -> Result<ToolAnswer, ToolFau
     Ok(ToolAnswer {
         parts,
         structured,
-        is_error: false,
+        ..ToolAnswer::default()
     })
 }
 

@@ -8,6 +8,7 @@ mod words;
 pub(crate) use registered::{Offered, Registered};
 pub use words::{FunctionState, FunctionView, NewTool, OperatorTool, ToolView};
 
+use super::policy::Policies;
 use super::schema::Schemas;
 use crate::documents::{self, Documents};
 use crate::opctx::TenantScope;
@@ -50,6 +51,7 @@ pub(crate) struct Registry {
     secrets: Arc<dyn Secrets>,
     clock: Arc<dyn Clock>,
     executors: Executors,
+    policies: Arc<Policies>,
     operators: BTreeMap<ToolName, OperatorTool>,
     builtin: BTreeMap<ToolName, Builtin>,
     at_hand: Cache<(TenantId, ToolName), Option<Arc<Registered>>>,
@@ -69,6 +71,7 @@ impl Registry {
         clock: Arc<dyn Clock>,
         executors: Executors,
         operators: &[OperatorTool],
+        policies: Arc<Policies>,
     ) -> Self {
         let own = executors.builtin.builtin().into_iter();
         let builtin = own.chain(functions::all()).map(|it| (it.name.clone(), it));
@@ -81,6 +84,7 @@ impl Registry {
             builtin: builtin.collect(),
             operators: operators.collect(),
             executors,
+            policies,
             at_hand: Cache::new(AT_HAND_MAX),
         }
     }
@@ -100,6 +104,10 @@ impl Registry {
             ToolKind::Mcp => &*self.executors.mcp,
             ToolKind::Wasm => &*self.executors.wasm,
         }
+    }
+
+    pub(super) fn close(&self, tenant: &TenantId, workspace: &str) {
+        self.executors.builtin.close_session(tenant, workspace);
     }
 
     /// A tool of this name: the tenant's, or the server's. Errors: `CX-8001`.
@@ -246,6 +254,8 @@ impl Registry {
         target: &Arc<ToolTarget>,
         kind: ToolKind,
     ) -> Result<Vec<Function>, Error> {
+        self.reach(&target.tenant, target.definition.as_ref())
+            .await?;
         let asked = self.executor(kind).describe(Arc::clone(target));
         let late = self
             .clock
@@ -277,6 +287,7 @@ impl Registry {
     ) -> Result<ToolView, Error> {
         let (tenant, now) = (scope.tenant(), self.clock.now());
         check(&tool)?;
+        self.reach(tenant, Some(&tool.definition)).await?;
         if self.operators.contains_key(&tool.name) || self.builtin.contains_key(&tool.name) {
             let detail = format!("`{}` is a tool of the server", tool.name);
             return Err(Error::new(Code::ToolExists, detail));
@@ -341,7 +352,8 @@ impl Registry {
         let put = self.documents.commit(scope, vec![op]).await;
         self.gone(scope.tenant(), &kept.name, kept.definition.kind());
         put?;
-        Ok(self.open(scope, kept).await?.view())
+        let tool = self.open(scope, kept).await?;
+        self.view(scope.tenant(), &tool).await
     }
 
     fn gone(&self, tenant: &TenantId, name: &ToolName, kind: ToolKind) {
@@ -370,7 +382,7 @@ impl Registry {
             let described = self.describe(&tool.target, tool.kind).await?;
             tool.take(described, self.clock.now());
         }
-        Ok(tool.view())
+        self.view(tenant, &tool).await
     }
 
     /// Agrees to what a tenant's tool offers now.
@@ -420,7 +432,22 @@ impl Registry {
         if let Err(error) = self.current(&tool).await {
             tracing::debug!(%tenant, tool = %name, %error, "a tool does not say what it offers");
         }
-        Ok(tool.view())
+        self.view(tenant, &tool).await
+    }
+
+    async fn view(&self, tenant: &TenantId, tool: &Registered) -> Result<ToolView, Error> {
+        let policy = self.policies.of(tenant).await?;
+        Ok(tool.view(&policy))
+    }
+
+    /// Whether the tenant lets tools reach where this one is. Errors: `CX-7011`.
+    async fn reach(&self, tenant: &TenantId, of: Option<&Definition>) -> Result<(), Error> {
+        let Some(of) = of else { return Ok(()) };
+        let policy = self.policies.of(tenant).await?;
+        match policy.unreached(of) {
+            Some(why) => Err(Error::new(Code::EgressRefused, why)),
+            None => Ok(()),
+        }
     }
 
     /// The tenant's own.
@@ -432,7 +459,8 @@ impl Registry {
         let page = self.documents.list::<Kept>(scope, "", asked).await?;
         let mut rows = Vec::with_capacity(page.rows.len());
         for kept in page.rows {
-            rows.push(self.find(scope.tenant(), &kept.name).await?.view());
+            let tool = self.find(scope.tenant(), &kept.name).await?;
+            rows.push(self.view(scope.tenant(), &tool).await?);
         }
         Ok(Page {
             rows,
@@ -444,7 +472,8 @@ impl Registry {
     pub(crate) async fn servers(&self, tenant: &TenantId) -> Result<Vec<ToolView>, Error> {
         let mut all = Vec::new();
         for name in self.operators.keys().chain(self.builtin.keys()) {
-            all.push(self.find(tenant, name).await?.view());
+            let tool = self.find(tenant, name).await?;
+            all.push(self.view(tenant, &tool).await?);
         }
         Ok(all)
     }

@@ -2,6 +2,7 @@
 
 use super::words::{FunctionState, FunctionView, Kept, ToolView};
 use crate::port::tool::ToolTarget;
+use crate::tools::policy::{ToolPolicy, host_of};
 use crate::tools::schema::Schemas;
 use arc_swap::ArcSwap;
 use caxton_core::error::Error;
@@ -131,7 +132,17 @@ impl Registered {
         self.offer.store(Arc::new(Offer { at: now, functions }));
     }
 
-    pub(super) fn view(&self) -> ToolView {
+    /// Where its calls go, where that is known.
+    fn host(&self) -> Option<String> {
+        self.target.definition.as_ref().and_then(host_of)
+    }
+
+    /// Why no call of it can be made now: the tenant lets tools reach other hosts alone.
+    pub(crate) fn unreached(&self, policy: &ToolPolicy) -> Option<String> {
+        policy.unreached(self.target.definition.as_ref()?)
+    }
+
+    pub(super) fn view(&self, policy: &ToolPolicy) -> ToolView {
         let known = self.known();
         let mut functions: Vec<FunctionView> = known
             .iter()
@@ -152,6 +163,8 @@ impl Registered {
             description: self.description.clone(),
             kind: self.kind,
             functions,
+            hosts: self.host().into_iter().collect(),
+            unreached: self.unreached(policy),
             definition: self.target.definition.clone(),
             has_secret: self.target.secret.is_some(),
             operators: self.kept.is_none(),

@@ -88,6 +88,10 @@ pub struct ToolView {
     pub functions: Vec<FunctionView>,
     /// None of what is built in.
     pub definition: Option<Definition>,
+    /// Hosts that its calls go to, where they are known.
+    pub hosts: Vec<String>,
+    /// Why no call of it can be made as the tenant's policy is now.
+    pub unreached: Option<String>,
     pub has_secret: bool,
     /// The server's operator gives it, not the tenant.
     pub operators: bool,
