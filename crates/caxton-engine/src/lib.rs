@@ -5,6 +5,7 @@
 //! engine knows no web framework, no SQL and no WebAssembly: those are adapters behind its ports.
 
 pub mod app;
+mod approvals;
 pub mod audit;
 pub mod directory;
 mod documents;

@@ -14,6 +14,10 @@ const ALLOWED: &[(&str, &str)] = &[
         "makes pages readable on the blocking pool, a bounded number at a time",
     ),
     (
+        "crates/caxton-tools/src/census.rs",
+        "reads /proc on the blocking pool, one look at a time",
+    ),
+    (
         "crates/caxton-wasm/src/compile/mod.rs",
         "waits for a compiler on the blocking pool, a bounded number at a time",
     ),

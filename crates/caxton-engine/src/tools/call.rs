@@ -2,10 +2,10 @@
 
 use super::Tools;
 use super::answer::{answered, bytes, cut};
-use super::approvals::{Approval, ApprovalState};
 use super::log::{CallId, ToolCallRecord, ToolOutcome};
 use super::prepare::{self, Granted};
 use super::registry::Offered;
+use crate::approvals::{Approval, ApprovalState};
 use crate::host::{Outlet, WaitingCall};
 use crate::limits::{Reservation, Unit};
 use crate::opctx::TenantScope;

@@ -11,8 +11,8 @@ pub struct ToolMeters {
     calls: IntCounterVec,
     seconds: HistogramVec,
     pub(super) calls_now: IntGauge,
-    pub(super) approvals_now: IntGauge,
-    pub(super) approval_seconds: Histogram,
+    pub(crate) approvals_now: IntGauge,
+    pub(crate) approval_seconds: Histogram,
     pub(super) log_failures: IntCounter,
 }
 

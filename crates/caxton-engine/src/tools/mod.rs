@@ -5,7 +5,6 @@
 //! [`crate::host::Host`], for wasm agents and assistants alike; nothing that a model reads is asked.
 
 mod answer;
-mod approvals;
 mod call;
 mod log;
 mod meters;
@@ -14,8 +13,8 @@ mod prepare;
 mod registry;
 mod schema;
 
+pub use crate::approvals::{Approval, ApprovalState, Decision};
 pub use crate::workspace::{CANVAS, CANVAS_FOLDER, FILES, File, FileView};
-pub use approvals::{Approval, ApprovalState, Decision};
 pub use call::{Done, Prepared};
 pub use log::{CallFilter, ToolCallRecord, ToolOutcome};
 pub use meters::ToolMeters;
@@ -23,12 +22,12 @@ pub use policy::ToolPolicy;
 pub use prepare::{OfferedTool, ToolAsk, ToolSide};
 pub use registry::{FunctionState, FunctionView, NewTool, OperatorTool, ToolView};
 
-pub(crate) use approvals::Approvals;
 pub(crate) use log::{CallId, Log};
 pub(crate) use policy::Policies;
 pub(crate) use prepare::Caller;
 pub(crate) use registry::Registry;
 
+use crate::approvals::Approvals;
 use crate::audit::Audit;
 use crate::documents::Documents;
 use crate::limits::Quotas;

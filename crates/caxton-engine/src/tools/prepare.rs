@@ -2,10 +2,10 @@
 //! must agree to it, and what an earlier run of the same message knew of it.
 
 use super::Tools;
-use super::approvals::{self, Approval, ApprovalState, Asking};
 use super::call::{Prepared, WayOut, must_be_once};
 use super::log::{CallId, ToolCallRecord, ToolOutcome};
 use super::registry::{FunctionState, Offered};
+use crate::approvals::{self, Approval, ApprovalState, Asking};
 use crate::audit::Act;
 use crate::port::tool::ToolTarget;
 use caxton_core::error::{Code, Error, shown};

@@ -47,6 +47,14 @@ fn asks(session: &str, name: &str) -> ToolCall {
     asked
 }
 
+/// Lets (paused) time pass, and whoever waited for it have its turn.
+async fn pass(time: std::time::Duration) {
+    tokio::time::advance(time).await;
+    for _ in 0..16 {
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn one_that_nobody_uses_is_ended_and_one_in_use_is_not() {
     let browsers = browsers(None);
@@ -60,7 +68,7 @@ async fn one_that_nobody_uses_is_ended_and_one_in_use_is_not() {
         all.sort();
         all
     };
-    tokio::time::sleep(idle_timeout / 2).await;
+    pass(idle_timeout / 2).await;
     assert_eq!(sessions(), ["idle", "in use"]);
     // There is no room for a third: the one that is idle makes way.
     browsers.slot(&asks("late", "read")).unwrap();
@@ -69,16 +77,16 @@ async fn one_that_nobody_uses_is_ended_and_one_in_use_is_not() {
     browsers.slot(&asks("more", "read")).unwrap_err();
     drop(held);
     browsers.close_session(&TenantId::default_tenant(), "in use");
-    tokio::time::sleep(idle_timeout / 2).await;
+    pass(idle_timeout / 2).await;
     browsers.slot(&asks("late", "read")).unwrap();
     // It is used anew: its time begins again.
-    tokio::time::sleep(idle_timeout * 3 / 4).await;
+    pass(idle_timeout * 3 / 4).await;
     assert_eq!(sessions(), ["late"]);
     let late = browsers.slot(&asks("late", "read")).unwrap();
-    tokio::time::sleep(idle_timeout * 2).await;
+    pass(idle_timeout * 2).await;
     assert_eq!(sessions(), ["late"]);
     drop(late);
-    tokio::time::sleep(idle_timeout * 2).await;
+    pass(idle_timeout * 2).await;
     assert_eq!(sessions(), [""; 0]);
 }
 

@@ -2,13 +2,12 @@
 //! described, and its arguments. It is kept, so that whoever decides may do so after a restart, and
 //! the call that waits goes on then.
 
-use super::ToolMeters;
-use super::log::CallId;
 use crate::documents::{self, Document, Documents};
 use crate::opctx::TenantScope;
 use crate::port::Clock;
 use crate::port::store::{Page, PageRequest, RecordKind};
 use crate::task::Tasks;
+use crate::tools::{CallId, ToolMeters};
 use caxton_core::error::{Code, Error, shown};
 use caxton_core::session::TurnId;
 use caxton_core::tool::{Function, ToolId, canonical};
@@ -114,7 +113,7 @@ pub struct Decision {
 }
 
 /// What is agreed to, in short.
-pub(super) fn digest(tool: &ToolId, function: &Function, arguments: &Value) -> Digest {
+pub(crate) fn digest(tool: &ToolId, function: &Function, arguments: &Value) -> Digest {
     let said = json!([
         tool.to_string(),
         function.fingerprint().to_string(),
@@ -153,7 +152,7 @@ impl Drop for Place<'_> {
 }
 
 impl Approvals {
-    pub(super) fn new(
+    pub(crate) fn new(
         documents: Documents,
         clock: Arc<dyn Clock>,
         tasks: Tasks,
@@ -175,7 +174,7 @@ impl Approvals {
 
     /// Asks for one; the one that was asked for before a restart is found again. Errors: `CX-8024`
     /// where that is of another call, `CX-8016` where too many wait.
-    pub(super) async fn ask(&self, tenant: &TenantId, asked: Approval) -> Result<Approval, Error> {
+    pub(crate) async fn ask(&self, tenant: &TenantId, asked: Approval) -> Result<Approval, Error> {
         let scope = Self::scope(tenant);
         if let Some(known) = self.documents.get::<Approval>(&scope, &asked.id).await? {
             if known.digest != asked.digest {
@@ -204,7 +203,7 @@ impl Approvals {
     }
 
     /// Waits until somebody decided, or it expired.
-    pub(super) async fn wait(&self, tenant: &TenantId, id: &str) -> Result<Approval, Error> {
+    pub(crate) async fn wait(&self, tenant: &TenantId, id: &str) -> Result<Approval, Error> {
         let place = (tenant.clone(), id.to_owned());
         let told = Arc::new(Notify::new());
         self.waiting.lock().insert(place.clone(), Arc::clone(&told));
@@ -233,7 +232,7 @@ impl Approvals {
     }
 
     /// The call is given up.
-    pub(super) async fn withdraw(&self, tenant: &TenantId, id: &str) -> Result<Approval, Error> {
+    pub(crate) async fn withdraw(&self, tenant: &TenantId, id: &str) -> Result<Approval, Error> {
         self.end(tenant, id, ApprovalState::Withdrawn).await
     }
 
@@ -379,21 +378,21 @@ impl Approvals {
 }
 
 /// What is to be asked for a call.
-pub(super) struct Asking<'a> {
-    pub(super) id: CallId,
-    pub(super) tool: &'a ToolId,
-    pub(super) function: &'a Function,
-    pub(super) arguments: &'a Value,
-    pub(super) shown: Value,
-    pub(super) agent: AgentName,
-    pub(super) session: Option<String>,
-    pub(super) turn: Option<TurnId>,
-    pub(super) now: Timestamp,
-    pub(super) timeout: std::time::Duration,
+pub(crate) struct Asking<'a> {
+    pub(crate) id: CallId,
+    pub(crate) tool: &'a ToolId,
+    pub(crate) function: &'a Function,
+    pub(crate) arguments: &'a Value,
+    pub(crate) shown: Value,
+    pub(crate) agent: AgentName,
+    pub(crate) session: Option<String>,
+    pub(crate) turn: Option<TurnId>,
+    pub(crate) now: Timestamp,
+    pub(crate) timeout: std::time::Duration,
 }
 
 impl Asking<'_> {
-    pub(super) fn approval(self) -> Approval {
+    pub(crate) fn approval(self) -> Approval {
         Approval {
             id: self.id.to_string(),
             digest: digest(self.tool, self.function, self.arguments),
