@@ -10,7 +10,7 @@ use axum::routing::post;
 use axum::serve::ListenerExt as _;
 use futures::StreamExt as _;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -212,7 +212,7 @@ pub async fn litellm(folder: &Path, provider: SocketAddr) -> anyhow::Result<Serv
 /// Caxton's own binary, beside this one, with the provider configured by its operator: key, permission,
 /// rates, quota, ledger and request log as they always are.
 pub async fn caxton(folder: &Path, provider: SocketAddr) -> anyhow::Result<Server> {
-    let program = std::env::current_exe()?.with_file_name("caxton");
+    let program = program();
     ensure!(program.exists(), "{} is not built", program.display());
     std::fs::create_dir_all(folder)?;
     let conf = folder.join("caxton.toml");
@@ -237,6 +237,12 @@ pub async fn caxton(folder: &Path, provider: SocketAddr) -> anyhow::Result<Serve
         .trim()
         .to_owned();
     Ok(server)
+}
+
+/// Caxton's own binary, beside this one.
+pub fn program() -> PathBuf {
+    let own = std::env::current_exe().unwrap_or_default();
+    own.with_file_name("caxton")
 }
 
 fn free_port() -> anyhow::Result<SocketAddr> {

@@ -10,6 +10,7 @@ mod limits;
 mod native;
 mod neighbours;
 mod query;
+mod server;
 mod start;
 mod tools;
 mod wasm;
@@ -76,6 +77,11 @@ pub const GROUPS: &[(&str, &str, Runner)] = &[
         "gateway",
         "a model's streamed answer against nginx and the LiteLLM proxy",
         |run, report| Box::pin(gateway::run(run, report)),
+    ),
+    (
+        "server",
+        "commands, calls from outside, probes and idle tenants of a running server",
+        |run, report| Box::pin(server::run(run, report)),
     ),
     (
         "neighbours",
