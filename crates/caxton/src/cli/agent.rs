@@ -1,6 +1,7 @@
 //! `caxton agent`: deploy, list, show, start, stop, drain, remove, logs.
 
 mod deploy;
+mod invoke;
 mod logs;
 
 use super::output::{Column, Output, age, fields, size};
@@ -46,6 +47,8 @@ pub enum AgentCommand {
     /// Remove an agent with its state.
     #[command(visible_alias = "rm")]
     Remove(Named),
+    /// Ask an agent, wait for its answer and print its content.
+    Invoke(invoke::InvokeArgs),
     /// Read an agent's log.
     Logs(logs::LogsArgs),
 }
@@ -105,6 +108,7 @@ pub async fn run(command: AgentCommand, global: &Global, output: &Output) -> Out
             output.note(&format!("{agent} removed"));
             Ok(())
         }
+        AgentCommand::Invoke(args) => invoke::run(args, &client, output).await,
         AgentCommand::Logs(args) => logs::run(args, &client, output).await,
     }
 }

@@ -10,7 +10,9 @@ use super::{Global, block, page_size, target};
 use crate::failure::{Failure, Outcome};
 use crate::serve::BACKUPS;
 use caxton_api::client::{Client, RESPONSE_TIMEOUT};
-use caxton_api::v1::{Backup, CreateBackupRequest, ListBackupsRequest, ListBackupsResponse};
+use caxton_api::v1::{
+    Backup, CreateBackupRequest, GetBackupRequest, ListBackupsRequest, ListBackupsResponse,
+};
 use caxton_core::error::Code;
 use caxton_engine::port::store::BackupInfo;
 use clap::{Args, Subcommand};
@@ -28,6 +30,8 @@ pub enum BackupCommand {
     /// List backups, the newest first; without a server, those in the data folder.
     #[command(visible_alias = "ls")]
     List(ListArgs),
+    /// Show a backup of the running server: whether it is complete, how large, its checksum.
+    Show(Named),
     /// Read a backup from end to end and compare its checksums. Needs no server.
     Verify(Which),
     /// Put a backup in the place of the data folder's data. The server must be stopped.
@@ -39,6 +43,12 @@ pub struct ListArgs {
     /// At most so many.
     #[arg(long, default_value_t = 100)]
     limit: usize,
+}
+
+#[derive(Debug, Args)]
+pub struct Named {
+    /// The backup's id.
+    backup: String,
 }
 
 #[derive(Debug, Args)]
@@ -59,6 +69,13 @@ pub fn run(command: BackupCommand, global: &Global, output: &Output) -> Outcome 
                 Some(folder) => list_local(&folder.join(BACKUPS), output),
                 None => block(list(target::client(global)?, args, output)),
             }
+        }
+        BackupCommand::Show(Named { backup }) => {
+            let client = target::client(global)?;
+            block(async {
+                let backup = client.get_backup(&GetBackupRequest { backup }).await?;
+                output.answer(&backup, &backup.id, || text(&backup))
+            })
         }
         BackupCommand::Verify(which) => {
             let path = path(which, global)?;

@@ -1,16 +1,19 @@
 //! `caxton session`: conversations with assistants.
 
 use super::chat::Thinking;
-use super::output::{Column, Output, age, clock, fields, printable, short};
+use super::output::{Column, Output, age, clock, fields, lines, printable, short, size};
 use super::{Global, page_size, target};
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use caxton_api::client::Client;
 use caxton_api::v1::{
-    CreateSessionRequest, DeleteSessionRequest, GetSessionRequest, ListSessionMessagesRequest,
+    CreateSessionRequest, DeleteSessionRequest, GetSessionFileRequest, GetSessionRequest,
+    GetTurnRequest, ListSessionFilesRequest, ListSessionFilesResponse, ListSessionMessagesRequest,
     ListSessionMessagesResponse, ListSessionsRequest, ListSessionsResponse, ResetSessionRequest,
-    Session, ToolRules,
+    Session, ToolRules, Turn, UpdateSessionRequest,
 };
 use clap::{Args, Subcommand};
+use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
 pub enum SessionCommand {
@@ -23,6 +26,14 @@ pub enum SessionCommand {
     Show(Named),
     /// Show what was said in one, the oldest first.
     Messages(MessagesArgs),
+    /// Change how much the model thinks in one, or what it says of tools.
+    Update(UpdateArgs),
+    /// Show a turn: whether it runs, and since when.
+    Turn(TurnArgs),
+    /// List the files of a session's workspace.
+    Files(FilesArgs),
+    /// Read a file of a session's workspace.
+    File(FileArgs),
     /// Begin one anew: what was said is kept, and the model sees it no more.
     Reset(ResetArgs),
     /// Remove them, with all that was said in them.
@@ -75,6 +86,56 @@ pub struct MessagesArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct UpdateArgs {
+    /// The session's id.
+    id: String,
+    /// How much the model thinks; left out, and without any of the others, as the assistant says.
+    #[arg(long, value_enum)]
+    thinking: Option<Thinking>,
+    /// Only these tools, such as files or files.write; repeatable.
+    #[arg(long, value_name = "TOOL")]
+    allow: Vec<String>,
+    /// Ask a person before these; repeatable.
+    #[arg(long, value_name = "TOOL")]
+    ask: Vec<String>,
+    /// None of these; repeatable.
+    #[arg(long, value_name = "TOOL")]
+    deny: Vec<String>,
+    /// Show calls that act, and make none.
+    #[arg(long)]
+    sandbox: bool,
+    /// Say nothing of tools any more.
+    #[arg(long, conflicts_with_all = ["allow", "ask", "deny", "sandbox"])]
+    tools_as_assistant: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct TurnArgs {
+    /// The turn's id, as the answer's first event tells it.
+    turn: String,
+}
+
+#[derive(Debug, Args)]
+pub struct FilesArgs {
+    /// The session's id.
+    id: String,
+    /// At most so many.
+    #[arg(long, default_value_t = 1000)]
+    limit: usize,
+}
+
+#[derive(Debug, Args)]
+pub struct FileArgs {
+    /// The session's id.
+    id: String,
+    /// The file's path in the workspace.
+    path: String,
+    /// Write it here; otherwise it is printed.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub struct ResetArgs {
     /// The session's id.
     id: String,
@@ -103,6 +164,13 @@ pub async fn run(command: SessionCommand, global: &Global, output: &Output) -> O
             output.answer(&session, &session.id, || text(&session))
         }
         SessionCommand::Messages(args) => messages(args, &client, output).await,
+        SessionCommand::Update(args) => update(args, &client, output).await,
+        SessionCommand::Turn(TurnArgs { turn }) => {
+            let turn = client.get_turn(&GetTurnRequest { turn }).await?;
+            output.answer(&turn, &turn.id, || turn_text(&turn))
+        }
+        SessionCommand::Files(args) => files(args, &client, output).await,
+        SessionCommand::File(args) => file(args, &client, output).await,
         SessionCommand::Reset(ResetArgs { id, summarize }) => {
             let session = id;
             let request = ResetSessionRequest { session, summarize };
@@ -118,6 +186,105 @@ pub async fn run(command: SessionCommand, global: &Global, output: &Output) -> O
             Ok(())
         }
     }
+}
+
+async fn update(args: UpdateArgs, client: &Client, output: &Output) -> Outcome {
+    let rules = ToolRules {
+        allow: args.allow,
+        ask: args.ask,
+        deny: args.deny,
+        sandbox: args.sandbox,
+    };
+    let says = args.tools_as_assistant || rules != ToolRules::default();
+    let request = UpdateSessionRequest {
+        session: args.id,
+        thinking: args.thinking.map(Thinking::text).unwrap_or_default(),
+        tools: says.then_some(rules),
+    };
+    let session = client.update_session(&request).await?;
+    output.answer(&session, &session.id, || text(&session))
+}
+
+async fn files(args: FilesArgs, client: &Client, output: &Output) -> Outcome {
+    let mut request = ListSessionFilesRequest {
+        session: args.id,
+        ..ListSessionFilesRequest::default()
+    };
+    let mut data = ListSessionFilesResponse::default();
+    while data.files.len() < args.limit {
+        request.page_size = page_size(args.limit, data.files.len());
+        let page = client.list_session_files(&request).await?;
+        data.files.extend(page.files);
+        data.next_page_token.clone_from(&page.next_page_token);
+        if page.next_page_token.is_empty() {
+            break;
+        }
+        request.page_token = page.next_page_token;
+    }
+    if data.files.is_empty() && output.is_table() {
+        output.note("no files; the tools `files` and `canvas` write them");
+        return Ok(());
+    }
+    let columns = [
+        Column::Text("PATH"),
+        Column::Text("TYPE"),
+        Column::Number("SIZE"),
+        Column::Text("WRITTEN"),
+        Column::Text("TITLE"),
+    ];
+    let rows = data.files.iter().map(|file| {
+        vec![
+            file.path.clone(),
+            file.media_type.clone(),
+            size(file.size_bytes),
+            age(file.update_time.as_ref()),
+            short(&file.title, 40),
+        ]
+    });
+    let rows = rows.collect();
+    let names: Vec<String> = data.files.iter().map(|it| it.path.clone()).collect();
+    output.list(&data, &columns, rows, &names)
+}
+
+async fn file(args: FileArgs, client: &Client, output: &Output) -> Outcome {
+    let request = GetSessionFileRequest {
+        session: args.id,
+        path: args.path,
+    };
+    let file = client.get_session_file(&request).await?;
+    let Some(out) = args.out else {
+        // As it is where it goes on to a program, and without what would steer a terminal where not.
+        if std::io::stdout().is_terminal() {
+            let text = String::from_utf8_lossy(&file.content);
+            return output.answer(&file, &request.path, || lines(&text));
+        }
+        return match std::io::stdout().write_all(&file.content) {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                Err(Failure::plain("cannot write the file out").because(error.to_string()))
+            }
+            _ => Ok(()),
+        };
+    };
+    std::fs::write(&out, &file.content).map_err(|error| {
+        let what = format!("cannot write {}", out.display());
+        Failure::plain(what).because(error.to_string())
+    })?;
+    let bytes = file.content.len() as u64;
+    output.note(&format!("{} written, {}", out.display(), size(bytes)));
+    Ok(())
+}
+
+fn turn_text(turn: &Turn) -> String {
+    let time =
+        |at: &Option<caxton_api::wkt::Timestamp>| at.map(|at| at.to_string()).unwrap_or_default();
+    fields(&[
+        ("turn", turn.id.clone()),
+        ("session", turn.session_id.clone()),
+        ("agent", turn.agent.clone()),
+        ("state", turn.state.clone()),
+        ("begun", time(&turn.create_time)),
+        ("ended", time(&turn.end_time)),
+    ])
 }
 
 async fn list(args: ListArgs, client: &Client, output: &Output) -> Outcome {

@@ -15,6 +15,8 @@ fn a_restored_backup_is_the_moment_it_was_taken() {
         home.ok(&["backup", "list", "-o", "name"]),
         format!("{id}\n")
     );
+    let shown = home.json(&["backup", "show", id]);
+    assert_eq!(shown, backup);
     home.ok(&["backup", "verify", id]);
     assert_eq!(home.ask("counter", "request", "add 100"), "105\n");
     let refused = home.run(&["backup", "restore", id]);

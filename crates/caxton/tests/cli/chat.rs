@@ -54,6 +54,26 @@ fn an_assistant_is_spoken_to_and_its_sessions_looked_after() {
             .len(),
         2
     );
+    let turn = answer["turnId"].as_str().unwrap();
+    let turn = home.json(&["session", "turn", turn]);
+    assert_eq!(
+        (&turn["sessionId"], &turn["state"]),
+        (&"mine".into(), &"completed".into())
+    );
+    let deny = ["session", "update", "mine", "--deny", "browser"];
+    let changed = home.json(&[deny.as_slice(), &["--thinking", "low"]].concat());
+    assert_eq!(
+        (&changed["thinking"], &changed["tools"]["deny"][0]),
+        (&"low".into(), &"browser".into())
+    );
+    let changed = home.json(&["session", "update", "mine", "--tools-as-assistant"]);
+    assert!(
+        changed["tools"]["deny"]
+            .as_array()
+            .is_none_or(Vec::is_empty)
+    );
+    let files = home.run(&["session", "files", "mine"]);
+    assert!(files.stderr.contains("no files"), "{files:?}");
     home.ok(&["session", "remove", "mine"]);
     assert_eq!(home.run(&["session", "show", "mine"]).code, Some(3));
     assert_eq!(home.run(&["chat", "nobody", "hi"]).code, Some(3));

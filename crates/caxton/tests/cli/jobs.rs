@@ -39,6 +39,24 @@ fn a_job_from_submitting_to_removing() {
     assert_eq!(wrong.code, Some(3), "{wrong:?}");
 }
 
+#[test]
+fn an_agent_is_asked_and_waited_for() {
+    let home = Home::new();
+    let _server = home.serve();
+    home.deploy("counter");
+    assert_eq!(home.ok(&["agent", "invoke", "counter", "add 41"]), "41\n");
+    let answer = home.json(&["agent", "invoke", "counter", "add 1", "--timeout", "20s"]);
+    assert_eq!(answer["reply"]["content"], "42");
+    let followed = home.run(&["agent", "invoke", "counter", "add 1", "--follow"]);
+    assert_eq!((followed.code, &*followed.stdout), (Some(0), "43\n"));
+    assert!(followed.stderr.contains("complete"), "{followed:?}");
+    let wrong = home.run(&["agent", "invoke", "couner", "x"]);
+    assert_eq!(wrong.code, Some(3), "{wrong:?}");
+    assert!(wrong.stderr.contains("counter"), "{}", wrong.stderr);
+    let failed = home.run(&["agent", "invoke", "counter", "sing"]);
+    assert_eq!(failed.code, Some(1), "{failed:?}");
+}
+
 /// Submitted and on disk, then the server dies. Each job has its answer after the next start, and
 /// each was counted once.
 #[test]

@@ -72,6 +72,12 @@ fn a_tool_from_registering_to_removing() {
             assert_eq!(call["outcome"], "ok");
         }
     }
+    let calls = home.json(&["tool", "calls"]);
+    let id = calls["toolCalls"][0]["id"].as_str().unwrap();
+    let one = home.json(&["tool", "calls", "--id", id]);
+    assert_eq!(one, calls["toolCalls"][0]);
+    let whole = home.ok(&["tool", "calls", "--id", id]);
+    assert!(whole.contains("to be or not to be"), "{whole}");
     let table = home.ok(&["tool", "calls", "wordcount", "--limit", "1"]);
     assert_eq!(table.lines().count(), 2, "{table}");
 

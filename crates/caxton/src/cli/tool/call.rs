@@ -1,13 +1,13 @@
 //! `caxton tool test` and `caxton tool calls`.
 
 use super::suggest;
-use crate::cli::output::{Column, Output, clock, lines, printable, short, size};
+use crate::cli::output::{Column, Output, clock, fields, lines, printable, short, size};
 use crate::cli::page_size;
 use crate::failure::{Failure, Outcome};
 use caxton_api::client::Client;
 use caxton_api::v1::{
-    CallToolRequest, CallToolResponse, ListAllToolCallsRequest, ListToolCallsRequest,
-    ListToolCallsResponse, MessagePart, ToolCall,
+    CallToolRequest, CallToolResponse, GetToolCallRequest, ListAllToolCallsRequest,
+    ListToolCallsRequest, ListToolCallsResponse, MessagePart, ToolCall,
 };
 use caxton_api::wkt::Struct;
 use caxton_core::tool::FunctionName;
@@ -40,6 +40,9 @@ pub struct CallsArgs {
     /// Only of this tool.
     #[arg(default_value = "")]
     tool: String,
+    /// Show this one call, whole.
+    #[arg(long, value_name = "CALL", conflicts_with_all = ["tool", "agent", "session"])]
+    id: Option<String>,
     /// Only by this agent.
     #[arg(long, default_value = "")]
     agent: String,
@@ -163,6 +166,10 @@ fn took(us: u64) -> String {
 }
 
 pub(super) async fn calls(args: CallsArgs, client: &Client, output: &Output) -> Outcome {
+    if let Some(call) = args.id {
+        let call = client.get_tool_call(&GetToolCallRequest { call }).await?;
+        return output.answer(&call, &call.id, || whole(&call));
+    }
     let mut data = ListToolCallsResponse::default();
     let (mut token, mut more) = (String::new(), true);
     // A tool that is not there is an answer, where only its name is asked for.
@@ -200,6 +207,34 @@ pub(super) async fn calls(args: CallsArgs, client: &Client, output: &Output) -> 
         return Ok(());
     }
     list(&data, output)
+}
+
+/// One call, for people.
+fn whole(call: &ToolCall) -> String {
+    let arguments = call.arguments.as_ref().map(|it| it.0.to_string());
+    let rows = [
+        ("call", call.id.clone()),
+        ("tool", call.tool.clone()),
+        ("kind", call.kind.clone()),
+        ("agent", call.agent.clone()),
+        ("session", call.session_id.clone()),
+        ("turn", call.turn_id.clone()),
+        ("arguments", arguments.unwrap_or_default()),
+        ("outcome", outcome(call)),
+        ("why", call.detail.clone()),
+        ("answer", size(call.result_bytes)),
+        ("cost", format!("{} millionths", call.cost_micros)),
+        (
+            "begun",
+            call.time.map(|it| it.to_string()).unwrap_or_default(),
+        ),
+        ("took", took(call.duration_us)),
+        ("of that waiting for approval", took(call.waited_us)),
+        ("approval", call.approval.clone()),
+        ("trace", call.trace_id.clone()),
+    ];
+    let rows: Vec<_> = rows.into_iter().filter(|row| !row.1.is_empty()).collect();
+    fields(&rows)
 }
 
 fn list(data: &ListToolCallsResponse, output: &Output) -> Outcome {
