@@ -10,6 +10,9 @@ use toml::{Table, Value};
 /// The section whose tables have names of the operator's choice.
 pub const MCP: &str = "mcp";
 
+/// Tools that the server has itself, whose names nobody else's may have.
+const BUILT_IN: [&str; 4] = ["browser", "canvas", "fetch", "files"];
+
 /// `[mcp.NAME]`: a program that is run for each tenant that calls its functions, or a server at an
 /// address. All tenants see it as the tool `NAME`; who may call it says agent.toml.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -66,6 +69,11 @@ impl Mcp {
     /// Refuses what cannot be meant.
     pub fn check(&self, name: &str) -> Result<(), String> {
         ToolName::parse(name).map_err(|error| format!("mcp.{name}: {}", error.detail))?;
+        if BUILT_IN.contains(&name) {
+            return Err(format!(
+                "mcp.{name}: the server itself has a tool `{name}`; choose another name"
+            ));
+        }
         let url = &self.url;
         match (self.command.is_empty(), url.is_empty()) {
             (true, true) => Err(format!("mcp.{name} has neither `command` nor `url`")),

@@ -272,6 +272,23 @@ fn what_is_built_in_works_in_the_session_it_is_told() {
     assert!(refused.stderr.contains("CX-803"), "{}", refused.stderr);
 }
 
+/// A program of the operator's must not stand in the place of what the server has itself.
+#[test]
+fn no_configuration_takes_the_name_of_what_is_built_in() {
+    let home = Home::new();
+    let _server = home.serve();
+    let tools = home.json(&["tool", "list"]);
+    for tool in tools["tools"].as_array().unwrap() {
+        let name = tool["name"].as_str().unwrap();
+        let config = home.path().join("caxton.toml");
+        std::fs::write(&config, format!("[mcp.{name}]\ncommand = \"sh\"\n")).unwrap();
+        let config = config.to_str().unwrap();
+        let ran = home.run(&["config", "validate", "--config", config]);
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        assert!(ran.stderr.contains("choose another name"), "{}", ran.stderr);
+    }
+}
+
 /// An agent is called as a tool, by the name that a manifest has for it.
 #[test]
 fn an_agent_is_a_tool() {
