@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail, ensure};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::response::Response;
-use axum::routing::post;
+use axum::routing::{get, post};
 use axum::serve::ListenerExt as _;
 use futures::StreamExt as _;
 use std::net::SocketAddr;
@@ -41,13 +41,24 @@ pub async fn provider() -> anyhow::Result<Server> {
 
 /// What the provider's process does, until it is killed.
 pub async fn provide(address: SocketAddr) -> anyhow::Result<()> {
-    let app = Router::new().route("/v1/chat/completions", post(answer));
+    let app = Router::new()
+        .route("/v1/chat/completions", post(answer))
+        .route("/tool", get(item));
     let listener = tokio::net::TcpListener::bind(address).await?;
     // Or the system holds small frames back for 40 ms, which would hide what anybody adds.
     let listener = listener.tap_io(|stream| {
         let _ = stream.set_nodelay(true);
     });
     Ok(axum::serve(listener, app).await?)
+}
+
+/// What an endpoint that is a tool answers.
+async fn item() -> ([(http::HeaderName, &'static str); 1], &'static str) {
+    let json = [(http::header::CONTENT_TYPE, "application/json")];
+    (
+        json,
+        r#"{"sku":"bolt-8","name":"Bolt M8","quantity":40,"note":"a line of words, as long as most answers are"}"#,
+    )
 }
 
 async fn answer(body: Bytes) -> Response {

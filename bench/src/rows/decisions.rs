@@ -41,10 +41,10 @@ pub async fn run(run: &Run, report: &mut Report) -> anyhow::Result<()> {
 }
 
 /// So many of something that does not wait, timed together.
-struct Loop<F> {
-    name: &'static str,
-    times: usize,
-    each: F,
+pub(super) struct Loop<F> {
+    pub(super) name: &'static str,
+    pub(super) times: usize,
+    pub(super) each: F,
 }
 
 impl<F: FnMut(usize) + Send> Contestant for Loop<F> {

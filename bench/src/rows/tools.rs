@@ -1,6 +1,9 @@
 //! Calling tools. A component as a tool against bare wasmtime that makes an instance of the same
 //! component and calls it; and the whole way through the engine, where the call is decided upon, its
-//! arguments are compared with the schema, and the log has it.
+//! arguments are compared with the schema, and the log has it. What tools of the other kinds cost is in
+//! [`kinds`].
+
+mod kinds;
 
 use crate::Run;
 use crate::measure::{CPU_US, Contestant, Scores, Stopwatch, race};
@@ -31,6 +34,11 @@ const TOOL: &str = "wordcount";
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 pub async fn run(run: &Run, report: &mut Report) -> anyhow::Result<()> {
+    components(run, report).await?;
+    kinds::run(run, report).await
+}
+
+async fn components(run: &Run, report: &mut Report) -> anyhow::Result<()> {
     let component = example(TOOL)?;
     let times = run.scaled(CALLS);
     let mut alone = Alone::new(&component, times).await?;
