@@ -93,6 +93,10 @@ const TOOLS: &[Tool] = &[
         provide: packages::mcp_inspector,
     },
     Tool {
+        name: "mcp-python",
+        provide: packages::mcp_python,
+    },
+    Tool {
         name: "mcp-servers",
         provide: packages::mcp_servers,
     },

@@ -94,6 +94,18 @@ pub fn mcp_servers(workshop: &Workshop) -> anyhow::Result<Variables> {
     Ok(variables)
 }
 
+/// Python with the Model Context Protocol's own library.
+pub fn mcp_python(workshop: &Workshop) -> anyhow::Result<Variables> {
+    pip(
+        workshop,
+        &Pip {
+            variable: "CAXTON_TEST_MCP_PYTHON",
+            requirements: &["mcp==2.3.0"],
+            program: "python",
+        },
+    )
+}
+
 /// The Model Context Protocol's conformance suite, and the newer Node that it needs.
 pub fn mcp_conformance(workshop: &Workshop) -> anyhow::Result<Variables> {
     const SUITE: &str = "@modelcontextprotocol/conformance@0.1.16";

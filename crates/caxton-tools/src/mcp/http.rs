@@ -1,6 +1,7 @@
 //! Streamable HTTP over the one way out. The protocol's library has the state machine; addresses,
 //! credentials and sizes are ours.
 
+use super::greeting::{discovers, understood};
 use super::handler::Health;
 use super::sse;
 use crate::outward::{CONNECT_TIMEOUT, USER_AGENT, fault, read, read_whole, trust};
@@ -14,9 +15,7 @@ use caxton_engine::port::secrets::Secret;
 use caxton_engine::port::tool::{ANSWER_BYTES_MAX, ToolFault, ToolFaultKind, ToolTarget};
 use futures::stream::BoxStream;
 use http::{HeaderName, HeaderValue as Value};
-use rmcp::model::{
-    ClientJsonRpcMessage, ClientRequest, ErrorCode, ErrorData, ServerJsonRpcMessage, ServerResult,
-};
+use rmcp::model::{ClientJsonRpcMessage, ClientRequest, ErrorData, ServerJsonRpcMessage};
 use rmcp::transport::common::client_side_sse::SseRetryPolicy;
 use rmcp::transport::streamable_http_client::{
     SseError, StreamableHttpClient, StreamableHttpClientTransportConfig, StreamableHttpError,
@@ -277,7 +276,7 @@ impl StreamableHttpClient for Client {
             self.malformed(format!("the MCP server's answer is no message: {error}"))
         })?;
         Ok(StreamableHttpPostResponse::Json(
-            understood(&message, answer),
+            understood(discovers(&message), answer),
             session,
         ))
     }
@@ -320,21 +319,6 @@ impl StreamableHttpClient for Client {
             }
         }
     }
-}
-
-/// A server that answers what it does not know with nothing is of an older revision, too.
-fn understood(asked: &ClientJsonRpcMessage, answer: ServerJsonRpcMessage) -> ServerJsonRpcMessage {
-    let (ClientJsonRpcMessage::Request(asked), ServerJsonRpcMessage::Response(said)) =
-        (asked, &answer)
-    else {
-        return answer;
-    };
-    let is_discover = matches!(asked.request, ClientRequest::DiscoverRequest(_));
-    if !is_discover || !matches!(said.result, ServerResult::EmptyResult(_)) {
-        return answer;
-    }
-    let error = ErrorData::new(ErrorCode::METHOD_NOT_FOUND, "nothing is known of it", None);
-    ServerJsonRpcMessage::error(error, Some(asked.id.clone()))
 }
 
 /// A stream that broke off is taken up again a few times, a little later each time.

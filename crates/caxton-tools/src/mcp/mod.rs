@@ -8,6 +8,7 @@
 
 mod answer;
 mod connection;
+mod greeting;
 mod handler;
 mod http;
 mod pool;

@@ -1,11 +1,13 @@
 //! MCP servers that are programs of the operator's: messages as lines over their standard input and
 //! output. They run with what the configuration gives them and nothing of this server's own.
 
+use super::greeting::{discovers, understood};
 use super::handler::Health;
 use crate::process::{self, Limits, Running, Start};
 use caxton_engine::port::tool::{ANSWER_BYTES_MAX, ToolFault, ToolFaultKind};
 use caxton_engine::task::Tasks;
 use rmcp::RoleClient;
+use rmcp::model::RequestId;
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 use std::collections::BTreeMap;
@@ -86,6 +88,7 @@ impl Program {
             output: BufReader::new(output),
             line: Vec::new(),
             noise: 0,
+            discovers: None,
             input: Arc::new(Mutex::new(Some(input))),
             health: Arc::clone(health),
             running,
@@ -120,6 +123,8 @@ pub struct Lines {
     /// What has come of a line: kept here, since reading may be given up and begun again.
     line: Vec<u8>,
     noise: usize,
+    /// The question which revisions it speaks.
+    discovers: Option<RequestId>,
     input: Arc<Mutex<Option<ChildStdin>>>,
     health: Arc<Health>,
     running: Running,
@@ -181,6 +186,9 @@ impl Transport<RoleClient> for Lines {
         item: TxJsonRpcMessage<RoleClient>,
     ) -> impl Future<Output = Result<(), io::Error>> + Send + 'static {
         let input = Arc::clone(&self.input);
+        if let Some(id) = discovers(&item) {
+            self.discovers = Some(id.clone());
+        }
         async move {
             let mut line = serde_json::to_vec(&item)?;
             line.push(b'\n');
@@ -197,7 +205,7 @@ impl Transport<RoleClient> for Lines {
             let read = self.read();
             self.line.clear();
             if let Some(message) = read? {
-                return Some(message);
+                return Some(understood(self.discovers.as_ref(), message));
             }
         }
     }

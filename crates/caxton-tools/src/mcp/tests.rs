@@ -8,6 +8,7 @@
 
 mod programs;
 mod reference;
+mod revisions;
 
 use super::*;
 use crate::testing::{ALLOWED, ALSO_ALLOWED, call, function, out, serve, target, text};
@@ -77,6 +78,27 @@ impl Fake {
         };
         let at = serve(address, Router::new().fallback(answer)).await;
         Self { at, heard, told }
+    }
+
+    /// One that answers everything itself.
+    async fn only(
+        address: &str,
+        answers: impl Fn(&HeaderMap, &Value) -> Response + Send + Sync + 'static,
+    ) -> Self {
+        let heard = Arc::<Mutex<Vec<(HeaderMap, Value)>>>::default();
+        let (hears, answers) = (Arc::clone(&heard), Arc::new(answers));
+        let answer = move |headers: HeaderMap, body: Bytes| {
+            let said: Value = serde_json::from_slice(&body).unwrap();
+            hears.lock().push((headers.clone(), said.clone()));
+            let answer = answers(&headers, &said);
+            std::future::ready(answer)
+        };
+        let at = serve(address, Router::new().fallback(answer)).await;
+        Self {
+            at,
+            heard,
+            told: Arc::default(),
+        }
     }
 
     fn target(&self) -> Arc<ToolTarget> {
@@ -185,26 +207,6 @@ async fn a_call_says_what_it_must_and_its_answer_is_parts() {
     assert_eq!(asked["params"]["_meta"]["caxton/idempotency-key"], "key-1");
     let greeting = fake.heard(|it| it["method"] == "initialize").await;
     assert_eq!(greeting["params"]["capabilities"], json!({}));
-}
-
-#[tokio::test]
-async fn a_server_that_answers_what_it_does_not_know_with_nothing_is_an_older_one() {
-    let router = Router::new().fallback(|body: Bytes| async move {
-        let said: Value = serde_json::from_slice(&body).unwrap();
-        match said["method"].as_str() {
-            Some("initialize") => result(
-                &said,
-                json!({"protocolVersion": "2025-11-25", "capabilities": {},
-                       "serverInfo": {"name": "old", "version": "1"}}),
-            ),
-            Some("tools/call") => says(&said, "hello"),
-            _ => result(&said, json!({})),
-        }
-    });
-    let at = serve(ALLOWED, router).await;
-    let target = Arc::new(target(Some(tool(&format!("http://{at}/"))), None));
-    let answer = tools().call(call(&target, function("f"), json!({}))).await;
-    assert_eq!(text(&answer.unwrap()), "hello");
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ async fn run(program: Program) -> Result<ToolAnswer, ToolFault> {
     tools.call(asked).await
 }
 
-fn ready(program: Program, trusted: bool) -> (McpTools, ToolCall) {
+pub fn ready(program: Program, trusted: bool) -> (McpTools, ToolCall) {
     let options = Options {
         programs: [("it".to_owned(), program)].into(),
         ..Options::default()
