@@ -3,7 +3,8 @@
 use caxton_core::error::Code;
 use serde_json::{Value, json};
 
-use crate::support::{Event, World};
+use crate::support::{Event, KEY, World, guard};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 pub const ASSISTANT: &str = "behavior = \"assistant\"\n[assistant]\nmodel = \"demo\"\n";
 
@@ -146,6 +147,55 @@ async fn a_client_that_leaves_does_not_lose_the_turn() {
         .map(|it| it["content"].as_str().unwrap())
         .collect();
     assert_eq!(said, ["wait", "first second"]);
+}
+
+/// Who reads nothing holds up neither the turn nor anybody else, and has all of it when it reads at last.
+#[tokio::test]
+async fn a_slow_reader_holds_up_nobody_and_loses_nothing() {
+    const WORDS: usize = 60_000;
+    let world = world().await;
+    let address = world.base.trim_start_matches("http://");
+    let mut slow = tokio::net::TcpStream::connect(address).await.unwrap();
+    let body = json!({"agent": "helper", "message": format!("count {WORDS}"), "sessionId": "slow"});
+    let body = body.to_string();
+    let head = format!(
+        "POST /v1/chat HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {KEY}\r\n\
+         accept: text/event-stream\r\ncontent-type: application/json\r\nconnection: close\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    slow.write_all(head.as_bytes()).await.unwrap();
+    // The turn ends, though nobody reads, and others are answered meanwhile.
+    let mut said = 0;
+    while said < 2 {
+        world.post("/v1/chat", say("hello")).await.is(200);
+        let path = "/v1/sessions/slow/messages";
+        let listed = world.get(path).await;
+        said = match listed.status.as_u16() {
+            200 => listed.json()["messages"].as_array().unwrap().len(),
+            _ => 0,
+        };
+    }
+    let mut rest = Vec::new();
+    guard(slow.read_to_end(&mut rest)).await.unwrap();
+    let rest = String::from_utf8(rest).unwrap();
+    assert!(
+        rest.len() > 4 << 20,
+        "more than sockets hold: {}",
+        rest.len()
+    );
+    let data = rest.lines().filter_map(|line| line.strip_prefix("data: "));
+    let events: Vec<Value> = data.map(|it| serde_json::from_str(it).unwrap()).collect();
+    let text: String = events
+        .iter()
+        .filter(|it| it["type"] == "message.delta")
+        .map(|it| it["text"].as_str().unwrap())
+        .collect();
+    let numbers = text
+        .split_whitespace()
+        .map(|it| it.parse::<usize>().unwrap());
+    assert!(numbers.eq(1..=WORDS));
+    assert_eq!(events.last().unwrap()["type"], "turn.completed");
 }
 
 #[tokio::test]

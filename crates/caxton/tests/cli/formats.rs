@@ -38,7 +38,14 @@ fn every_list_is_the_same_in_every_format() {
     let home = Home::new();
     let _server = home.serve();
     home.deploy("counter");
-    let said = ["message", "send", "--to", "counter", "--conversation", "sums"];
+    let said = [
+        "message",
+        "send",
+        "--to",
+        "counter",
+        "--conversation",
+        "sums",
+    ];
     home.ok(&[said.as_slice(), &["--wait", "20s", "add 1"]].concat());
     home.ok(&["key", "create", "robot", "--role", "viewer"]);
     home.ok(&["backup", "create"]);
