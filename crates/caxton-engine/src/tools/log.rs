@@ -162,6 +162,8 @@ pub(crate) struct Log {
     documents: Documents,
     waiting: Mutex<HashMap<TenantId, Vec<ToolCallRecord>>>,
     meters: ToolMeters,
+    /// Whoever writes; whoever reads waits for what is on its way.
+    writing: tokio::sync::Mutex<()>,
 }
 
 impl fmt::Debug for Log {
@@ -189,6 +191,7 @@ impl Log {
         Self {
             documents,
             waiting: Mutex::default(),
+            writing: tokio::sync::Mutex::default(),
             meters,
         }
     }
@@ -236,8 +239,9 @@ impl Log {
         tracing::warn!(%tenant, %error, "a tool call could not be written down");
     }
 
-    /// Writes what waits.
+    /// Writes what waits. What another flush has begun to write is written when this one returns.
     pub(crate) async fn flush(&self) {
+        let _writing = self.writing.lock().await;
         let waiting = std::mem::take(&mut *self.waiting.lock());
         for (tenant, records) in waiting {
             for batch in records.chunks(BATCH_ROWS) {
