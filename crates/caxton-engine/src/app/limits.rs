@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 impl App {
     /// Takes one request of all the rates it is held to, or of none. Answers where the tightest
-    /// stands. The holder of `admin.key` is held to none. Errors: `CX-4030`, with the time to wait.
+    /// stands, or the one that refuses it ([`RateState::refusal`]). The holder of `admin.key` is held
+    /// to none. Errors: those of reading what is set.
     pub async fn rate_take(
         &self,
         principal: &Principal,

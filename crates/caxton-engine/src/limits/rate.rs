@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Buckets in use at one time. Past it those that are full again are forgotten, and if there is none,
 /// all are: each is then as new, which gives a burst too many and never shuts anybody out.
@@ -56,6 +55,19 @@ pub struct RateState {
     pub name: &'static str,
     pub rate: Rate,
     pub decision: Decision,
+}
+
+impl RateState {
+    /// Why the request is refused, if it is: `CX-4030`, with the time to wait.
+    pub fn refusal(&self) -> Option<Error> {
+        (!self.decision.allowed).then(|| {
+            let detail = format!(
+                "the {}'s limit of {} in {} s is used up until it refills",
+                self.name, self.rate.count, self.rate.seconds
+            );
+            Error::new(Code::RateLimited, detail).retry_after(self.decision.wait)
+        })
+    }
 }
 
 /// The rates of a server.
@@ -115,7 +127,7 @@ impl Rates {
     }
 
     /// Takes one of all the limits that a request has, or of none of them. Answers where the tightest
-    /// stands, if there is any. Errors: `CX-4030`, with the time to wait.
+    /// stands, if there is any; where one refuses, that one.
     pub(crate) async fn take(
         &self,
         tenant: &TenantId,
@@ -153,28 +165,24 @@ impl Rates {
         let limits = wanted
             .into_iter()
             .filter_map(|(name, of, rate)| Some((name, of, rate?)));
-        self.take_all(limits.collect(), now)
+        Ok(self.take_all(limits.collect(), now))
     }
 
-    fn take_all(
-        &self,
-        limits: Vec<(&'static str, Of, Rate)>,
-        now: Timestamp,
-    ) -> Result<Option<RateState>, Error> {
+    fn take_all(&self, limits: Vec<(&'static str, Of, Rate)>, now: Timestamp) -> Option<RateState> {
         let mut buckets = self.buckets.lock();
         let mut tightest: Option<RateState> = None;
         for (name, of, rate) in &limits {
             let bucket = buckets.get(of).copied().unwrap_or_default();
             let decision = bucket.look(*rate, now);
-            if !decision.allowed {
-                self.refusals.add("rate", name);
-                return Err(refused(name, *rate, decision.wait));
-            }
             let state = RateState {
                 name,
                 rate: *rate,
                 decision,
             };
+            if !decision.allowed {
+                self.refusals.add("rate", name);
+                return Some(state);
+            }
             let left = |it: &RateState| it.decision.remaining.saturating_mul(1000) / it.rate.burst;
             if tightest.as_ref().is_none_or(|it| left(&state) < left(it)) {
                 tightest = Some(state);
@@ -189,14 +197,6 @@ impl Rates {
             }
             buckets.entry(of).or_default().take(rate, now);
         }
-        Ok(tightest)
+        tightest
     }
-}
-
-fn refused(name: &str, rate: Rate, wait: Duration) -> Error {
-    let detail = format!(
-        "the {name}'s limit of {} in {} s is used up until it refills",
-        rate.count, rate.seconds
-    );
-    Error::new(Code::RateLimited, detail).retry_after(wait)
 }

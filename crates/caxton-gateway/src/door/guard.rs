@@ -8,6 +8,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use caxton_api::ApiError;
+use caxton_engine::limits::RateState;
 
 use super::auth::{Authenticator, Caller};
 use super::failures::{Attempt, Failures};
@@ -48,16 +49,21 @@ impl Guard {
         let api = &self.0.api;
         let operation = limits::operation(&request);
         let noted = Noted::begin(api, &caller, operation, &request);
-        let response = match limits::take(api, &caller, operation).await {
+        let (state, refusal) = match limits::take(api, &caller, operation).await {
             Ok(state) => {
-                let mut response = next.run(request).await;
-                if let Some(state) = state {
-                    limits::tell(response.headers_mut(), &state);
-                }
-                response
+                let refusal = state.as_ref().and_then(RateState::refusal);
+                (state, refusal.map(ApiError::from))
             }
-            Err(error) => super::refuse(&request, error),
+            Err(error) => (None, Some(error)),
         };
+        let mut response = match refusal {
+            Some(error) => super::refuse(&request, error),
+            None => next.run(request).await,
+        };
+        // A refusal says it as well: that is when a client needs it.
+        if let Some(state) = state {
+            limits::tell(response.headers_mut(), &state);
+        }
         noted.end(api, &caller.tenant, &response);
         response
     }

@@ -56,8 +56,8 @@ pub(crate) fn operation(request: &Request) -> &'static str {
         .unwrap_or(OTHER)
 }
 
-/// Takes one request of the limits it is held to; what the answer is to say of them. Waits where little
-/// is left, and refuses where nothing is.
+/// Takes one request of the limits it is held to; what the answer is to say of them, a refusal too.
+/// Waits where little is left.
 pub(crate) async fn take(
     api: &Api,
     caller: &Caller,
@@ -98,7 +98,7 @@ pub(crate) fn tell(headers: &mut HeaderMap, state: &RateState) {
         "ratelimit",
         format!("\"{name}\";r={};t={reset}", decision.remaining),
     );
-    if decision.warned {
+    if decision.warned && decision.allowed {
         put(
             "x-ratelimit-warning",
             format!("little is left of the {name}'s limit"),

@@ -38,6 +38,17 @@ async fn a_tenants_rate_is_its_own() {
     let refused = list(&acme).await;
     let wait: u64 = refused.header("retry-after").parse().unwrap();
     assert!((1..=1800).contains(&wait), "{wait}");
+    assert_eq!(refused.header("ratelimit-policy"), "\"tenant\";q=2;w=3600");
+    let left = format!("\"tenant\";r=0;t={wait}");
+    assert_eq!(refused.header("ratelimit"), left);
+    for (header, value) in [
+        ("limit", "2"),
+        ("remaining", "0"),
+        ("reset", &wait.to_string()),
+    ] {
+        let header = format!("x-ratelimit-{header}");
+        assert_eq!(refused.header(&header), value, "{header}");
+    }
     refused.problem(429, Code::RateLimited);
     let free = list(&other).await.is(200);
     assert_eq!(free.header("ratelimit"), "", "no limit, nothing to tell");
