@@ -9,6 +9,7 @@ mod contexts;
 mod failure;
 mod folder;
 mod serve;
+mod servers;
 mod telemetry;
 mod tour;
 

@@ -5,6 +5,7 @@ use super::output::Output;
 use crate::config::Sources;
 use crate::failure::{Failure, Outcome};
 use crate::serve::{Server, stop_signal};
+use crate::servers::Note;
 use crate::telemetry;
 use clap::Args;
 use serde_json::json;
@@ -61,6 +62,7 @@ pub fn run(args: ServeArgs, global: &Global, output: &Output) -> Outcome {
         // First, so that a signal that comes while the server starts is not lost.
         let stop = stop_signal()?;
         let server = Server::start(&config).await?;
+        let _note = Note::of(&config.data.dir);
         ready(&server, &config.data.dir, output)?;
         server.run(stop).await
     })

@@ -8,6 +8,7 @@ use crate::config::Sources;
 use crate::contexts::{self, Context, Contexts};
 use crate::failure::{Failure, Outcome};
 use crate::folder::{Folder, Running};
+use crate::servers;
 use caxton_api::client::{Anchor, Client, Trust};
 use caxton_core::error::Code;
 
@@ -90,21 +91,39 @@ pub fn client(global: &Global) -> Outcome<Client> {
                     gone.url, gone.process_id
                 ),
             )),
-            None => {
-                let key = global.key.as_deref();
-                Ok(Client::trusting(DEFAULT_SERVER, key, tenant, &trust)?)
-            }
+            None => at(global, DEFAULT_SERVER, None, trust),
         };
     };
+    let here = here.filter(Running::is_alive).zip(folder);
+    at(
+        global,
+        server,
+        here.map(|(here, folder)| (folder, here)),
+        trust,
+    )
+}
+
+/// A client of the server at an address. Where that is the one on the data folder, or another that this
+/// user runs and no folder is named, it has that folder's key.
+fn at(
+    global: &Global,
+    server: &str,
+    here: Option<(Folder, Running)>,
+    trust: Trust,
+) -> Outcome<Client> {
+    let tenant = global.tenant.as_deref();
     let named = Client::trusting(server, global.key.as_deref(), tenant, &trust)?;
-    match here {
-        Some(here) if here.is_alive() && here.url == named.server() => {
-            let key = key(global, folder.as_ref())?;
-            let trust = trust_here(trust, &here);
-            Ok(Client::trusting(server, key.as_deref(), tenant, &trust)?)
-        }
-        _ => Ok(named),
-    }
+    let here = here.filter(|(_, here)| here.url == named.server());
+    let found = match (here, &global.data) {
+        (None, None) => servers::at(named.server()),
+        (here, _) => here,
+    };
+    let Some((folder, here)) = found else {
+        return Ok(named);
+    };
+    let key = key(global, Some(&folder))?;
+    let trust = trust_here(trust, &here);
+    Ok(Client::trusting(server, key.as_deref(), tenant, &trust)?)
 }
 
 /// Whom a command believes that speaks to any server.

@@ -134,6 +134,24 @@ fn overheard(home: &Home, args: &[&str]) -> String {
 }
 
 #[test]
+fn the_key_of_a_folder_elsewhere_is_found_by_the_servers_address() {
+    let home = Home::new();
+    let folder = home.path().join("elsewhere");
+    let server = home.serve_with(&["--data", folder.to_str().unwrap()]);
+    let listed = home.run(&["agent", "list", "--server", server.url()]);
+    assert_eq!(listed.code, Some(0), "{listed:?}");
+    // Another folder is named: its key is not that of this server.
+    let named = ["agent", "list", "--server", server.url(), "--data", "."];
+    assert_eq!(home.run(&named).code, Some(4));
+    let url = server.url().to_owned();
+    assert_eq!(server.terminate(), Some(0));
+    let notes = home.path().join(".local/state/caxton/servers");
+    assert_eq!(std::fs::read_dir(&notes).unwrap().count(), 0);
+    let gone = home.run(&["agent", "list", "--server", &url]);
+    assert_eq!(gone.code, Some(5), "{gone:?}");
+}
+
+#[test]
 fn the_admin_key_goes_to_nobody_who_took_over_the_port() {
     let home = Home::new();
     let server = home.serve();
