@@ -35,6 +35,8 @@ pub struct Options {
     pub idempotency_bytes_max: u64,
     /// The secret that heads of audit chains are signed with; none: one of this start alone.
     pub audit_seed: Option<[u8; 32]>,
+    /// How long the audit is kept.
+    pub audit: crate::audit::AuditOptions,
     /// Asking models.
     pub models: crate::models::ModelOptions,
     /// Calling tools.
@@ -61,6 +63,7 @@ impl Default for Options {
             idempotency_keys_max: 10_000,
             idempotency_bytes_max: 64 << 20,
             audit_seed: None,
+            audit: crate::audit::AuditOptions::default(),
             models: crate::models::ModelOptions::default(),
             tools: crate::tools::ToolOptions::default(),
             jobs: crate::jobs::Options::default(),

@@ -74,7 +74,7 @@ impl App {
     ) -> Result<u64, Error> {
         ctx.authorize_platform(Permission::PlatformWrite)?;
         let tenant = chain_of(ctx, Permission::AuditRead, platform)?;
-        let target = format!("before {}", before.as_us());
+        let target = format!("before {before}");
         let work = self.audit.trim(&tenant, before);
         self.act(ctx, &tenant, "audit.trim", target, work).await
     }

@@ -155,6 +155,7 @@ impl App {
             started,
         };
         app.keep_records();
+        app.keep_audit();
         Ok(app)
     }
 
@@ -209,6 +210,18 @@ impl App {
                     .set(i64::try_from(turns.running()).unwrap_or(i64::MAX));
             }
         });
+    }
+
+    /// Lets go of old audit entries, where the operator wants that.
+    fn keep_audit(&self) {
+        let options = &self.shared.options.audit;
+        if let Some(kept) = options.retention {
+            let kept = kept.max(crate::audit::RETENTION_MIN);
+            let retention = Arc::clone(&self.audit).retain_on(kept);
+            self.shared
+                .tasks
+                .spawn_until_stop("audit retention", retention);
+        }
     }
 
     /// Whether the server takes no new work because it stops.

@@ -5,14 +5,18 @@
 //! to check; what the platform does in a tenant stands in the tenant's chain, what it does to tenants
 //! and to itself in the platform's.
 
+mod options;
 mod person;
 mod read;
+mod retention;
 mod signer;
+mod trim;
 
+pub use options::{AuditOptions, RETENTION_MIN};
 pub use read::{AuditExport, AuditFilter, AuditRow};
 pub use signer::{Signer, check_signature};
 
-use crate::documents::{self, Document, Documents};
+use crate::documents::{Document, Documents};
 use crate::opctx::{OpCtx, TenantScope};
 use crate::port::store::{LogName, LogRange, Op, RecordKind};
 use crate::port::{Clock, Entropy, Store};
@@ -24,6 +28,7 @@ use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Mutex;
 
 /// The log that a chain is kept in.
@@ -34,6 +39,9 @@ const CHAINS_AT_HAND_MAX: usize = 4096;
 const TARGET_BYTES_MAX: usize = 512;
 /// Times an entry is tried again because another one took its place.
 const TRIES_MAX: usize = 3;
+/// How far a clock may go back and the order of times still be kept: an entry then has the time of the
+/// one before it. Past it the clock was set on purpose, and is believed.
+const CLOCK_BACK_MAX: Duration = Duration::from_secs(3600);
 
 /// Where a chain begins that older entries were let go of.
 #[derive(Debug, Serialize, Deserialize)]
@@ -45,8 +53,32 @@ impl Document for Root {
     const KIND: RecordKind = RecordKind("audit-root");
 }
 
+/// The end of a chain, and the time of its last entry.
+#[derive(Clone, Copy, Debug)]
+struct End {
+    head: Head,
+    time: Timestamp,
+}
+
+impl End {
+    fn of(entry: &Entry) -> Self {
+        Self {
+            head: entry.head(),
+            time: entry.event.time,
+        }
+    }
+
+    /// The time of what comes next. Times grow with sequences, or no time could be searched for.
+    fn next_time(&self, now: Timestamp) -> Timestamp {
+        match self.time.since(now) <= CLOCK_BACK_MAX {
+            true => now.max(self.time),
+            false => now,
+        }
+    }
+}
+
 /// The end of a tenant's chain, once it is known.
-type Chain = Arc<Mutex<Option<Head>>>;
+type Chain = Arc<Mutex<Option<End>>>;
 
 /// The audit. One a server.
 pub(crate) struct Audit {
@@ -56,6 +88,10 @@ pub(crate) struct Audit {
     entropy: Arc<dyn Entropy>,
     signer: Signer,
     chains: Cache<TenantId, Chain>,
+    /// The time of each chain's first entry, as far as retention has looked.
+    oldest: Cache<TenantId, Timestamp>,
+    /// Held while entries are let go: of two at a time the later would leave the earlier's root.
+    trimming: Mutex<()>,
     /// Held while a pseudonym is made: a tenant's first two people must not get a salt each.
     naming: Mutex<()>,
 }
@@ -117,6 +153,8 @@ impl Audit {
             entropy,
             signer,
             chains: Cache::new(CHAINS_AT_HAND_MAX),
+            oldest: Cache::new(retention::CHAINS_KNOWN_MAX),
+            trimming: Mutex::new(()),
             naming: Mutex::new(()),
         }
     }
@@ -155,6 +193,20 @@ impl Audit {
             .map_err(|error| unwritten(&agent.tenant, &error))
     }
 
+    /// Appends what the server did of itself; `task` says which part of it.
+    ///
+    /// Errors: as [`Self::note`].
+    pub(crate) async fn note_system(
+        &self,
+        tenant: &TenantId,
+        task: &'static str,
+        act: Act<'_>,
+    ) -> Result<(), Error> {
+        let actor = Principal::System { task }.to_string();
+        let wrote = self.enter(tenant, actor, String::new(), String::new(), act);
+        wrote.await.map_err(|error| unwritten(tenant, &error))
+    }
+
     async fn try_note(&self, ctx: &OpCtx, tenant: &TenantId, act: Act<'_>) -> Result<(), Error> {
         let actor = self.actor(&ctx.principal, tenant).await?;
         let behalf = behalf(&ctx.principal, tenant);
@@ -175,8 +227,8 @@ impl Audit {
             .rev()
             .find(|at| target.is_char_boundary(*at));
         target.truncate(cut.unwrap_or(0));
-        let event = Event {
-            time: self.clock.now(),
+        let mut event = Event {
+            time: Timestamp::EPOCH,
             actor,
             behalf,
             action: act.action.to_owned(),
@@ -191,15 +243,16 @@ impl Audit {
         // One at a time a chain: the next entry has this one's hash in it.
         let mut end = chain.lock().await;
         for tried in 1.. {
-            let head = match *end {
-                Some(head) => head,
-                None => self.head(tenant).await?,
+            let last = match *end {
+                Some(last) => last,
+                None => self.end(tenant).await?,
             };
-            let entry = head.next(tenant, event.clone());
+            event.time = last.next_time(self.clock.now());
+            let entry = last.head.next(tenant, event.clone());
             let wrote = self.append(tenant, &entry).await;
             match wrote {
                 Ok(()) => {
-                    *end = Some(entry.head());
+                    *end = Some(End::of(&entry));
                     return Ok(());
                 }
                 // It may have been written all the same, and somebody else may have been faster:
@@ -240,10 +293,21 @@ impl Audit {
     }
 
     /// The end of a chain, as the store has it.
-    async fn head(&self, tenant: &TenantId) -> Result<Head, Error> {
+    async fn end(&self, tenant: &TenantId) -> Result<End, Error> {
         if let Some(last) = self.read(tenant, LogRange::NEWEST, 1).await?.first() {
-            return Ok(last.head());
+            return Ok(End::of(last));
         }
+        let time = Timestamp::EPOCH;
+        let head = self.root(tenant).await?;
+        Ok(End { head, time })
+    }
+
+    async fn head(&self, tenant: &TenantId) -> Result<Head, Error> {
+        Ok(self.end(tenant).await?.head)
+    }
+
+    /// What the first entry there is follows.
+    async fn root(&self, tenant: &TenantId) -> Result<Head, Error> {
         let root: Option<Root> = self.documents.get(&Self::scope(tenant), "").await?;
         Ok(root.map_or(Head::EMPTY, |root| root.signed.head()))
     }
@@ -272,64 +336,6 @@ impl Audit {
     /// The signed end of a chain: what an auditor writes down to ask for later.
     pub(crate) async fn signed_head(&self, tenant: &TenantId) -> Result<Signed, Error> {
         Ok(self.sign(tenant, self.head(tenant).await?))
-    }
-
-    /// Lets go of entries older than `before`, whatever they are; a signed root stays, and what
-    /// follows it can still be checked. Answers how many went.
-    pub(crate) async fn trim(&self, tenant: &TenantId, before: Timestamp) -> Result<u64, Error> {
-        let scope = Self::scope(tenant);
-        let Some((first, last)) = self.older_than(tenant, before).await? else {
-            return Ok(0);
-        };
-        let root = Root {
-            signed: self.sign(tenant, last),
-        };
-        let ops = vec![
-            documents::put("", &root)?,
-            Op::LogTrim {
-                log: LOG,
-                before: last.sequence + 1,
-            },
-        ];
-        self.documents.commit(&scope, ops).await?;
-        Ok(last.sequence + 1 - first)
-    }
-
-    /// The first entry's sequence, and the last entry before a time.
-    async fn older_than(
-        &self,
-        tenant: &TenantId,
-        before: Timestamp,
-    ) -> Result<Option<(u64, Head)>, Error> {
-        let Some(first) = self.read(tenant, LogRange::ALL, 1).await?.first().cloned() else {
-            return Ok(None);
-        };
-        let Some(newest) = self
-            .read(tenant, LogRange::NEWEST, 1)
-            .await?
-            .first()
-            .cloned()
-        else {
-            return Ok(None);
-        };
-        if first.event.time >= before {
-            return Ok(None);
-        }
-        // Times grow with sequences: halve until the last one before is found.
-        let (mut low, mut high) = (first.clone(), newest.sequence + 1);
-        while high - low.sequence > 1 {
-            let middle = low.sequence + (high - low.sequence) / 2;
-            let one = LogRange {
-                from: middle,
-                before: middle + 1,
-                newest_first: false,
-            };
-            match self.read(tenant, one, 1).await?.into_iter().next() {
-                Some(entry) if entry.event.time < before => low = entry,
-                _ => high = middle,
-            }
-        }
-        Ok(Some((first.sequence, low.head())))
     }
 }
 

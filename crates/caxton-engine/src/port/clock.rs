@@ -33,7 +33,7 @@ impl Clock for SystemClock {
 }
 
 /// A clock that begins at a given time and moves with tokio's (which a test pauses), or by
-/// [`ManualClock::advance`].
+/// [`ManualClock::advance`] and [`ManualClock::set_back`].
 #[derive(Debug)]
 pub struct ManualClock {
     base: tokio::time::Instant,
@@ -55,14 +55,19 @@ impl ManualClock {
         let us = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
         self.ahead_us.fetch_add(us, Ordering::SeqCst);
     }
+
+    /// Moves this clock's time back, as somebody who sets a machine's clock does.
+    pub fn set_back(&self, by: Duration) {
+        let us = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
+        self.ahead_us.fetch_sub(us, Ordering::SeqCst);
+    }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        let ahead = u64::try_from(self.ahead_us.load(Ordering::SeqCst)).unwrap_or(0);
-        self.start
-            .plus(self.base.elapsed())
-            .plus(Duration::from_micros(ahead))
+        let ahead = self.ahead_us.load(Ordering::SeqCst);
+        let us = self.start.plus(self.base.elapsed()).as_us();
+        Timestamp::from_us(us.saturating_add(ahead))
     }
 
     fn sleep_until(&self, at: Timestamp) -> Answer<'static, ()> {

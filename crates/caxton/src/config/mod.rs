@@ -3,6 +3,7 @@
 //! The defaults are the schema: a key that is not among them is unknown, and a value must have its
 //! default's type. What a key means belongs to the crate that owns it; [`Config`] only gathers.
 
+mod audit;
 mod browser;
 mod doors;
 mod layers;

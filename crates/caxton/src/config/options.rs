@@ -3,6 +3,7 @@
 //! Names, units and defaults are the owners'; this file only maps. `docs/configuration.md` has a row
 //! for each key, and a test compares the two.
 
+use super::audit::Audit;
 use super::browser::Browser;
 use super::doors::{Auth, Cors, Tls};
 use super::models::{Egress, Llm, Provider, Secrets};
@@ -28,6 +29,7 @@ pub struct Config {
     pub log: Log,
     pub store: Store,
     pub engine: Engine,
+    pub audit: Audit,
     pub sandbox: Sandbox,
     pub sandbox_tools: SandboxTools,
     pub llm: Llm,
@@ -301,6 +303,7 @@ impl Config {
         self.auth.issuers()?;
         self.cors.check()?;
         self.egress.check()?;
+        self.audit.options()?;
         self.sandbox_tools.check()?;
         for (name, mcp) in &self.mcp {
             mcp.check(name)?;

@@ -230,6 +230,44 @@ fn what_is_wrong_is_named_with_its_place() {
 }
 
 #[test]
+fn the_audit_is_kept_for_ever_or_at_least_a_day() {
+    let kept = |text: &str| {
+        let file = format!("[audit]\nretention = \"{text}\"");
+        let (config, resolved) = resolve(&file, &[], &[])?;
+        let origins: Vec<_> = resolved
+            .iter()
+            .filter(|(key, _)| key.starts_with("audit."))
+            .collect();
+        assert!(
+            origins
+                .iter()
+                .any(|(_, origin)| origin.source.to_string().contains("caxton.toml:2"))
+        );
+        Ok::<_, String>(config.audit.options().unwrap().retention)
+    };
+    let hours = |hours: u64| Some(std::time::Duration::from_secs(hours * 3600));
+    assert_eq!(Config::default().audit.options().unwrap().retention, None);
+    assert_eq!(kept("").unwrap(), None);
+    assert_eq!(kept("400d").unwrap(), hours(400 * 24));
+    assert_eq!(kept("36h").unwrap(), hours(36));
+    for wrong in [
+        "23h",
+        "0d",
+        "-1d",
+        "400",
+        "36501d",
+        "99999999999999999999d",
+        "soon",
+    ] {
+        let fault = kept(wrong).unwrap_err();
+        assert!(
+            fault.contains("audit.retention") && fault.contains("at least 1d"),
+            "{fault}"
+        );
+    }
+}
+
+#[test]
 fn the_defaults_are_within_their_bounds() {
     Config::default().check().unwrap();
 }

@@ -91,6 +91,7 @@ impl Server {
         let secured = tls::build(config, &folder, bound.ip())?;
         let options = caxton_engine::Options {
             audit_seed: Some(build_audit_seed(&folder)?),
+            audit: config.audit.options().map_err(Failure::plain)?,
             models: models::options(config)?,
             tools: tools::options(config)?,
             ..config.engine.options()

@@ -1,0 +1,194 @@
+//! The audit over time: what goes by itself, what stays, and that a chain verifies whatever goes.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use caxton_core::audit::{Outcome, Report, Verifier};
+use caxton_core::{TenantId, Timestamp};
+use caxton_engine::audit::{Act, AuditFilter, AuditOptions, AuditRow, check_signature};
+use caxton_engine::port::Clock as _;
+use caxton_engine::port::store::PageRequest;
+use caxton_engine::{OpCtx, Options};
+use futures::StreamExt as _;
+use std::time::Duration;
+use support::{Cast, World};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+fn of(tenant: &str) -> OpCtx {
+    OpCtx {
+        tenant: TenantId::parse(tenant).unwrap(),
+        ..support::ctx()
+    }
+}
+
+async fn keeping(retention: Option<Duration>) -> World {
+    let options = Options {
+        audit_seed: Some([7; 32]),
+        audit: AuditOptions { retention },
+        ..Options::default()
+    };
+    World::with_options(Cast::default(), options).await
+}
+
+/// So much later, when what is done each hour was done.
+async fn later(world: &World, by: Duration) {
+    world.clock.advance(by);
+    world.pass(2 * HOUR).await;
+}
+
+async fn note(world: &World, tenant: &str, action: &str) {
+    let act = Act::permitted(action, "it");
+    world.app.audit_note(&of(tenant), act).await.unwrap();
+}
+
+/// The entries, oldest first.
+async fn entries(world: &World, ctx: &OpCtx, platform: bool) -> Vec<AuditRow> {
+    let filter = AuditFilter::default();
+    let page = PageRequest::first(1000);
+    let page = world.app.audit_list(ctx, platform, &filter, &page).await;
+    let mut rows = page.unwrap().rows;
+    rows.reverse();
+    rows
+}
+
+async fn told(world: &World, tenant: &str) -> Vec<(String, String)> {
+    let rows = entries(world, &of(tenant), false).await;
+    let event = |it: AuditRow| (it.entry.event.actor, it.entry.event.action);
+    rows.into_iter().map(event).collect()
+}
+
+fn pairs(of: &[(&str, &str)]) -> Vec<(String, String)> {
+    let owned = |(a, b): &(&str, &str)| ((*a).to_owned(), (*b).to_owned());
+    of.iter().map(owned).collect()
+}
+
+/// The export, checked as an auditor does it.
+async fn verified(world: &World, tenant: &str) -> Report {
+    let mut lines = world.app.audit_export(&of(tenant), false).await.unwrap();
+    let mut verifier = Verifier::default();
+    while let Some(line) = lines.next().await {
+        verifier.line(&line.unwrap(), &check_signature).unwrap();
+    }
+    let head = world.app.audit_head(&of(tenant), false).await.unwrap();
+    verifier
+        .finish(Some(&head.public_key), Some(head.hash))
+        .unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_old_goes_by_itself_and_the_rest_verifies() {
+    let mut world = keeping(Some(30 * DAY)).await;
+    for tenant in ["acme", "idle", "default"] {
+        note(&world, tenant, "first").await;
+    }
+    world.clock.advance(20 * DAY);
+    note(&world, "acme", "second").await;
+    world.clock.advance(10 * DAY - 4 * HOUR);
+    world.pass(2 * HOUR).await;
+    assert_eq!(told(&world, "acme").await.len(), 2, "nothing is old yet");
+    world.pass(4 * HOUR).await;
+    let left = pairs(&[("admin", "second"), ("system:retention", "audit.trim")]);
+    assert_eq!(told(&world, "acme").await, left);
+    let trims = pairs(&[("system:retention", "audit.trim")]);
+    assert_eq!(told(&world, "idle").await, trims);
+    for tenant in ["acme", "idle", "default"] {
+        verified(&world, tenant).await;
+    }
+    // What comes later follows what went, over a restart, too.
+    world.crash().await;
+    note(&world, "acme", "third").await;
+    let report = verified(&world, "acme").await;
+    assert_eq!((report.entries, report.head.sequence), (3, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn notes_of_what_went_are_not_noted_for_ever() {
+    let world = keeping(Some(DAY)).await;
+    for _ in 0..24 {
+        note(&world, "acme", "act").await;
+        world.pass(HOUR).await;
+    }
+    for _ in 0..5 {
+        later(&world, DAY).await;
+    }
+    assert_eq!(told(&world, "acme").await, []);
+    // 24 acts, and not more than a note for each that went.
+    let report = verified(&world, "acme").await;
+    assert!(report.head.sequence <= 48, "{report:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_platforms_own_chain_is_kept_as_long() {
+    let world = keeping(Some(10 * DAY)).await;
+    world
+        .app
+        .audit_trim(&support::ctx(), true, Timestamp::EPOCH)
+        .await
+        .unwrap();
+    assert_eq!(entries(&world, &support::ctx(), true).await.len(), 1);
+    later(&world, 11 * DAY).await;
+    let left = entries(&world, &support::ctx(), true).await;
+    let actors: Vec<&str> = left.iter().map(|it| &*it.entry.event.actor).collect();
+    assert_eq!(actors, ["system:retention"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_retention_nothing_goes() {
+    let world = keeping(None).await;
+    note(&world, "acme", "first").await;
+    later(&world, 5000 * DAY).await;
+    assert_eq!(told(&world, "acme").await, pairs(&[("admin", "first")]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_noted_does_not_go() {
+    let world = keeping(Some(DAY)).await;
+    note(&world, "acme", "first").await;
+    world.break_store(true);
+    later(&world, 3 * DAY).await;
+    assert_eq!(told(&world, "acme").await, pairs(&[("admin", "first")]));
+    // The next hour that the disk works does it, and nobody has to start anything again.
+    world.break_store(false);
+    world.pass(2 * HOUR).await;
+    let trims = pairs(&[("system:retention", "audit.trim")]);
+    assert_eq!(told(&world, "acme").await, trims);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_jumps_leaves_the_order_of_times() {
+    let world = keeping(Some(DAY)).await;
+    note(&world, "acme", "first").await;
+    let before = world.clock.now();
+    world.clock.set_back(MINUTE);
+    note(&world, "acme", "second").await;
+    world.clock.advance(3 * MINUTE);
+    note(&world, "acme", "third").await;
+    let times: Vec<Timestamp> = entries(&world, &of("acme"), false)
+        .await
+        .iter()
+        .map(|it| it.entry.event.time)
+        .collect();
+    assert!(times.is_sorted(), "{times:?}");
+    assert_eq!(times[1].since(before), Duration::ZERO);
+    assert!(times[2] >= before.plus(2 * MINUTE), "{times:?}");
+    // A search by time finds each: no entry hides behind a younger one.
+    let filter = AuditFilter {
+        from: Some(times[0]),
+        outcome: Some(Outcome::Permitted),
+        ..AuditFilter::default()
+    };
+    let page = PageRequest::first(10);
+    let ctx = of("acme");
+    let found = world.app.audit_list(&ctx, false, &filter, &page);
+    assert_eq!(found.await.unwrap().rows.len(), 3);
+    verified(&world, "acme").await;
+    // Set back by more than a clock goes wrong: somebody meant it.
+    world.clock.set_back(2 * DAY);
+    note(&world, "acme", "fourth").await;
+    let rows = entries(&world, &of("acme"), false).await;
+    assert_eq!(rows[3].entry.event.time, world.clock.now());
+    verified(&world, "acme").await;
+}
