@@ -25,6 +25,8 @@ const TENANTS: usize = 10_000;
 /// Tenants that are made together.
 const AT_ONCE: usize = 32;
 const KIB: &str = "KiB each";
+/// The unit that the system counts resident memory in.
+const PAGE_KIB: f64 = 4.0;
 
 type Http = Client<HttpConnector, Full<Bytes>>;
 
@@ -248,7 +250,9 @@ async fn tenants(
     make(0, count / 10).await.context("make a tenant")?;
     let before = server.resident_mib()?;
     make(count / 10, count).await.context("make a tenant")?;
-    let grown = (server.resident_mib()? - before).max(0.0) * 1024.0 / count as f64;
+    // Less than a page is not seen.
+    let grown_kib = ((server.resident_mib()? - before) * 1024.0).max(PAGE_KIB);
+    let grown = grown_kib / count as f64;
     let side = Side::of("caxton", &[Scores::from([(KIB, grown)])], KIB);
     report.add(
         Row::new("server", format!("{count} idle tenants, resident set"), KIB)
