@@ -76,11 +76,16 @@ fn misfit(text: &str) -> ApiError {
         return ApiError::new(Code::ParameterMalformed, detail)
             .with_field(name, "excluded by another field");
     }
+    let text = text.replace(NO_NUMBER, "a number is wanted that its field can hold");
     ApiError::new(
         Code::ParameterMalformed,
         format!("the body does not fit: {text}"),
     )
 }
+
+/// What the generated reader of numbers, which come as such and as texts, says of one that is neither or
+/// does not fit. It does not know the field.
+const NO_NUMBER: &str = "data did not match any variant of untagged enum Content";
 
 #[cfg(test)]
 mod tests;

@@ -237,3 +237,19 @@ fn what_is_no_object_is_malformed_and_named() {
         assert!(error.detail.contains(kind), "{text}: {error}");
     }
 }
+
+#[test]
+fn a_number_that_its_field_cannot_hold_is_told_without_the_readers_own_words() {
+    for limit in ["-5", "\"-5\"", "18446744073709551616", "\"many\"", "[]"] {
+        let text = format!("{{\"limit\": {limit}}}");
+        let error = read::<v1::QuotaLimit>(text.as_bytes()).unwrap_err();
+        assert_eq!(error.code, Code::ParameterMalformed, "{text}");
+        assert!(!error.detail.contains("enum"), "{}", error.detail);
+    }
+    let error = read::<v1::QuotaLimit>(b"{\"limit\": -5}").unwrap_err();
+    assert!(
+        error.detail.contains("a number is wanted"),
+        "{}",
+        error.detail
+    );
+}
