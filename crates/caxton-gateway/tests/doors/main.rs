@@ -47,3 +47,4 @@ mod tools;
 mod uploads;
 mod wall;
 mod websocket;
+mod workspace;
