@@ -140,12 +140,19 @@ impl std::error::Error for Error {}
 
 /// A foreign text, made fit to stand in an error: 60 characters at most, control characters escaped.
 pub fn shown(text: &str) -> String {
+    shown_up_to(text, 60)
+}
+
+/// The same with a limit of its own, in characters of the text.
+#[must_use]
+pub fn shown_up_to(text: &str, chars_max: usize) -> String {
     let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\');
-    if text.len() <= 60 && text.bytes().all(plain) {
+    if text.len() <= chars_max && text.bytes().all(plain) {
         return text.to_owned();
     }
-    let mut out: String = text.chars().take(60).flat_map(char::escape_debug).collect();
-    if text.chars().nth(60).is_some() {
+    let cut = text.chars().take(chars_max);
+    let mut out: String = cut.flat_map(char::escape_debug).collect();
+    if text.chars().nth(chars_max).is_some() {
         out.push('…');
     }
     out

@@ -1,5 +1,5 @@
 //! The log of requests. A request costs a push into a bounded queue; once a second what came is written
-//! as one block a tenant, and whoever searches reads blocks.
+//! as one block a tenant, and whoever searches reads blocks, after what waits of that tenant was written.
 //!
 //! It is for finding out what happened, not for counting: where the queue is full, entries are dropped,
 //! and counted as dropped. What must not be lost stands in the audit.
@@ -87,6 +87,9 @@ pub(crate) struct Requests {
     clock: Arc<dyn Clock>,
     history: Duration,
     waiting: Mutex<Waiting>,
+    /// Held while a tenant's entries are on their way from what waits to the store, where for a while
+    /// neither has them.
+    writing: tokio::sync::Mutex<()>,
     /// When each tenant's old blocks were last let go; only of tenants that ask for something.
     trimmed: Mutex<HashMap<TenantId, Timestamp>>,
 }
@@ -110,6 +113,7 @@ impl Requests {
             clock,
             history,
             waiting: Mutex::default(),
+            writing: tokio::sync::Mutex::default(),
             trimmed: Mutex::default(),
         }
     }
@@ -132,19 +136,35 @@ impl Requests {
 
     /// Writes what waits. What cannot be written is dropped: the next second brings more of it.
     pub(crate) async fn flush(&self) {
-        let waiting = std::mem::take(&mut *self.waiting.lock());
-        if waiting.dropped > 0 {
+        let (tenants, dropped) = {
+            let mut waiting = self.waiting.lock();
+            let tenants: Vec<TenantId> = waiting.entries.keys().cloned().collect();
+            (tenants, std::mem::take(&mut waiting.dropped))
+        };
+        if dropped > 0 {
             tracing::warn!(
-                entries = waiting.dropped,
+                entries = dropped,
                 "requests were not logged: too many at once"
             );
         }
-        for (tenant, mut entries) in waiting.entries {
-            entries.sort_by_key(|it| it.time);
-            for block in entries.chunks(BLOCK_ENTRIES_MAX) {
-                if let Err(error) = self.write(&tenant, block).await {
-                    tracing::warn!(%tenant, entries = block.len(), %error, "requests were not logged");
-                }
+        for tenant in tenants {
+            self.flush_tenant(&tenant).await;
+        }
+    }
+
+    /// Writes what waits of one tenant. Tenants take turns, so that who lists waits for one of them at most.
+    async fn flush_tenant(&self, tenant: &TenantId) {
+        let _writing = self.writing.lock().await;
+        let mut entries = {
+            let mut waiting = self.waiting.lock();
+            let entries = waiting.entries.remove(tenant).unwrap_or_default();
+            waiting.count -= entries.len();
+            entries
+        };
+        entries.sort_by_key(|it| it.time);
+        for block in entries.chunks(BLOCK_ENTRIES_MAX) {
+            if let Err(error) = self.write(tenant, block).await {
+                tracing::warn!(%tenant, entries = block.len(), %error, "requests were not logged");
             }
         }
     }
@@ -187,7 +207,7 @@ impl Requests {
         Some(Op::LogTrim { log: LOG, before })
     }
 
-    /// Newest first.
+    /// Newest first. The first page has all that was added before it was asked for.
     pub(crate) async fn list(
         &self,
         tenant: &TenantId,
@@ -197,6 +217,9 @@ impl Requests {
         let (scope, key) = (Self::scope(tenant), format!("{filter:?}"));
         let list = List::Log(&LOG, &key);
         let after = page::position(list, &scope, asked.token.as_deref())?;
+        if after.is_none() {
+            self.flush_tenant(tenant).await;
+        }
         // A position is a block and how many of its entries, from its end, were given or looked at.
         let (mut before, mut skip) = match &after {
             None => (u64::MAX, 0),

@@ -9,7 +9,7 @@ use caxton_core::error::Error;
 use caxton_core::grant::Permission;
 
 impl App {
-    /// Takes a request into the log. It costs a push, and is there about a second later.
+    /// Takes a request into the log. It costs a push, and is there for whoever lists after that.
     pub fn request_add(&self, tenant: &TenantId, entry: RequestEntry) {
         self.requests.add(tenant, entry);
     }

@@ -11,8 +11,8 @@ use http::{HeaderMap, HeaderName};
 use super::auth::Caller;
 use crate::api::Api;
 
-/// Longest path that is kept, in bytes.
-const PATH_BYTES_MAX: usize = 256;
+/// Longest path that is kept whole, in characters.
+const PATH_CHARS_MAX: usize = 256;
 
 /// A request that was begun, to be noted when it is answered.
 #[derive(Debug)]
@@ -31,18 +31,16 @@ impl Noted {
             value.unwrap_or_default()
         };
         let trace = TraceContext::parse(text(&TRACEPARENT));
-        let mut entry = RequestEntry {
+        Self(RequestEntry {
             time: api.clock().now(),
             id: text(&REQUEST_ID).to_owned(),
             trace_id: trace.map(|it| it.trace_id_hex()).unwrap_or_default(),
             actor: caller.principal().to_string(),
             operation: operation.into(),
-            path: caxton_core::error::shown(request.uri().path()),
+            path: caxton_core::error::shown_up_to(request.uri().path(), PATH_CHARS_MAX),
             status: 0,
             duration_us: 0,
-        };
-        entry.path.truncate(PATH_BYTES_MAX);
-        Self(entry)
+        })
     }
 
     pub(crate) fn end(self, api: &Api, tenant: &TenantId, response: &Response) {

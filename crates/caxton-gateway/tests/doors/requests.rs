@@ -31,7 +31,6 @@ async fn every_call_of_somebody_known_is_there() {
         .metadata_mut()
         .insert("x-api-key", key.parse().unwrap());
     client.get_agent(asked).await.unwrap_err();
-    world.app.flush().await;
     let listed = world
         .as_key(&key, "GET", "/v1/requests", Value::Null)
         .await
