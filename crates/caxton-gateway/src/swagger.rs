@@ -43,7 +43,9 @@ const FILES: [File; 5] = [
 /// The page and its files. Nobody needs a key to read the contract.
 pub(crate) fn router() -> Router {
     let page = || get(|| std::future::ready(Redirect::permanent("/docs/")));
-    let mut router = Router::new().route("/docs", page());
+    // Who opens the server's bare address in a browser looks for this.
+    let door = get(|| std::future::ready(Redirect::temporary("/docs/")));
+    let mut router = Router::new().route("/docs", page()).route("/", door);
     for file in &FILES {
         let tag = tag(file.bytes);
         let handler = move |headers: HeaderMap| std::future::ready(answer(file, &tag, &headers));

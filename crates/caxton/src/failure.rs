@@ -6,6 +6,8 @@
 use caxton_api::client::ClientError;
 use caxton_core::error::{Class, Code, Error, Info};
 use std::fmt::Write as _;
+use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -67,6 +69,21 @@ impl Failure {
         Self {
             code: None,
             ..Self::new(Code::Internal, what)
+        }
+    }
+
+    /// A file or folder that cannot be read. One that is not there was named and does not exist.
+    pub fn unreadable(path: &Path, error: &io::Error) -> Self {
+        let failure = Self::plain(format!("cannot read {}", path.display()));
+        let failure = failure.because(error.to_string());
+        match error.kind() {
+            io::ErrorKind::NotFound => failure
+                .not_found()
+                .with_hint("look at the path; a relative one begins at the current folder"),
+            io::ErrorKind::PermissionDenied => {
+                failure.with_hint("give the user who runs this the right to read it")
+            }
+            _ => failure,
         }
     }
 

@@ -109,7 +109,9 @@ impl Folder {
     }
 
     fn failure(&self, what: &str, path: &Path, error: &io::Error) -> Failure {
-        Failure::plain(format!("cannot {what} {}", path.display())).because(error.to_string())
+        Failure::plain(format!("cannot {what} {}", path.display()))
+            .because(error.to_string())
+            .with_hint("--data names the data folder; it must be yours to read and write")
     }
 }
 

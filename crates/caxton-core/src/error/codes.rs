@@ -172,7 +172,7 @@ codes! {
         "submit it again; give the agent durable delivery where its jobs must survive".
     Unauthenticated "CX-4001" Unauthenticated "no valid key";
         "the request has no key, or one that this server does not know";
-        "send `Authorization: Bearer cx_…`; on the server's own machine the CLI finds DIR/admin.key by itself".
+        "send `Authorization: Bearer cx_…`; give the CLI one by --key, CAXTON_API_KEY or a context; on the server's own machine it finds DIR/admin.key by itself, --data says where".
     FailuresTooMany "CX-4002" Limited "too many failed attempts";
         "too many requests from this address, or with this key's public part, had no valid key lately";
         "wait as long as Retry-After says, then use a valid key; a valid one is not limited by this".

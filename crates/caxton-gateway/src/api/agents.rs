@@ -5,9 +5,11 @@ use std::time::Duration;
 use caxton_api::wkt::Empty;
 use caxton_api::{ApiError, CallContext, v1};
 use caxton_core::error::{Code, Error, shown};
+use caxton_core::grant::Permission;
 use caxton_core::lifecycle::Phase;
 use caxton_core::{AgentName, Manifest};
 use caxton_engine::app::{AgentView, Package};
+use caxton_engine::port::page::{List, Position, position, token};
 
 use super::{Api, page};
 use crate::convert::agent::{Detail, agent};
@@ -50,9 +52,14 @@ pub(super) async fn list(
             && (request.capability.is_empty()
                 || capabilities.any(|it| it.name == request.capability))
     };
-    let mut after = match request.page_token.as_str() {
-        "" => None,
-        token => Some(AgentName::parse(token).map_err(|_| token_malformed())?),
+    // A token is of this tenant's list with these conditions, or it is refused.
+    let scope = ctx.authorize(Permission::AgentRead)?;
+    let conditions = format!("{} {}", request.state, request.capability);
+    let list = List::Records("agents listed", &conditions);
+    let given = (!request.page_token.is_empty()).then_some(request.page_token.as_str());
+    let mut after = match position(list, &scope, given).map_err(|_| token_malformed())? {
+        None => None,
+        Some(last) => Some(AgentName::parse(&last.id).map_err(|_| token_malformed())?),
     };
     let wanted = page::rows(request.page_size) as usize;
     let mut agents = Vec::new();
@@ -62,7 +69,12 @@ pub(super) async fn list(
         for view in views {
             if agents.len() == wanted {
                 // There is at least this one after the page.
-                let next_page_token = after.map(|name| name.to_string()).unwrap_or_default();
+                let last = after.map(|name| Position {
+                    at: 0,
+                    id: name.to_string(),
+                });
+                let next_page_token = last.map(|last| token(list, &scope, &last));
+                let next_page_token = next_page_token.unwrap_or_default();
                 return Ok(v1::ListAgentsResponse {
                     agents,
                     next_page_token,

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::any_service;
+use axum::routing::post_service;
 use caxton_api::Operation;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
@@ -57,6 +57,6 @@ pub(crate) fn router(api: Api) -> Router {
     let sessions = Arc::new(NeverSessionManager::default());
     let service = StreamableHttpService::new(move || Ok(speaker.clone()), sessions, config);
     Router::new()
-        .route(PATH, any_service(service))
+        .route(PATH, post_service(service))
         .layer(from_fn_with_state(origins, origin::guard))
 }

@@ -222,6 +222,7 @@ async fn a_list_has_pages_and_filters() {
     for (query, field) in [
         ("state=asleep", "state"),
         ("pageToken=%00", "pageToken"),
+        ("pageToken=garbage", "pageToken"),
         ("pageSize=-1", "pageSize"),
     ] {
         let answer = world.get(&format!("/v1/agents?{query}")).await;

@@ -57,8 +57,9 @@ async fn the_callers_ids_are_kept_where_they_are_sane() {
 #[tokio::test]
 async fn an_unknown_path_is_404_and_an_unknown_method_405() {
     let world = World::new().await;
+    let bare = world.get("/").await.is(307);
+    assert_eq!(bare.header("location"), "/docs/");
     for path in [
-        "/",
         "/v1",
         "/v1/agent",
         "/v1/agents/",

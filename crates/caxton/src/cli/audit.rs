@@ -255,9 +255,7 @@ fn read(args: &VerifyArgs) -> Result<Report, Failure> {
             format!("{}: {error}", args.file.display()),
         )
     };
-    let unreadable = |error: std::io::Error| {
-        Failure::plain(format!("cannot read {}", args.file.display())).because(error.to_string())
-    };
+    let unreadable = |error: std::io::Error| Failure::unreadable(&args.file, &error);
     let mut file: BufReader<Box<dyn std::io::Read>> = match args.file.as_os_str() == "-" {
         true => BufReader::new(Box::new(std::io::stdin())),
         false => BufReader::new(Box::new(File::open(&args.file).map_err(unreadable)?)),

@@ -38,8 +38,11 @@ pub fn run(command: ConfigCommand, global: &Global, output: &Output) -> Outcome 
         ConfigCommand::Show(args) => show(args, global, output),
         ConfigCommand::Validate(args) => {
             Sources::of_process(args.config, flags(global)).resolve()?;
-            output.note("the configuration is valid");
-            Ok(())
+            if output.is_table() {
+                output.note("the configuration is valid");
+                return Ok(());
+            }
+            output.answer(&json!({ "valid": true }), "valid", String::new)
         }
     }
 }

@@ -23,11 +23,12 @@ pub fn run(args: &ExplainArgs, output: &Output) -> Outcome {
     };
     let Some(info) = Code::find(&full) else {
         let codes = TABLE.iter().map(|(_, info)| info.code);
-        let mut failure = Failure::plain(format!("there is no code `{text}`")).not_found();
-        if let Some(near) = nearest(&full, codes) {
-            failure = failure.with_hint(format!("did you mean {near}?"));
-        }
-        return Err(failure);
+        let failure = Failure::plain(format!("there is no code `{text}`")).not_found();
+        let hint = match nearest(&full, codes) {
+            Some(near) => format!("did you mean {near}?"),
+            None => "`caxton explain` lists all codes".to_owned(),
+        };
+        return Err(failure.with_hint(hint));
     };
     output.answer(&document(info), info.code, || {
         fields(&[

@@ -102,14 +102,7 @@ impl Package {
     }
 
     fn read(path: &Path, args: &DeployArgs) -> Outcome<Self> {
-        let missing = |path: &Path, error: std::io::Error| {
-            let failure = Failure::plain(format!("cannot read {}", path.display()));
-            let failure = failure.because(error.to_string());
-            match error.kind() {
-                std::io::ErrorKind::NotFound => failure.not_found(),
-                _ => failure,
-            }
-        };
+        let missing = |path: &Path, error: std::io::Error| Failure::unreadable(path, &error);
         if path
             .extension()
             .is_some_and(|extension| extension == "wasm")

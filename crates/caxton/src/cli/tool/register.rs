@@ -80,15 +80,6 @@ fn wants_secret(tool: &Tool) -> bool {
     auth.is_some_and(|it| !matches!(it.r#type.as_str(), "" | "none"))
 }
 
-fn cannot(path: &Path, error: &std::io::Error) -> Failure {
-    let failure = Failure::plain(format!("cannot read {}", path.display()));
-    let failure = failure.because(error.to_string());
-    match error.kind() {
-        std::io::ErrorKind::NotFound => failure.not_found(),
-        _ => failure,
-    }
-}
-
 fn read(path: &Path) -> Outcome<CreateToolRequest> {
     if path.extension().is_some_and(|it| it == "wasm") {
         let stem = path.file_stem().unwrap_or_default();
@@ -102,7 +93,8 @@ fn read(path: &Path) -> Outcome<CreateToolRequest> {
         true => (path, path.join("tool.toml")),
         false => (path.parent().unwrap_or(Path::new("")), path.to_owned()),
     };
-    let text = std::fs::read_to_string(&file).map_err(|error| cannot(&file, &error))?;
+    let text =
+        std::fs::read_to_string(&file).map_err(|error| Failure::unreadable(&file, &error))?;
     let manifest = ToolManifest::parse(&text)
         .map_err(|error| Failure::from(error).because(format!("in {}", file.display())))?;
     let mut request = CreateToolRequest {
@@ -121,7 +113,7 @@ fn read(path: &Path) -> Outcome<CreateToolRequest> {
 }
 
 fn component(path: &Path) -> Outcome<WasmTool> {
-    let bytes = std::fs::read(path).map_err(|error| cannot(path, &error))?;
+    let bytes = std::fs::read(path).map_err(|error| Failure::unreadable(path, &error))?;
     let bytes = crate::cli::agent::component_of(bytes)?;
     Ok(WasmTool {
         component: Some(bytes.into()),
@@ -131,7 +123,7 @@ fn component(path: &Path) -> Outcome<WasmTool> {
 
 fn openapi(of: OpenApi, folder: &Path) -> Outcome<HttpTool> {
     let path = folder.join(&of.file);
-    let size = std::fs::metadata(&path).map_err(|error| cannot(&path, &error))?;
+    let size = std::fs::metadata(&path).map_err(|error| Failure::unreadable(&path, &error))?;
     if size.len() > DOCUMENT_BYTES_MAX {
         let what = format!(
             "{} has more than {DOCUMENT_BYTES_MAX} bytes",
@@ -139,7 +131,8 @@ fn openapi(of: OpenApi, folder: &Path) -> Outcome<HttpTool> {
         );
         return Err(Failure::new(Code::ToolMalformed, what));
     }
-    let document = std::fs::read_to_string(&path).map_err(|error| cannot(&path, &error))?;
+    let document =
+        std::fs::read_to_string(&path).map_err(|error| Failure::unreadable(&path, &error))?;
     Ok(HttpTool {
         base_url: of.base_url.unwrap_or_default(),
         auth: auth(of.auth),
