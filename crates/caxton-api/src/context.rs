@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use caxton_core::Code;
+use caxton_core::{Code, TraceContext};
 use http::{Extensions, HeaderMap, HeaderName, header};
 
 use crate::ApiError;
@@ -97,7 +97,7 @@ impl CallContext {
         let traceparent = text(headers, &TRACEPARENT)
             .ok()
             .flatten()
-            .filter(|it| is_traceparent(it));
+            .filter(|it| TraceContext::parse(it).is_some());
         let tracestate = match traceparent {
             Some(_) => text(headers, &TRACESTATE).ok().flatten(),
             None => None,
@@ -194,27 +194,6 @@ fn text_within<'h>(
         bytes if bytes <= bytes_max => Ok(Some(value)),
         _ => Err(malformed(&format!("is longer than {bytes_max} bytes"))),
     }
-}
-
-/// `00-<32 hex>-<16 hex>-<2 hex>`, lower case, neither id all zero; later versions may add parts.
-/// Source: W3C Trace Context, 3.2.
-fn is_traceparent(text: &str) -> bool {
-    let hex = |part: &str, length: usize| {
-        part.len() == length
-            && part
-                .bytes()
-                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    let some = |part: &str| part.bytes().any(|byte| byte != b'0');
-    let mut parts = text.split('-');
-    let (Some(version), Some(trace), Some(span), Some(flags)) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return false;
-    };
-    let more = parts.next().is_some();
-    let ids = hex(trace, 32) && some(trace) && hex(span, 16) && some(span) && hex(flags, 2);
-    hex(version, 2) && version != "ff" && ids && !(more && version == "00")
 }
 
 /// At most eight digits and a unit. Source: gRPC over HTTP/2, "Requests".

@@ -1,6 +1,7 @@
 //! Error codes. Every error that leaves the process carries a [`Code`], whose row in [`TABLE`] tells
 //! title, cause, cure and class; each door maps the class once, and `docs/errors/` has a page each.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -140,22 +141,21 @@ impl std::error::Error for Error {}
 
 /// A foreign text, made fit to stand in an error: 60 characters at most, control characters escaped.
 pub fn shown(text: &str) -> String {
-    shown_up_to(text, 60)
+    shown_up_to(text, 60).into_owned()
 }
 
 /// The same with a limit of its own, in characters of the text.
-#[must_use]
-pub fn shown_up_to(text: &str, chars_max: usize) -> String {
+pub fn shown_up_to(text: &str, chars_max: usize) -> Cow<'_, str> {
     let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\');
     if text.len() <= chars_max && text.bytes().all(plain) {
-        return text.to_owned();
+        return Cow::Borrowed(text);
     }
     let cut = text.chars().take(chars_max);
     let mut out: String = cut.flat_map(char::escape_debug).collect();
     if text.chars().nth(chars_max).is_some() {
         out.push('…');
     }
-    out
+    Cow::Owned(out)
 }
 
 #[cfg(test)]

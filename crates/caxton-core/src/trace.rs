@@ -16,14 +16,21 @@ impl TraceContext {
     /// Reads a `traceparent` header; `None` where it is not valid, as the recommendation says that
     /// an invalid one is ignored and a new trace begun.
     pub fn parse(header: &str) -> Option<Self> {
-        let header = header.trim();
-        let mut parts = header.split('-');
-        let version = hex::<1>(parts.next()?)?;
-        let trace_id = hex::<16>(parts.next()?)?;
-        let span_id = hex::<8>(parts.next()?)?;
-        let flags = hex::<1>(parts.next()?)?;
-        let extra = parts.next().is_some();
-        if version == [0xff] || (version == [0] && extra) {
+        let header = header.trim().as_bytes();
+        let (ids, rest) = header.split_first_chunk::<55>()?;
+        let [v0, v1, b'-', ids @ .., b'-', f0, f1] = ids else {
+            return None;
+        };
+        let (trace_id, ids) = ids.split_first_chunk::<32>()?;
+        let (b'-', span_id) = ids.split_first()? else {
+            return None;
+        };
+        let version = hex::<1>(&[*v0, *v1])?;
+        let (trace_id, span_id) = (hex::<16>(trace_id)?, hex::<8>(span_id)?);
+        let flags = hex::<1>(&[*f0, *f1])?;
+        // Later versions may add parts.
+        let is_more = rest.first().is_some_and(|it| *it == b'-') && version != [0];
+        if version == [0xff] || !(rest.is_empty() || is_more) {
             return None;
         }
         if trace_id == [0; 16] || span_id == [0; 8] {
@@ -43,26 +50,25 @@ impl TraceContext {
     }
 
     pub fn trace_id_hex(&self) -> String {
-        let mut text = String::with_capacity(32);
-        push_hex(&mut text, &self.trace_id);
-        text
+        text(&digits::<16, 32>(&self.trace_id)).to_owned()
     }
 
     pub fn span_id_hex(&self) -> String {
-        let mut text = String::with_capacity(16);
-        push_hex(&mut text, &self.span_id);
-        text
+        text(&digits::<8, 16>(&self.span_id)).to_owned()
     }
 
     /// The `traceparent` header's value.
     pub fn to_traceparent(&self) -> String {
-        let mut text = String::with_capacity(55);
-        text.push_str("00-");
-        push_hex(&mut text, &self.trace_id);
-        text.push('-');
-        push_hex(&mut text, &self.span_id);
-        text.push_str(if self.sampled { "-01" } else { "-00" });
-        text
+        text(&self.to_ascii()).to_owned()
+    }
+
+    /// The same as bytes.
+    pub fn to_ascii(&self) -> [u8; 55] {
+        let mut line = *b"00-00000000000000000000000000000000-0000000000000000-00";
+        line[3..35].copy_from_slice(&digits::<16, 32>(&self.trace_id));
+        line[36..52].copy_from_slice(&digits::<8, 16>(&self.span_id));
+        line[54] = b'0' + u8::from(self.sampled);
+        line
     }
 }
 
@@ -72,22 +78,31 @@ impl fmt::Debug for TraceContext {
     }
 }
 
-/// Every request writes and reads these a few times; the general formatter takes six times as long.
-fn push_hex(text: &mut String, bytes: &[u8]) {
-    let digit = |nibble: u8| char::from(if nibble < 10 { b'0' } else { b'a' - 10 } + nibble);
-    for byte in bytes {
-        text.push(digit(byte >> 4));
-        text.push(digit(byte & 15));
+/// Hexadecimal digits. Every request writes and reads these a few times; the general formatter takes six
+/// times as long.
+fn digits<const N: usize, const DIGITS: usize>(bytes: &[u8; N]) -> [u8; DIGITS] {
+    let digit = |nibble: u8| nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
+    let mut out = [b'0'; DIGITS];
+    for (pair, byte) in out.chunks_exact_mut(2).zip(bytes) {
+        if let [high, low] = pair {
+            (*high, *low) = (digit(byte >> 4), digit(byte & 15));
+        }
     }
+    out
 }
 
-fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+/// What is all ASCII as text.
+fn text(ascii: &[u8]) -> &str {
+    std::str::from_utf8(ascii).unwrap_or_default()
+}
+
+fn hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     let nibble = |digit: u8| match digit {
         b'0'..=b'9' => Some(digit - b'0'),
         b'a'..=b'f' => Some(digit - b'a' + 10),
         _ => None,
     };
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    let (pairs, rest) = text.as_chunks::<2>();
     if pairs.len() != N || !rest.is_empty() {
         return None;
     }

@@ -3,15 +3,15 @@
 use super::App;
 use crate::opctx::OpCtx;
 use crate::port::store::{Page, PageRequest};
-use crate::requests::{RequestEntry, RequestFilter};
+use crate::requests::{RequestEntry, RequestFilter, RequestNote};
 use caxton_core::TenantId;
 use caxton_core::error::Error;
 use caxton_core::grant::Permission;
 
 impl App {
     /// Takes a request into the log. It costs a push, and is there for whoever lists after that.
-    pub fn request_add(&self, tenant: &TenantId, entry: RequestEntry) {
-        self.requests.add(tenant, entry);
+    pub fn request_add(&self, tenant: &TenantId, note: &RequestNote<'_>) {
+        self.requests.add(tenant, note);
     }
 
     /// Newest first.

@@ -171,6 +171,10 @@ fn malformed(field: &str, what: String) -> Error {
 impl Directory {
     /// The key of a public id, wherever it belongs.
     pub(super) async fn key_known(&self, id: &str) -> Result<Option<Arc<Known>>, Error> {
+        if let Some(found) = self.keys.get(id) {
+            return Ok(found);
+        }
+        // On the heap: every request holds a place for this, and few come here.
         let read = async {
             let home: Option<KeyHome> = self.documents.get(&Self::platform(), id).await?;
             let Some(home) = home else {
@@ -180,7 +184,7 @@ impl Directory {
             let found = self.documents.get(&Self::scope(&tenant), id).await?;
             Ok(found.map(|record: KeyRecord| Known::new(KeyRecord { tenant, ..record })))
         };
-        self.keys.get_or_insert_async(id, read).await
+        Box::pin(self.keys.get_or_insert_async(id, read)).await
     }
 
     /// A key of this tenant. Another's answers as one that is not there.
@@ -379,7 +383,8 @@ impl Directory {
         }
         let scope = Self::scope(&known.record.tenant);
         let shown = known.shown();
-        if let Err(error) = self.documents.put(&scope, &shown.id, &shown).await {
+        let put = Box::pin(self.documents.put(&scope, &shown.id, &shown));
+        if let Err(error) = put.await {
             tracing::debug!(key = shown.id, %error, "a key's last use was not written");
         }
     }

@@ -140,12 +140,15 @@ impl Directory {
 
     /// The tenant's record, whatever its state; from what is at hand or from the store.
     async fn tenant_known(&self, id: &TenantId) -> Result<Option<Arc<TenantRecord>>, Error> {
+        if let Some(found) = self.tenants.get(id) {
+            return Ok(found);
+        }
         let read = async {
             let found: Option<TenantRecord> =
                 self.documents.get(&Self::platform(), id.as_str()).await?;
             Ok(found.map(Arc::new))
         };
-        self.tenants.get_or_insert_async(id, read).await
+        Box::pin(self.tenants.get_or_insert_async(id, read)).await
     }
 
     /// A tenant that is there: active, suspended, or on its way out.

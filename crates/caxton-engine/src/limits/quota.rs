@@ -267,11 +267,14 @@ impl Quotas {
     /// What is set for a tenant, or for one of its keys.
     pub(crate) async fn quota(&self, tenant: &TenantId, key: &str) -> Result<Arc<Quota>, Error> {
         let holder = (tenant.clone(), key.to_owned());
+        if let Some(found) = self.at_hand.get(&holder) {
+            return Ok(found.unwrap_or_default());
+        }
         let read = async {
             let found: Option<Quota> = self.documents.get(&Self::scope(tenant), key).await?;
             Ok::<_, Error>(found.map(Arc::new))
         };
-        let found = self.at_hand.get_or_insert_async(&holder, read).await?;
+        let found = Box::pin(self.at_hand.get_or_insert_async(&holder, read)).await?;
         Ok(found.unwrap_or_default())
     }
 

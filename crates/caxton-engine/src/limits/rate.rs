@@ -104,11 +104,14 @@ impl Rates {
         &self,
         tenant: &TenantId,
     ) -> Result<Option<Arc<RateSettings>>, Error> {
+        if let Some(found) = self.settings.get(tenant) {
+            return Ok(found);
+        }
         let read = async {
             let found: Option<RateSettings> = self.documents.get(&Self::scope(tenant), "").await?;
             Ok(found.map(Arc::new))
         };
-        self.settings.get_or_insert_async(tenant, read).await
+        Box::pin(self.settings.get_or_insert_async(tenant, read)).await
     }
 
     /// Sets the rates of a tenant, or of all, from now on.

@@ -85,7 +85,7 @@ impl Parts {
         let mut random = [0; 10];
         self.entropy.fill(&mut random);
         let id = MessageId::from_parts(self.clock.now(), random);
-        ascii(id.to_string())
+        once(HeaderValue::try_from(id.to_string()))
     }
 
     /// This server's span: of the caller's trace, or of a new one.
@@ -124,13 +124,15 @@ pub(crate) async fn wrap(
     next: Next,
 ) -> Response {
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let route = route.as_ref().map(MatchedPath::as_str);
+    let always = route
+        .as_ref()
+        .is_some_and(|it| ALWAYS.contains(&it.as_str()));
     let counting = envelope
         .metrics
-        .begin(request.method(), route, request.uri().path());
+        .begin(request.method(), route, request.uri());
     let request_id = envelope.request_id(request.headers());
     let trace = envelope.trace(request.headers());
-    let traceparent = ascii(trace.to_traceparent());
+    let traceparent = once(HeaderValue::from_bytes(&trace.to_ascii()));
     let headers = request.headers_mut();
     headers.insert(REQUEST_ID.clone(), request_id.clone());
     headers.insert(TRACEPARENT.clone(), traceparent.clone());
@@ -142,7 +144,6 @@ pub(crate) async fn wrap(
         trace_id = %trace.trace_id_hex(),
     );
     let family = Family::of(request.uri().path());
-    let always = route.is_some_and(|it| ALWAYS.contains(&it));
     let mut response = answer(&envelope, request, next, always)
         .instrument(span)
         .await;
@@ -221,6 +222,13 @@ fn read_timeout(headers: &mut HeaderMap) -> Result<(), ApiError> {
         );
     }
     Ok(())
+}
+
+/// A value that no other request has: HTTP/2 is told not to keep it for the next one, on either side.
+fn once<E>(value: Result<HeaderValue, E>) -> HeaderValue {
+    let mut value = value.unwrap_or_else(|_| HeaderValue::from_static(""));
+    value.set_sensitive(true);
+    value
 }
 
 /// Text that is known to be printable ASCII as a header's value.

@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request};
+use bytes::BytesMut;
 use caxton_api::{ApiError, OPERATIONS};
 use caxton_engine::limits::RateState;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -74,34 +75,57 @@ pub(crate) async fn take(
     Ok(state)
 }
 
+/// Headers that [`tell`] adds, and those of the envelope after it.
+const HEADERS_ADDED: usize = 10;
+
 /// Says in an answer's headers where the tightest limit stands.
 pub(crate) fn tell(headers: &mut HeaderMap, state: &RateState) {
     let (name, rate, decision) = (state.name, &state.rate, &state.decision);
     let reset = decision.wait.as_secs() + u64::from(decision.wait.subsec_nanos() > 0);
-    for (header, number) in [
-        ("x-ratelimit-limit", rate.count),
-        ("x-ratelimit-remaining", decision.remaining),
-        ("x-ratelimit-reset", reset),
-    ] {
-        headers.insert(HeaderName::from_static(header), number.into());
-    }
-    let mut put = |header: &'static str, text: String| {
-        if let Ok(value) = HeaderValue::try_from(text) {
-            headers.insert(HeaderName::from_static(header), value);
+    headers.reserve(HEADERS_ADDED);
+    // All in one text, which the values share.
+    let mut text = BytesMut::with_capacity(128);
+    let mut digits = itoa::Buffer::new();
+    let mut put = |header: &HeaderName, pieces: &[Piece]| {
+        for piece in pieces {
+            match piece {
+                Piece::Text(it) => text.extend_from_slice(it.as_bytes()),
+                Piece::Number(it) => text.extend_from_slice(digits.format(*it).as_bytes()),
+            }
+        }
+        if let Ok(mut value) = HeaderValue::from_maybe_shared(text.split().freeze()) {
+            // HTTP/2 need not keep for the next answer what will be another number there.
+            value.set_sensitive(*header == REMAINING || *header == RATE);
+            headers.insert(header.clone(), value);
         }
     };
-    put(
-        "ratelimit-policy",
-        format!("\"{name}\";q={};w={}", rate.count, rate.seconds),
-    );
-    put(
-        "ratelimit",
-        format!("\"{name}\";r={};t={reset}", decision.remaining),
-    );
+    let (count, left) = (Piece::Number(rate.count), Piece::Number(decision.remaining));
+    let (name, reset) = (Piece::Text(name), Piece::Number(reset));
+    put(&LIMIT, &[count]);
+    put(&REMAINING, &[left]);
+    put(&RESET, &[reset]);
+    let seconds = Piece::Number(rate.seconds);
+    let (quote, quoted) = (Piece::Text("\""), Piece::Text("\";"));
+    let (q, w) = (Piece::Text("q="), Piece::Text(";w="));
+    put(&RATE_POLICY, &[quote, name, quoted, q, count, w, seconds]);
+    let (r, t) = (Piece::Text("r="), Piece::Text(";t="));
+    put(&RATE, &[quote, name, quoted, r, left, t, reset]);
     if decision.warned && decision.allowed {
-        put(
-            "x-ratelimit-warning",
-            format!("little is left of the {name}'s limit"),
-        );
+        let (little, limit) = ("little is left of the ", "'s limit");
+        put(&WARNING, &[Piece::Text(little), name, Piece::Text(limit)]);
     }
+}
+
+static LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+static REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+static RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+static RATE_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+static RATE: HeaderName = HeaderName::from_static("ratelimit");
+static WARNING: HeaderName = HeaderName::from_static("x-ratelimit-warning");
+
+/// A part of a header's value.
+#[derive(Clone, Copy)]
+enum Piece {
+    Text(&'static str),
+    Number(u64),
 }

@@ -4,9 +4,11 @@
 use axum::extract::Request;
 use axum::response::Response;
 use caxton_api::context::{GRPC_STATUS, REQUEST_ID, TRACEPARENT};
-use caxton_core::{TenantId, TraceContext};
-use caxton_engine::requests::RequestEntry;
-use http::{HeaderMap, HeaderName};
+use caxton_core::error::shown_up_to;
+use caxton_core::grant::Principal;
+use caxton_core::{TenantId, Timestamp};
+use caxton_engine::requests::RequestNote;
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 use super::auth::Caller;
 use crate::api::Api;
@@ -14,9 +16,17 @@ use crate::api::Api;
 /// Longest path that is kept whole, in characters.
 const PATH_CHARS_MAX: usize = 256;
 
-/// A request that was begun, to be noted when it is answered.
+/// A request that was begun, to be noted when it is answered. Its parts are shared with the request, not
+/// copied.
 #[derive(Debug)]
-pub(crate) struct Noted(RequestEntry);
+pub(crate) struct Noted {
+    time: Timestamp,
+    id: HeaderValue,
+    traceparent: HeaderValue,
+    actor: Principal,
+    operation: &'static str,
+    uri: Uri,
+}
 
 impl Noted {
     pub(crate) fn begin(
@@ -26,29 +36,36 @@ impl Noted {
         request: &Request,
     ) -> Self {
         let headers = request.headers();
-        let text = |name: &HeaderName| {
-            let value = headers.get(name).and_then(|it| it.to_str().ok());
-            value.unwrap_or_default()
+        let given = |name: &HeaderName| {
+            let none = || HeaderValue::from_static("");
+            headers.get(name).cloned().unwrap_or_else(none)
         };
-        let trace = TraceContext::parse(text(&TRACEPARENT));
-        Self(RequestEntry {
+        Self {
             time: api.clock().now(),
-            id: text(&REQUEST_ID).to_owned(),
-            trace_id: trace.map(|it| it.trace_id_hex()).unwrap_or_default(),
-            actor: caller.principal().to_string(),
-            operation: operation.into(),
-            path: caxton_core::error::shown_up_to(request.uri().path(), PATH_CHARS_MAX),
-            status: 0,
-            duration_us: 0,
-        })
+            id: given(&REQUEST_ID),
+            traceparent: given(&TRACEPARENT),
+            actor: caller.principal().clone(),
+            operation,
+            uri: request.uri().clone(),
+        }
     }
 
     pub(crate) fn end(self, api: &Api, tenant: &TenantId, response: &Response) {
-        let Self(mut entry) = self;
-        entry.status = status(response);
-        let took = api.clock().now().since(entry.time);
-        entry.duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        api.app().request_add(tenant, entry);
+        let took = api.clock().now().since(self.time);
+        let trace_id = self.traceparent.to_str().ok().and_then(|it| it.get(3..35));
+        api.app().request_add(
+            tenant,
+            &RequestNote {
+                time: self.time,
+                id: self.id.to_str().unwrap_or_default(),
+                trace_id: trace_id.unwrap_or_default(),
+                actor: &self.actor,
+                operation: self.operation,
+                path: &shown_up_to(self.uri.path(), PATH_CHARS_MAX),
+                status: status(response),
+                duration_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            },
+        );
     }
 }
 

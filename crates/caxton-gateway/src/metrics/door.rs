@@ -2,15 +2,16 @@
 //!
 //! Labels are bounded: methods and routes are those of the contract, whatever strangers ask for.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
+use axum::extract::MatchedPath;
 use axum::response::Response;
 use caxton_api::context::GRPC_STATUS;
 use caxton_api::{FILE_DESCRIPTOR_SET, OPENAPI};
 use caxton_core::error::{Code, Error};
-use http::Method;
+use http::{Method, Uri};
 use prometheus::{
     HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
     core::Collector,
@@ -36,7 +37,7 @@ pub(crate) struct DoorMetrics {
     pub(crate) certificate_expires: IntGauge,
     pub(crate) authentications_failed: IntCounter,
     pub(crate) ready: IntGauge,
-    rpcs: Arc<BTreeSet<String>>,
+    rpcs: Arc<HashSet<String>>,
 }
 
 impl DoorMetrics {
@@ -121,22 +122,17 @@ impl DoorMetrics {
     pub(crate) fn begin(
         self: &Arc<Self>,
         method: &Method,
-        route: Option<&str>,
-        path: &str,
+        route: Option<MatchedPath>,
+        uri: &Uri,
     ) -> Counting {
         self.in_flight.inc();
-        let route = match route {
-            // gRPC's templates are one for each service: the method is in the path.
-            Some(template) if template.ends_with("/{*rpc}") => match self.rpcs.get(path) {
-                Some(rpc) => rpc.clone(),
-                None => template.to_owned(),
-            },
-            Some(template) => template.to_owned(),
-            None => UNKNOWN.to_owned(),
-        };
+        // gRPC's templates are one for each service: the method is in the path.
+        let by_path = |it: &MatchedPath| it.as_str().ends_with("/{*rpc}");
+        let is_rpc = route.as_ref().is_some_and(by_path) && self.rpcs.contains(uri.path());
         Counting {
             of: Arc::clone(self),
             method: known(method),
+            rpc: is_rpc.then(|| uri.clone()),
             route,
             begun: Instant::now(),
         }
@@ -148,7 +144,9 @@ impl DoorMetrics {
 pub(crate) struct Counting {
     of: Arc<DoorMetrics>,
     method: &'static str,
-    route: String,
+    /// The path of a gRPC method.
+    rpc: Option<Uri>,
+    route: Option<MatchedPath>,
     begun: Instant,
 }
 
@@ -161,19 +159,21 @@ impl Counting {
         let grpc = grpc
             .and_then(|value| value.to_str().ok())
             .unwrap_or_default();
-        let is_grpc = self.of.rpcs.contains(&self.route);
-        let grpc = if is_grpc && grpc.is_empty() {
+        let grpc = if self.rpc.is_some() && grpc.is_empty() {
             "0"
         } else {
             grpc
         };
+        let route = self.rpc.as_ref().map(Uri::path);
+        let route = route.or_else(|| self.route.as_ref().map(MatchedPath::as_str));
+        let route = route.unwrap_or(UNKNOWN);
         self.of
             .requests
-            .with_label_values(&[self.method, &self.route, status.as_str(), grpc])
+            .with_label_values(&[self.method, route, status.as_str(), grpc])
             .inc();
         self.of
             .seconds
-            .with_label_values(&[self.method, &self.route])
+            .with_label_values(&[self.method, route])
             .observe(self.begun.elapsed().as_secs_f64());
     }
 }
@@ -235,9 +235,9 @@ fn template(path: &str) -> String {
 }
 
 /// The path of every gRPC method.
-fn rpcs() -> BTreeSet<String> {
+fn rpcs() -> HashSet<String> {
     let files = prost_types::FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap_or_default();
-    let mut rpcs = BTreeSet::new();
+    let mut rpcs = HashSet::new();
     for file in &files.file {
         for service in &file.service {
             for method in &service.method {
