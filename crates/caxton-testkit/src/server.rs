@@ -39,6 +39,9 @@ pub const KEY: &str = "cx_adm_test_0123456789";
 /// Live instances of one test server. Each reserves 4 GiB of address space, of which a process has
 /// 128 TiB for all the servers its tests start at one time.
 const INSTANCES_MAX: u32 = 128;
+/// Nothing a test asks takes this long: a Python agent is 18 MB to compile, beside whatever else the machine
+/// does.
+const ANSWER: Duration = Duration::from_secs(600);
 /// How long an end waits for what is on its way.
 const GRACE: Duration = Duration::from_secs(20);
 
@@ -161,7 +164,8 @@ async fn take_down(runtime: Runtime) {
 }
 
 fn client(url: &str) -> Client {
-    Client::new(url, Some(KEY), None).expect("a client")
+    let client = Client::new(url, Some(KEY), None).expect("a client");
+    client.with_response_timeout(ANSWER)
 }
 
 /// Starts a server on a runtime of its own; returns when it answers.

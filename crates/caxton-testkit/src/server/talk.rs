@@ -10,7 +10,7 @@ use caxton_api::v1::{
 use std::time::Duration;
 
 /// Nothing a test waits for takes this long; where it does, the test fails and says what was missing.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 /// How long an answer is waited for.
 const WAIT: &str = "45s";
 

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 /// No answer takes this long: it guards against hanging, and measures nothing.
-const GUARD: Duration = Duration::from_secs(30);
+const GUARD: Duration = Duration::from_secs(180);
 
 /// A command and its terminal. Killed when it goes out of scope.
 pub struct Terminal {
