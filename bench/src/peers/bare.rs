@@ -62,7 +62,8 @@ pub fn config(metering: Metering, instances_max: Option<u32>) -> Config {
             .max_core_instance_size(4 << 20)
             .table_elements(10_000_000)
             .max_memory_size(4 << 30)
-            .linear_memory_keep_resident(0);
+            .linear_memory_keep_resident(0)
+            .table_keep_resident(4 << 10);
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     }
     config

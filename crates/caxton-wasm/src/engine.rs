@@ -19,8 +19,14 @@ const TABLE_ELEMENTS_MAX: usize = 10_000_000;
 /// Bytes of an instance's own data (globals, imports, tables of functions), all its modules together.
 const INSTANCE_BYTES_MAX: usize = 4 << 20;
 /// Bytes of a dropped instance's memory that are cleared by writing instead of by giving the pages
-/// back: small agents come and go without a system call or page fault for these.
+/// back. None: these would be the lowest, which few guests touch. wasmtime can ask the kernel which pages
+/// were touched (`pagemap_scan`) and clear only those, which would save an activation a quarter; but it
+/// takes a page that is swapped out or being moved at that moment for untouched, and the next guest of
+/// that place would find it.
 const KEEP_RESIDENT_BYTES: usize = 0;
+/// The same of each table: those of ordinary agents have a few hundred elements, and giving their page
+/// back interrupts the other processors as much as giving back a memory does.
+const TABLE_KEEP_RESIDENT_BYTES: usize = 4 << 10;
 /// Fewest instances a pool is tried with where address space is scarce.
 const INSTANCES_MIN: u32 = 64;
 
@@ -119,7 +125,8 @@ fn pool(instances: u32) -> PoolingAllocationConfig {
         .max_tables_per_module(count(crate::validate::TABLES_MAX))
         .table_elements(TABLE_ELEMENTS_MAX)
         .max_memory_size(usize::try_from(MEMORY_RESERVATION).unwrap_or(usize::MAX))
-        .linear_memory_keep_resident(KEEP_RESIDENT_BYTES);
+        .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
+        .table_keep_resident(TABLE_KEEP_RESIDENT_BYTES);
     pool
 }
 
