@@ -201,7 +201,7 @@ fn link<E: Exports>(
     machine_code: &MachineCode,
 ) -> Result<Code<E>, Error> {
     // SAFETY: the code was compiled by this very binary, in this process or in a child it started and
-    // whose output pipe it alone held, or was read from a file whose HMAC under this server's own key
+    // whose output pipe it alone held, or was read from a file whose tag under this server's own key
     // was verified a moment ago, over these same bytes.
     #[allow(unsafe_code)]
     let component = unsafe { Component::deserialize(linker.engine(), machine_code.as_slice()) };

@@ -170,9 +170,12 @@ async fn kept_code_is_used_by_the_next_start_without_compiling() {
 async fn code_that_does_not_verify_is_removed_and_compiled_again() {
     let dir = tempfile::tempdir().unwrap();
     type Tamper = fn(&mut Vec<u8>);
-    let tamper: [(&str, Tamper); 6] = [
+    let tamper: [(&str, Tamper); 9] = [
         ("one bit of code", |file| *file.last_mut().unwrap() ^= 1),
-        ("one bit of the mac", |file| file[9] ^= 1),
+        ("one bit of the format", |file| file[0] ^= 1),
+        ("one bit of the nonce", |file| file[8] ^= 1),
+        ("one bit of the tag", |file| file[20] ^= 1),
+        ("the last bit of the tag", |file| file[35] ^= 128),
         ("one bit of the shape", |file| file[40] ^= 1),
         ("cut off", |file| file.truncate(file.len() / 2)),
         ("empty", Vec::clear),

@@ -46,7 +46,10 @@ const HOMES: &[(&str, &[&str])] = &[
         ],
     ),
     // Ciphers of data at rest; TLS brings its own use of it.
-    ("aws-lc-rs", &["caxton-store", "caxton-gateway"]),
+    (
+        "aws-lc-rs",
+        &["caxton-store", "caxton-gateway", "caxton-wasm"],
+    ),
     ("tokio-rustls", &["caxton-gateway", "caxton-cluster"]),
     ("x509-parser", &["caxton-gateway", "caxton-cluster"]),
     ("rcgen", &["caxton-gateway", "caxton-cluster"]),
