@@ -157,6 +157,7 @@ impl Breaker {
                 return Err(Refused { retry_at });
             }
         }
+        self.settle(now);
         if let Phase::Open { since, open_for } = self.phase {
             let retry_at = ends(since, open_for, now);
             if now < retry_at {
@@ -290,6 +291,16 @@ impl Breaker {
         Permit {
             period: self.period,
         }
+    }
+
+    /// Takes the clock as it is: what began at a time that is not yet, began now.
+    fn settle(&mut self, now: Timestamp) {
+        let begun = match &mut self.phase {
+            Phase::Closed { last, .. } => last,
+            Phase::Open { since, .. } => since,
+            Phase::HalfOpen { begun, .. } => begun,
+        };
+        *begun = (*begun).min(now);
     }
 
     fn open(&mut self, open_for: Duration, retry_after: Option<Duration>, now: Timestamp) -> State {

@@ -96,6 +96,11 @@ impl Bucket {
         decision
     }
 
+    /// Takes the clock as it is: one that went back does not make a bucket wait longer than its burst.
+    pub fn settle(&mut self, rate: Rate, now: Timestamp) {
+        self.full_at = self.full_at.min(ns(now) + rate.ahead_ns());
+    }
+
     /// Whether it says the same as one that was never used.
     pub fn is_idle(self, now: Timestamp) -> bool {
         self.full_at <= ns(now)
@@ -103,7 +108,6 @@ impl Bucket {
 
     fn decide(self, rate: Rate, now: Timestamp) -> (Decision, Self) {
         let now = ns(now);
-        // A clock that went back does not make a bucket wait longer than its burst.
         let from = self.full_at.clamp(now, now + rate.ahead_ns());
         let full_at = from + rate.each_ns();
         let room = now + rate.ahead_ns() - full_at;
@@ -115,7 +119,7 @@ impl Bucket {
                 warned: true,
                 slow: Duration::ZERO,
             };
-            return (decision, self);
+            return (decision, Self { full_at: from });
         }
         let remaining = u64::try_from(room / rate.each_ns().max(1)).unwrap_or(u64::MAX);
         #[allow(clippy::cast_precision_loss)]

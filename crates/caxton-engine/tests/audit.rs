@@ -4,6 +4,7 @@
 mod support;
 
 use caxton_core::audit::{Outcome, Report, Verifier};
+use caxton_core::error::Code;
 use caxton_core::{TenantId, Timestamp};
 use caxton_engine::audit::{Act, AuditFilter, AuditOptions, AuditRow, check_signature};
 use caxton_engine::port::Clock as _;
@@ -190,5 +191,23 @@ async fn a_clock_that_jumps_leaves_the_order_of_times() {
     note(&world, "acme", "fourth").await;
     let rows = entries(&world, &of("acme"), false).await;
     assert_eq!(rows[3].entry.event.time, world.clock.now());
+    verified(&world, "acme").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_export_that_entries_go_under_says_to_ask_again() {
+    let world = keeping(None).await;
+    for action in ["first", "second", "third"] {
+        note(&world, "acme", action).await;
+        world.clock.advance(HOUR);
+    }
+    let ctx = of("acme");
+    let export = world.app.audit_export(&ctx, false).await.unwrap();
+    let all = entries(&world, &ctx, false).await;
+    let second = all[1].entry.event.time;
+    assert_eq!(world.app.audit_trim(&ctx, false, second).await.unwrap(), 1);
+    let lines: Vec<_> = export.collect().await;
+    let error = lines.into_iter().find_map(Result::err).unwrap();
+    assert_eq!(error.code, Code::AuditExportOvertaken);
     verified(&world, "acme").await;
 }

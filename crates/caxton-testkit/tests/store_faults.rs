@@ -10,9 +10,17 @@
     clippy::indexing_slicing
 )]
 
+use caxton_api::v1::{
+    CreateKeyRequest, ExportAuditRequest, ListAuditEntriesRequest, ListKeysRequest,
+};
+use caxton_core::audit::Verifier;
+use caxton_core::error::Code;
+use caxton_engine::audit::check_signature;
 use caxton_engine::port::{Store, StoreError, SystemClock};
 use caxton_store::{Options, SHARED_FILE, SqliteStore};
+use caxton_testkit::server::TestServer;
 use caxton_testkit::store_suite::build::*;
+use futures::StreamExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -184,4 +192,62 @@ async fn a_full_disk_acknowledges_nothing() {
         matches!(error, StoreError::Full(_))
     })
     .await;
+}
+
+/// What a server on a full disk does with acts that must be audited: refuses them, answers what only
+/// reads, and goes on by itself when there is room again.
+#[tokio::test]
+async fn what_must_be_audited_is_refused_while_the_disk_is_full() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let mut server = TestServer::start().await;
+    let create = |name: &str| CreateKeyRequest {
+        name: name.to_owned(),
+        role: "viewer".to_owned(),
+        ..CreateKeyRequest::default()
+    };
+    let client = server.client().clone();
+    client.create_key(&create("before")).await.unwrap();
+    let actions = async || {
+        let found = client
+            .list_audit_entries(&ListAuditEntriesRequest::default())
+            .await;
+        let entries = found.unwrap().entries;
+        let actions = entries.into_iter().map(|it| it.action);
+        actions
+            .filter(|it| it.starts_with("key."))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(actions().await, ["key.create"]);
+    for round in 0..3 {
+        let before = faults::INJECTED.load(SeqCst);
+        let full = On::switch(&faults::DISK_IS_FULL);
+        for _ in 0..3 {
+            let refused = client.create_key(&create("meanwhile")).await.unwrap_err();
+            assert_eq!(refused.code(), Some(Code::AuditUnavailable.as_str()));
+        }
+        assert!(
+            faults::INJECTED.load(SeqCst) > before,
+            "no fault was injected"
+        );
+        // Reads go on, and see nothing of what was refused.
+        assert_eq!(actions().await.len(), 1 + round);
+        let keys = client.list_keys(&ListKeysRequest::default()).await.unwrap();
+        assert!(keys.keys.iter().all(|it| it.name != "meanwhile"));
+        drop(full);
+        client.create_key(&create("after")).await.unwrap();
+        assert_eq!(actions().await.len(), 2 + round);
+    }
+    // The chain is whole: nothing that was refused left a gap or a half.
+    let mut export = client
+        .export_audit(&ExportAuditRequest::default())
+        .await
+        .unwrap();
+    let mut verifier = Verifier::default();
+    while let Some(line) = export.next().await {
+        verifier
+            .line(&line.unwrap().line, &check_signature)
+            .unwrap();
+    }
+    verifier.finish(None, None).unwrap();
+    server.stop().await;
 }

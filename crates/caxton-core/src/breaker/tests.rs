@@ -237,6 +237,9 @@ fn a_clock_that_goes_back_opens_it_no_longer() {
     assert_eq!(refused.retry_at, at(10));
     assert_eq!(breaker.retry_at(at(0)), Some(at(10)));
     assert_eq!(breaker.retry_at(at(1010)), None);
+    // Asked again all the while, it passes when its time by the new clock is over.
+    assert_eq!(breaker.admit(at(9)).unwrap_err().retry_at, at(10));
+    assert!(breaker.admit(at(10)).is_ok());
 }
 
 #[test]

@@ -227,6 +227,9 @@ codes! {
     AuditBroken "CX-4022" Unusable "audit file broken";
         "the file is not a whole, signed export of an audit chain";
         "the answer names the first line that is not good; ask for the export again, and compare with a head that was noted earlier".
+    AuditExportOvertaken "CX-4023" Conflict "audit export overtaken";
+        "entries went (by retention, or because somebody let them go) while they were exported, and the export would not verify";
+        "ask for the export again: it begins at the entries that are left".
     RateLimited "CX-4030" Limited "too many requests";
         "a rate limit of the server, the tenant, the key or the operation is used up until it refills; the detail says which";
         "send again after the time in Retry-After; spread requests out".

@@ -163,10 +163,27 @@ impl Entries {
                 .into();
         }
         let Some(entry) = self.read.pop_front() else {
-            return Ok(None);
+            return match self.next < self.before {
+                true => Err(self.trimmed()),
+                false => Ok(None),
+            };
         };
+        if entry.sequence != self.next {
+            return Err(self.trimmed());
+        }
         self.next = entry.sequence + 1;
         line(&entry).map(Some)
+    }
+}
+
+impl Entries {
+    /// Entries that the footer counts went while they were read: the file would not verify.
+    fn trimmed(&self) -> Error {
+        let detail = format!(
+            "entries from {} on were let go of while they were exported",
+            self.next
+        );
+        Error::new(Code::AuditExportOvertaken, detail)
     }
 }
 

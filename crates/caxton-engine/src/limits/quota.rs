@@ -152,17 +152,27 @@ impl Usage {
         }
     }
 
-    /// Begins a new day or month where one has begun.
+    /// Begins a new day or month where one has begun. A clock that goes back by a little does not begin
+    /// an old one again; one that goes back by more than a period was wrong before, and nobody waits
+    /// for the time it showed.
     fn turn(&mut self, now: Timestamp) {
-        let (day, month) = (Period::Day.around(now).0, Period::Month.around(now).0);
-        let (new_day, new_month) = (day > self.day, month > self.month);
+        let is_other = |counted: Timestamp, period: Period| {
+            let (begin, end) = period.around(now);
+            begin > counted || counted > end
+        };
+        let new_day = is_other(self.day, Period::Day);
+        let new_month = is_other(self.month, Period::Month);
         for unit in Unit::ALL {
             let used = self.used(unit);
             used.day = if new_day { 0 } else { used.day };
             used.month = if new_month { 0 } else { used.month };
         }
-        self.day = self.day.max(day);
-        self.month = self.month.max(month);
+        if new_day {
+            self.day = Period::Day.around(now).0;
+        }
+        if new_month {
+            self.month = Period::Month.around(now).0;
+        }
     }
 }
 

@@ -175,8 +175,13 @@ impl Rates {
         let mut buckets = self.buckets.lock();
         let mut tightest: Option<RateState> = None;
         for (name, of, rate) in &limits {
-            let bucket = buckets.get(of).copied().unwrap_or_default();
-            let decision = bucket.look(*rate, now);
+            let decision = match buckets.get_mut(of) {
+                Some(bucket) => {
+                    bucket.settle(*rate, now);
+                    bucket.look(*rate, now)
+                }
+                None => Bucket::default().look(*rate, now),
+            };
             let state = RateState {
                 name,
                 rate: *rate,

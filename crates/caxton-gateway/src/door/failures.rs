@@ -86,7 +86,8 @@ impl Table {
     fn count(&mut self, who: &Who, now: Timestamp) -> Window {
         let known = self.young.remove(who).or_else(|| self.old.remove(who));
         let mut window = known
-            .filter(|window| now.since(window.since) < WINDOW)
+            // One that began at a time that is not yet was begun by a clock that was wrong.
+            .filter(|window| window.since <= now && now.since(window.since) < WINDOW)
             .unwrap_or(Window {
                 since: now,
                 failures: 0,
@@ -217,7 +218,12 @@ mod tests {
         assert_eq!(failures.count(&whose).unwrap().failures, 31);
         assert_eq!(failures.count(&[there]).unwrap().failures, 2);
         clock.advance(WINDOW);
-        assert_eq!(failures.count(&[here, key]).unwrap().failures, 1);
+        let whose = [here, key];
+        assert_eq!(failures.count(&whose).unwrap().failures, 1);
+        assert_eq!(failures.count(&whose).unwrap().failures, 2);
+        // Nobody is kept out until a clock that was wrong would be right.
+        clock.set_back(WINDOW);
+        assert_eq!(failures.count(&whose).unwrap().failures, 1);
     }
 
     #[tokio::test(start_paused = true)]

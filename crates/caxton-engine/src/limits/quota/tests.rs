@@ -127,3 +127,33 @@ fn periods_are_the_calendars() {
     let month = Period::Month.around(time("2026-12-31T10:00:00Z"));
     assert_eq!(month.1, time("2027-01-01T00:00:00Z"));
 }
+
+#[tokio::test]
+async fn a_clock_that_jumps_opens_nothing_and_locks_nobody_out() {
+    let hours = |n: u64| Duration::from_secs(n * 3600);
+    let back = |from: Timestamp, by: Duration| {
+        Timestamp::from_us(from.as_us() - i64::try_from(by.as_micros()).unwrap())
+    };
+    for period in [Period::Day, Period::Month] {
+        let quotas = quotas(&MemoryDisk::default());
+        let quota = limited(1, period, Overage::Refuse);
+        quotas.set(&tenant(), "", quota).await.unwrap();
+        let (begin, end) = period.around(noon());
+        one(&quotas, None, begin).await.unwrap().settle(1);
+        // Back over the period's beginning, it is still this one.
+        for at in [begin, back(begin, hours(1)), back(begin, hours(20)), noon()] {
+            assert!(one(&quotas, None, at).await.is_err(), "{period:?} {at}");
+        }
+        // Ahead over its end it is the next one, which is not there twice.
+        one(&quotas, None, end).await.unwrap().settle(1);
+        for at in [back(end, hours(1)), end, back(end, Duration::from_secs(60))] {
+            assert!(one(&quotas, None, at).await.is_err(), "{period:?} {at}");
+        }
+        // A year ahead by mistake: when that is mended, nobody waits for a year.
+        let wrong = end.plus(hours(24 * 365));
+        one(&quotas, None, wrong).await.unwrap().settle(1);
+        assert!(one(&quotas, None, wrong).await.is_err());
+        one(&quotas, None, end).await.unwrap().settle(1);
+        assert!(one(&quotas, None, end).await.is_err());
+    }
+}
