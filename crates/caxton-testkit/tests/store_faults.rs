@@ -20,7 +20,6 @@ use caxton_engine::port::{Store, StoreError, SystemClock};
 use caxton_store::{Options, SHARED_FILE, SqliteStore};
 use caxton_testkit::server::TestServer;
 use caxton_testkit::store_suite::build::*;
-use futures::StreamExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
