@@ -84,6 +84,50 @@ async fn every_operation_by_every_role() {
     expect("tests/doors/access.txt", &table);
 }
 
+/// Each operation leaves a line in the log of requests, and each that is denied an entry in the audit,
+/// whichever operation it is: a new one cannot be forgotten.
+#[tokio::test]
+async fn every_operation_is_logged_and_every_denial_audited() {
+    let world = World::new().await;
+    world.tenant("acme").await;
+    let (id, nothing) = world.key("acme", "viewer", &["keys:write"]).await;
+    let (_, auditor) = world.key("acme", "admin", &[]).await;
+    for operation in OPERATIONS {
+        let path = filled(operation.path, "absent");
+        let (status, _) = ask(&world, &nothing, operation, &path).await;
+        assert_eq!(status, 403, "{}", operation.method);
+    }
+    let all = async |list: &str, of: &str| {
+        let (mut found, mut token) = (Vec::new(), String::new());
+        loop {
+            let path = format!("{list}&pageSize=50&pageToken={token}");
+            let page = world.as_key(&auditor, "GET", &path, Value::Null).await;
+            let page = page.is(200).json();
+            found.extend(page[of].as_array().unwrap().iter().cloned());
+            token = page["nextPageToken"].as_str().unwrap().to_owned();
+            if token.is_empty() {
+                return found;
+            }
+        }
+    };
+    let logged = all(&format!("/v1/requests?actor=key:{id}"), "requests").await;
+    let audited = all("/v1/audit?outcome=denied", "entries").await;
+    for operation in OPERATIONS {
+        let is_logged = logged
+            .iter()
+            .any(|it| it["operation"] == operation.method && it["status"] == 403);
+        assert!(is_logged, "{} is not logged", operation.method);
+        let is_audited = audited.iter().any(|it| {
+            it["action"] == operation.method
+                && it["actor"] == format!("key:{id}")
+                && it["code"] == "CX-4003"
+        });
+        assert!(is_audited, "{} is not audited", operation.method);
+    }
+    assert_eq!(logged.len(), OPERATIONS.len());
+    assert_eq!(audited.len(), OPERATIONS.len());
+}
+
 fn expect(file: &str, found: &str) {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     if std::env::var_os("UPDATE").is_some() {
