@@ -29,6 +29,7 @@ const ENTRIES: usize = 500;
 pub async fn run(run: &Run, report: &mut Report) -> anyhow::Result<()> {
     permission(run, report).await?;
     rate(run, report).await?;
+    super::tokens::run(run, report).await?;
     let folder = run.scratch.join("decisions");
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let store = SqliteStore::open(caxton_store::Options::new(&folder, clock))?;

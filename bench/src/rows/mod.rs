@@ -12,6 +12,7 @@ mod neighbours;
 mod query;
 mod server;
 mod start;
+mod tokens;
 mod tools;
 mod wasm;
 
