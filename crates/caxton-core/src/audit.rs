@@ -9,6 +9,10 @@
 //! People stand in it by pseudonyms only. Who a pseudonym is, is kept elsewhere and can be erased
 //! without touching the chain.
 
+mod summary;
+
+pub use summary::{ACTS_MAX, ActLine, NAMES_MAX, Summary, Tally};
+
 use crate::tenant::TenantId;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -195,6 +199,13 @@ impl Entry {
     }
 
     /// Whether it is the one that comes after this head, unchanged.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn follows(&self, tenant: &TenantId, head: Head) -> Result<(), String> {
+        self.fault_after(tenant, head).map_or(Ok(()), Err)
+    }
+
     fn fault_after(&self, tenant: &TenantId, head: Head) -> Option<String> {
         if self.sequence != head.sequence + 1 {
             return Some(format!(
@@ -344,6 +355,15 @@ impl Verifier {
 
     /// Takes the next line, without its end.
     pub fn line(&mut self, text: &str, check: CheckSignature<'_>) -> Result<(), Broken> {
+        self.entry(text, check).map(|_| ())
+    }
+
+    /// The same, which gives the entry, where the line is one.
+    pub fn entry(
+        &mut self,
+        text: &str,
+        check: CheckSignature<'_>,
+    ) -> Result<Option<Entry>, Broken> {
         self.line += 1;
         if text.len() > LINE_BYTES_MAX {
             return Err(self.broken("is too long"));
@@ -352,11 +372,11 @@ impl Verifier {
             return Err(self.broken("stands after the footer"));
         }
         let Some((_, tenant)) = &self.tenant else {
-            return self.open(text, check);
+            return self.open(text, check).map(|()| None);
         };
         let tenant = tenant.clone();
         if let Ok(closing) = serde_json::from_str::<Closing>(text) {
-            return self.close(&tenant, closing, check);
+            return self.close(&tenant, closing, check).map(|()| None);
         }
         let entry: Entry = serde_json::from_str(text)
             .map_err(|error| self.broken(format!("is no entry: {error}")))?;
@@ -367,7 +387,12 @@ impl Verifier {
         self.entries += 1;
         self.first.get_or_insert(entry.event.time);
         self.last = Some(entry.event.time);
-        Ok(())
+        Ok(Some(entry))
+    }
+
+    /// Whose chain it is, once the first line was read; empty is the platform's.
+    pub fn tenant(&self) -> Option<&str> {
+        self.tenant.as_ref().map(|(text, _)| text.as_str())
     }
 
     fn open(&mut self, text: &str, check: CheckSignature<'_>) -> Result<(), Broken> {

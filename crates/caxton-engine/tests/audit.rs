@@ -3,14 +3,18 @@
 
 mod support;
 
-use caxton_core::audit::{Outcome, Report, Verifier};
-use caxton_core::error::Code;
+use caxton_core::audit::{Outcome, Report, Summary, Verifier};
+use caxton_core::error::{Code, Error};
 use caxton_core::{TenantId, Timestamp};
-use caxton_engine::audit::{Act, AuditFilter, AuditOptions, AuditRow, check_signature};
+use caxton_engine::audit::{
+    Act, AuditFilter, AuditOptions, AuditRow, ReportKeeper, ReportName, Reports, check_signature,
+};
+use caxton_engine::port::Answer;
 use caxton_engine::port::Clock as _;
 use caxton_engine::port::store::PageRequest;
 use caxton_engine::{OpCtx, Options};
 use futures::StreamExt as _;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use support::{Cast, World};
 
@@ -28,7 +32,10 @@ fn of(tenant: &str) -> OpCtx {
 async fn keeping(retention: Option<Duration>) -> World {
     let options = Options {
         audit_seed: Some([7; 32]),
-        audit: AuditOptions { retention },
+        audit: AuditOptions {
+            retention,
+            ..AuditOptions::default()
+        },
         ..Options::default()
     };
     World::with_options(Cast::default(), options).await
@@ -210,4 +217,71 @@ async fn an_export_that_entries_go_under_says_to_ask_again() {
     let error = lines.into_iter().find_map(Result::err).unwrap();
     assert_eq!(error.code, Code::AuditExportOvertaken);
     verified(&world, "acme").await;
+}
+
+/// Reports as they were kept.
+#[derive(Debug, Default)]
+struct Kept(Mutex<Vec<(ReportName, Summary)>>);
+
+impl ReportKeeper for Kept {
+    fn has(&self, name: &ReportName) -> bool {
+        self.0.lock().unwrap().iter().any(|(it, _)| it == name)
+    }
+
+    fn keep<'a>(
+        &'a self,
+        name: &'a ReportName,
+        report: &'a Summary,
+    ) -> Answer<'a, Result<(), Error>> {
+        let report = (name.clone(), report.clone());
+        self.0.lock().unwrap().push(report);
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_period_is_reported_once_over_restarts_and_none_is_missed() {
+    let kept = Arc::new(Kept::default());
+    let options = Options {
+        audit_seed: Some([7; 32]),
+        audit: AuditOptions {
+            reports: Some(Reports {
+                every: HOUR,
+                keeper: Arc::clone(&kept) as _,
+            }),
+            ..AuditOptions::default()
+        },
+        ..Options::default()
+    };
+    let mut world = World::with_options(Cast::default(), options).await;
+    let told = |kept: &Kept| {
+        let all = kept.0.lock().unwrap();
+        let of = all
+            .iter()
+            .filter(|(name, _)| name.tenant.as_str() == "acme");
+        of.map(|(_, it)| (it.entries, it.first, it.last, it.chain.clone()))
+            .collect::<Vec<_>>()
+    };
+    let whole = |entries, first, last| (entries, first, last, "whole".to_owned());
+    note(&world, "acme", "key.create").await;
+    note(&world, "acme", "key.revoke").await;
+    assert_eq!(told(&kept), []);
+    world.pass(HOUR + 2 * MINUTE).await;
+    assert_eq!(told(&kept), [whole(2, 1, 2)]);
+    // Nothing new: nothing to tell, however long it is.
+    world.pass(5 * HOUR).await;
+    assert_eq!(told(&kept), [whole(2, 1, 2)]);
+    note(&world, "acme", "role.assign").await;
+    // What ended while the server was down is told when it is back, and what was told is not again.
+    world.crash().await;
+    world.clock.advance(3 * HOUR);
+    world.pass(2 * MINUTE).await;
+    assert_eq!(told(&kept), [whole(2, 1, 2), whole(1, 3, 3)]);
+    world.crash().await;
+    world.pass(2 * HOUR).await;
+    assert_eq!(told(&kept).len(), 2);
+    let all = kept.0.lock().unwrap();
+    let (_, last) = all.last().unwrap();
+    assert_eq!(last.acts[0].action, "role.assign");
+    assert!(last.until > last.from);
 }

@@ -212,7 +212,7 @@ impl App {
         });
     }
 
-    /// Lets go of old audit entries, where the operator wants that.
+    /// Lets go of old audit entries and writes reports, where the operator wants that.
     fn keep_audit(&self) {
         let options = &self.shared.options.audit;
         if let Some(kept) = options.retention {
@@ -221,6 +221,12 @@ impl App {
             self.shared
                 .tasks
                 .spawn_until_stop("audit retention", retention);
+        }
+        if let Some(reports) = &options.reports {
+            let reporting = Arc::clone(&self.audit).report_on(reports.clone());
+            self.shared
+                .tasks
+                .spawn_until_stop("audit reports", reporting);
         }
     }
 

@@ -8,12 +8,14 @@
 mod options;
 mod person;
 mod read;
+mod reports;
 mod retention;
 mod signer;
 mod trim;
 
 pub use options::{AuditOptions, RETENTION_MIN};
 pub use read::{AuditExport, AuditFilter, AuditRow};
+pub use reports::{REPORT_EVERY_MIN, ReportKeeper, ReportName, Reports};
 pub use signer::{Signer, check_signature};
 
 use crate::documents::{Document, Documents};

@@ -8,14 +8,15 @@ use caxton_api::v1::{
     AuditEntry, ErasePersonRequest, ExportAuditRequest, GetAuditHeadRequest,
     ListAuditEntriesRequest, ListAuditEntriesResponse, TrimAuditRequest,
 };
-use caxton_core::audit::{Hash, Report, Verifier};
+use caxton_core::Timestamp;
+use caxton_core::audit::{Entry, Hash, Report, Summary, Verifier};
 use caxton_core::error::Code;
 use caxton_engine::audit::check_signature;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Longest line that is read of a file, in bytes; the verifier refuses it then.
 const LINE_BYTES_MAX: u64 = 128 << 10;
@@ -29,6 +30,8 @@ pub enum AuditCommand {
     Export(Chain),
     /// Check an exported file, without any server.
     Verify(VerifyArgs),
+    /// Say what a period of the chain comes to, after the chain was verified.
+    Report(ReportArgs),
     /// Show the signed end of the chain, to note down and ask for later.
     Head(Chain),
     /// Let go of entries older than a time; what stays can still be checked.
@@ -84,6 +87,21 @@ pub struct VerifyArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct ReportArgs {
+    #[command(flatten)]
+    chain: Chain,
+    /// Of an exported file, without any server; `-` is standard input.
+    #[arg(long, conflicts_with = "platform")]
+    file: Option<PathBuf>,
+    /// Only from this time on (RFC 3339).
+    #[arg(long)]
+    from: Option<String>,
+    /// Only before this time (RFC 3339).
+    #[arg(long)]
+    until: Option<String>,
+}
+
+#[derive(Debug, Args)]
 pub struct TrimArgs {
     #[command(flatten)]
     chain: Chain,
@@ -102,6 +120,9 @@ pub async fn run(command: AuditCommand, global: &Global, output: &Output) -> Out
     if let AuditCommand::Verify(args) = command {
         return verify(&args, output);
     }
+    if let AuditCommand::Report(args) = command {
+        return report(&args, global, output).await;
+    }
     let client = target::client(global)?;
     match command {
         AuditCommand::List(args) => list(args, &client, output).await,
@@ -114,7 +135,7 @@ pub async fn run(command: AuditCommand, global: &Global, output: &Output) -> Out
             }
             Ok(())
         }
-        AuditCommand::Verify(_) => Ok(()),
+        AuditCommand::Verify(_) | AuditCommand::Report(_) => Ok(()),
         AuditCommand::Head(Chain { platform }) => {
             let head = client
                 .get_audit_head(&GetAuditHeadRequest { platform })
@@ -213,7 +234,13 @@ struct Verified {
 }
 
 fn verify(args: &VerifyArgs, output: &Output) -> Outcome {
-    let report = read(args)?;
+    let expected = args.expect_head.as_deref().map(|text| {
+        Hash::parse(text).ok_or_else(|| {
+            Failure::new(Code::Usage, "--expect-head is not 64 hex digits".to_owned())
+        })
+    });
+    let expected = expected.transpose()?;
+    let report = read(&args.file, args.public_key.as_deref(), expected, |_| {})?;
     let data = Verified {
         tenant: report.tenant.clone(),
         entries: report.entries,
@@ -242,36 +269,69 @@ fn verify(args: &VerifyArgs, output: &Output) -> Outcome {
     Ok(())
 }
 
-fn read(args: &VerifyArgs) -> Result<Report, Failure> {
-    let expected = args.expect_head.as_deref().map(|text| {
-        Hash::parse(text).ok_or_else(|| {
-            Failure::new(Code::Usage, "--expect-head is not 64 hex digits".to_owned())
-        })
-    });
-    let expected = expected.transpose()?;
-    let broken = |error: caxton_core::audit::Broken| {
-        Failure::new(
-            Code::AuditBroken,
-            format!("{}: {error}", args.file.display()),
-        )
-    };
-    let unreadable = |error: std::io::Error| Failure::unreadable(&args.file, &error);
-    let mut file: BufReader<Box<dyn std::io::Read>> = match args.file.as_os_str() == "-" {
+/// Reads an export, verified line by line; gives each entry away.
+fn read(
+    file: &Path,
+    public_key: Option<&str>,
+    expected: Option<Hash>,
+    mut each: impl FnMut(&Entry),
+) -> Result<Report, Failure> {
+    let broken = |error| broken(&file.display().to_string(), &error);
+    let unreadable = |error: std::io::Error| Failure::unreadable(file, &error);
+    let mut lines: BufReader<Box<dyn std::io::Read>> = match file.as_os_str() == "-" {
         true => BufReader::new(Box::new(std::io::stdin())),
-        false => BufReader::new(Box::new(File::open(&args.file).map_err(unreadable)?)),
+        false => BufReader::new(Box::new(File::open(file).map_err(unreadable)?)),
     };
     let mut verifier = Verifier::default();
     let mut line = String::new();
     loop {
         line.clear();
-        let mut one = (&mut file).take(LINE_BYTES_MAX);
+        let mut one = (&mut lines).take(LINE_BYTES_MAX);
         if one.read_line(&mut line).map_err(unreadable)? == 0 {
             break;
         }
         let text = line.strip_suffix('\n').unwrap_or(&line);
-        verifier.line(text, &check_signature).map_err(broken)?;
+        if let Some(entry) = verifier.entry(text, &check_signature).map_err(broken)? {
+            each(&entry);
+        }
     }
-    verifier
-        .finish(args.public_key.as_deref(), expected)
-        .map_err(broken)
+    verifier.finish(public_key, expected).map_err(broken)
+}
+
+fn broken(source: &str, error: &caxton_core::audit::Broken) -> Failure {
+    Failure::new(Code::AuditBroken, format!("{source}: {error}"))
+}
+
+/// What a period comes to.
+async fn report(args: &ReportArgs, global: &Global, output: &Output) -> Outcome {
+    let time = |text: &Option<String>| text.as_deref().map(Timestamp::parse_rfc3339).transpose();
+    let (from, until) = (time(&args.from)?, time(&args.until)?);
+    let mut summary = Summary::new("", from, until);
+    let mut add = |entry: &Entry| {
+        let at = entry.event.time;
+        if from.is_none_or(|from| at >= from) && until.is_none_or(|until| at < until) {
+            summary.add(entry);
+        }
+    };
+    let verified = match &args.file {
+        Some(file) => read(file, None, None, add)?,
+        None => {
+            let client = target::client(global)?;
+            let platform = args.chain.platform;
+            let request = ExportAuditRequest { platform };
+            let mut lines = client.export_audit(&request).await?;
+            let mut verifier = Verifier::default();
+            let broken = |error| broken("the server's export", &error);
+            while let Some(line) = lines.next().await {
+                let entry = verifier.entry(&line?.line, &check_signature);
+                if let Some(entry) = entry.map_err(broken)? {
+                    add(&entry);
+                }
+            }
+            verifier.finish(None, None).map_err(broken)?
+        }
+    };
+    summary.tenant = verified.tenant;
+    let head = summary.head.map(|it| it.to_string()).unwrap_or_default();
+    output.answer(&summary, &head, || summary.markdown())
 }

@@ -1,6 +1,6 @@
 //! The options of the audit.
 
-use caxton_engine::audit::{AuditOptions, RETENTION_MIN};
+use caxton_engine::audit::{AuditOptions, REPORT_EVERY_MIN, RETENTION_MIN};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -14,6 +14,9 @@ const HOUR: Duration = Duration::from_secs(3600);
 #[serde(deny_unknown_fields)]
 pub struct Audit {
     pub retention: String,
+    pub report_every: String,
+    /// Empty: `audit-reports` in the data folder.
+    pub report_folder: String,
 }
 
 impl Audit {
@@ -24,7 +27,16 @@ impl Audit {
     pub fn options(&self) -> Result<AuditOptions, String> {
         Ok(AuditOptions {
             retention: duration("audit.retention", &self.retention, RETENTION_MIN)?,
+            reports: None,
         })
+    }
+
+    /// How often a report is written, if it is.
+    ///
+    /// # Errors
+    /// As [`Audit::options`].
+    pub fn report_every(&self) -> Result<Option<Duration>, String> {
+        duration("audit.report_every", &self.report_every, REPORT_EVERY_MIN)
     }
 }
 
@@ -41,9 +53,12 @@ fn duration(key: &str, text: &str, least: Duration) -> Result<Option<Duration>, 
     let longest = Duration::from_secs(DAYS_MAX * DAY.as_secs());
     let read = read.filter(|it| (least..=longest).contains(it));
     read.map(Some).ok_or_else(|| {
-        let least = least.as_secs() / DAY.as_secs();
+        let least = match least.as_secs() / DAY.as_secs() {
+            0 => format!("{}h", least.as_secs() / HOUR.as_secs()),
+            days => format!("{days}d"),
+        };
         format!(
-            "{key} = `{text}` is no duration of at least {least}d and at most {DAYS_MAX}d, such as 400d or 36h"
+            "{key} = `{text}` is no duration of at least {least} and at most {DAYS_MAX}d, such as 400d or 36h"
         )
     })
 }

@@ -268,6 +268,26 @@ fn the_audit_is_kept_for_ever_or_at_least_a_day() {
 }
 
 #[test]
+fn audit_reports_are_written_each_hour_at_most() {
+    let every = |text: &str| {
+        let file = format!("[audit]\nreport_every = \"{text}\"");
+        let (config, _) = resolve(&file, &[], &[])?;
+        Ok::<_, String>(config.audit.report_every().unwrap())
+    };
+    let hours = |hours: u64| Some(std::time::Duration::from_secs(hours * 3600));
+    assert_eq!(Config::default().audit.report_every().unwrap(), None);
+    assert_eq!(every("1h").unwrap(), hours(1));
+    assert_eq!(every("7d").unwrap(), hours(7 * 24));
+    for wrong in ["0h", "59m", "weekly"] {
+        let fault = every(wrong).unwrap_err();
+        assert!(
+            fault.contains("audit.report_every") && fault.contains("at least 1h"),
+            "{fault}"
+        );
+    }
+}
+
+#[test]
 fn the_defaults_are_within_their_bounds() {
     Config::default().check().unwrap();
 }

@@ -9,6 +9,7 @@ mod backups;
 mod issuers;
 mod key;
 mod models;
+mod reports;
 mod signals;
 mod tls;
 mod tools;
@@ -21,6 +22,7 @@ use crate::config::Config;
 use crate::failure::{Failure, Outcome};
 use crate::folder::{Folder, Running};
 use caxton_core::error::Code;
+use caxton_engine::audit::{AuditOptions, Reports};
 use caxton_engine::port::{Clock, Entropy, Store, SystemClock, SystemEntropy};
 use caxton_engine::{App, Ports};
 use caxton_gateway::{Gateway, Keys, starting};
@@ -91,7 +93,7 @@ impl Server {
         let secured = tls::build(config, &folder, bound.ip())?;
         let options = caxton_engine::Options {
             audit_seed: Some(build_audit_seed(&folder)?),
-            audit: config.audit.options().map_err(Failure::plain)?,
+            audit: build_audit(config, &folder)?,
             models: models::options(config)?,
             tools: tools::options(config)?,
             ..config.engine.options()
@@ -209,6 +211,21 @@ fn build_store(
 
 /// The audit's signing key, made once. One that cannot be read is not replaced: auditors know the
 /// public part of the old one.
+/// What the operator wants of the audit; reports go into a folder.
+fn build_audit(config: &Config, folder: &Folder) -> Outcome<AuditOptions> {
+    let audit = &config.audit;
+    let mut options = audit.options().map_err(Failure::plain)?;
+    options.reports = audit.report_every().map_err(Failure::plain)?.map(|every| {
+        let dir = match audit.report_folder.as_str() {
+            "" => folder.join("audit-reports"),
+            dir => dir.into(),
+        };
+        let keeper = Arc::new(reports::ReportFiles::new(dir));
+        Reports { every, keeper }
+    });
+    Ok(options)
+}
+
 fn build_audit_seed(folder: &Folder) -> Outcome<[u8; 32]> {
     let path = folder.join(AUDIT_KEY);
     let failed = |why: String| {

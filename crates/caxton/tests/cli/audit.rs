@@ -126,3 +126,52 @@ fn old_entries_go_and_the_rest_still_verifies() {
     assert!(!export.contains("keys \\\"a\\\""), "{export}");
     assert!(export.contains("keys \\\"d\\\""), "{export}");
 }
+
+#[test]
+fn a_report_of_a_period_is_verified_and_counted() {
+    let home = Home::new();
+    let server = home.serve();
+    home.ok(&["tenant", "create", "acme"]);
+    let key = home.ok(&[
+        "key", "create", "ci", "--tenant", "acme", "--role", "viewer",
+    ]);
+    let refused = home.run(&["agent", "remove", "nobody", "--key", key.trim_end()]);
+    assert_eq!(refused.code, Some(4), "{refused:?}");
+    let told = home.ok(&["audit", "report", "--tenant", "acme"]);
+    for line in [
+        "# Audit of acme\n",
+        "| permitted, denied, failed | 2, 1, 0 |",
+        "| chain | whole |",
+        "## Who was denied",
+        "## Administrative acts",
+    ] {
+        assert!(told.contains(line), "{line}\n{told}");
+    }
+    let export = home.ok(&["audit", "export", "--tenant", "acme"]);
+    assert_eq!(server.terminate(), Some(0));
+
+    // Of a file it needs no server, and says what a period has.
+    let path = home.path().join("acme.jsonl");
+    let file = path.to_str().unwrap();
+    fs::write(&path, &export).unwrap();
+    let all = home.json(&["audit", "report", "--file", file]);
+    assert_eq!(
+        (&all["tenant"], &all["chain"]),
+        (&"acme".into(), &"whole".into())
+    );
+    assert_eq!(all["outcomes"]["denied"], 1);
+    assert_eq!(all["actions"]["key.create"]["permitted"], 1);
+    assert_eq!(all["acts"][0]["action"], "key.create");
+    let first = all["acts"][0]["time"].as_str().unwrap();
+    let until = home.json(&["audit", "report", "--file", file, "--until", first]);
+    assert_eq!(until["entries"], 0);
+    let from = home.json(&["audit", "report", "--file", file, "--from", first]);
+    assert_eq!(from["entries"], all["entries"]);
+    // What does not verify is not reported on.
+    fs::write(&path, export.replace("key.create", "key.revoke")).unwrap();
+    let broken = home.run(&["audit", "report", "--file", file]);
+    assert_eq!((broken.code, broken.stdout.as_str()), (Some(1), ""));
+    assert!(broken.stderr.contains("CX-4022"), "{broken:?}");
+    let wrong = home.run(&["audit", "report", "--file", file, "--from", "yesterday"]);
+    assert_ne!(wrong.code, Some(0));
+}
