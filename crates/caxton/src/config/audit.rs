@@ -25,6 +25,7 @@ impl Audit {
     /// # Errors
     /// What is no duration, or out of its bounds, by its key.
     pub fn options(&self) -> Result<AuditOptions, String> {
+        self.report_every()?;
         Ok(AuditOptions {
             retention: duration("audit.retention", &self.retention, RETENTION_MIN)?,
             reports: None,
