@@ -34,6 +34,10 @@ impl Voice {
                 let text = text.clone();
                 Some(TurnEvent::Thinking { text })
             }
+            ModelEvent::ThinkingSigned(signature) if !signature.is_empty() => {
+                let signature = signature.clone();
+                Some(TurnEvent::ThinkingSigned { signature })
+            }
             _ => None,
         }
     }
@@ -58,6 +62,9 @@ mod tests {
         assert_eq!(said, Some(TurnEvent::Text { text: "a".into() }));
         let thought = first.hear(&ModelEvent::Thinking("hm".into()));
         assert_eq!(thought, Some(TurnEvent::Thinking { text: "hm".into() }));
-        assert_eq!(first.hear(&ModelEvent::ThinkingSigned("x".into())), None);
+        let signed = first.hear(&ModelEvent::ThinkingSigned("x".into()));
+        let signature = "x".into();
+        assert_eq!(signed, Some(TurnEvent::ThinkingSigned { signature }));
+        assert_eq!(first.hear(&ModelEvent::ThinkingSigned("".into())), None);
     }
 }

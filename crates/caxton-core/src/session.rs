@@ -255,6 +255,11 @@ pub enum TurnEvent {
     Thinking {
         text: String,
     },
+    /// The provider's signature under the thinking before it. Whoever gives that thinking back gives
+    /// this too.
+    ThinkingSigned {
+        signature: String,
+    },
     /// The model calls a tool.
     ToolCall {
         id: String,
@@ -306,6 +311,7 @@ impl TurnEvent {
         FRAME
             + match self {
                 Self::Text { text } | Self::Thinking { text } | Self::Notice { text } => text.len(),
+                Self::ThinkingSigned { signature } => signature.len(),
                 Self::ToolCall { arguments, .. } | Self::ApprovalRequired { arguments, .. } => {
                     arguments.to_string().len()
                 }

@@ -35,6 +35,7 @@ impl Gathered {
         match event {
             TurnEvent::Text { text } => self.text(text),
             TurnEvent::Thinking { text } => self.thinking(text),
+            TurnEvent::ThinkingSigned { signature } => self.signed(signature),
             TurnEvent::Completed(outcome) => {
                 let left: Vec<Part> = rest(&self.parts, outcome).collect();
                 self.parts.extend(left);
@@ -54,11 +55,21 @@ impl Gathered {
 
     fn thinking(&mut self, more: &str) {
         match self.parts.last_mut() {
-            Some(Part::Thinking { text, .. }) => text.push_str(more),
+            // What is signed is whole: more of it is another block.
+            Some(Part::Thinking {
+                text,
+                signature: None,
+            }) => text.push_str(more),
             _ => self.parts.push(Part::Thinking {
                 text: more.to_owned(),
                 signature: None,
             }),
+        }
+    }
+
+    fn signed(&mut self, more: &str) {
+        if let Some(Part::Thinking { signature, .. }) = self.parts.last_mut() {
+            signature.get_or_insert_default().push_str(more);
         }
     }
 }

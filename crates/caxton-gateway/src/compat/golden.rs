@@ -95,6 +95,9 @@ pub(super) fn turns() -> Vec<(&'static str, Vec<TurnEvent>)> {
                 started(),
                 thought("hm "),
                 thought("yes"),
+                TurnEvent::ThinkingSigned {
+                    signature: "c2lnbmVk".to_owned(),
+                },
                 text("Hello \"you\"\n"),
                 text("é\u{1f600}"),
                 completed(said("Hello \"you\"\né\u{1f600}"), StopReason::End),

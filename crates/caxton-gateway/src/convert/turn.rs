@@ -87,6 +87,7 @@ pub(crate) fn name(event: &TurnEvent) -> &'static str {
         TurnEvent::Started { .. } => "turn.started",
         TurnEvent::Text { .. } => "message.delta",
         TurnEvent::Thinking { .. } => "thinking.delta",
+        TurnEvent::ThinkingSigned { .. } => "thinking.signed",
         TurnEvent::ToolCall { .. } => "tool.call",
         TurnEvent::ToolResult { .. } => "tool.result",
         TurnEvent::ApprovalRequired { .. } => "approval.required",
@@ -114,6 +115,8 @@ pub(crate) fn event(of: &Followed, number: u64, event: &TurnEvent) -> v1::TurnEv
         TurnEvent::Text { text } | TurnEvent::Thinking { text } | TurnEvent::Notice { text } => {
             told.text = Some(text.clone());
         }
+        // For who gives it back, which the compatible doors' clients do.
+        TurnEvent::ThinkingSigned { .. } => {}
         TurnEvent::ToolCall { .. }
         | TurnEvent::ToolResult { .. }
         | TurnEvent::ApprovalRequired { .. } => told.tool = tool(event),

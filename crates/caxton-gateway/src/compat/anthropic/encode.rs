@@ -47,6 +47,8 @@ enum Delta<'a> {
     Text { text: &'a str },
     #[serde(rename = "thinking_delta")]
     Thinking { thinking: &'a str },
+    #[serde(rename = "signature_delta")]
+    Signature { signature: &'a str },
     #[serde(rename = "input_json_delta")]
     InputJson { partial_json: &'a str },
 }
@@ -86,6 +88,11 @@ impl Stream {
             TurnEvent::Thinking { text } => {
                 self.turn_to(Open::Thinking, out);
                 self.delta(Delta::Thinking { thinking: text }, out);
+            }
+            TurnEvent::ThinkingSigned { signature } if self.open == Some(Open::Thinking) => {
+                self.delta(Delta::Signature { signature }, out);
+                // What is signed is whole: more of it is another block.
+                self.close(out);
             }
             TurnEvent::Completed(outcome) => self.completed(outcome, out),
             TurnEvent::Failed(failure) => {
