@@ -280,6 +280,17 @@ async fn each_period_is_reported_once_over_restarts_and_none_is_missed() {
     world.crash().await;
     world.pass(2 * HOUR).await;
     assert_eq!(told(&kept).len(), 2);
+    // A week back it is looked for, and not further.
+    note(&world, "acme", "role.assign").await;
+    world.crash().await;
+    world.clock.advance(7 * DAY - HOUR);
+    world.pass(2 * MINUTE).await;
+    assert_eq!(told(&kept).len(), 3);
+    note(&world, "acme", "role.assign").await;
+    world.crash().await;
+    world.clock.advance(8 * DAY);
+    world.pass(2 * MINUTE).await;
+    assert_eq!(told(&kept).len(), 3);
     let all = kept.0.lock().unwrap();
     let (_, last) = all.last().unwrap();
     assert_eq!(last.acts[0].action, "role.assign");

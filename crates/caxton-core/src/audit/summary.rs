@@ -63,6 +63,8 @@ pub struct Summary {
     pub head: Option<Hash>,
     /// Whether each entry follows the one before it, unchanged; what is wrong where one does not.
     pub chain: String,
+    /// Whether there was more in the period than is looked at for one report.
+    pub cut_short: bool,
     pub outcomes: Tally,
     /// What the platform did on the tenant's behalf, of all entries.
     pub on_behalf: u64,
@@ -86,6 +88,7 @@ impl Summary {
             last: 0,
             head: None,
             chain: "whole".to_owned(),
+            cut_short: false,
             outcomes: Tally::default(),
             on_behalf: 0,
             actions: BTreeMap::new(),
@@ -161,6 +164,9 @@ impl Summary {
         if let Some(head) = &self.head {
             let _ = writeln!(text, "| last entry's hash | {head} |");
         }
+        if self.cut_short {
+            text.push_str("\nThe period has more entries than are looked at for one report.\n");
+        }
         tallies(&mut text, "What was asked for", "what", &self.actions);
         tallies(&mut text, "Who asked", "who", &self.actors);
         let refused = |it: &BTreeMap<String, Tally>| {
@@ -220,7 +226,7 @@ fn cell(text: &str) -> String {
         true => text.to_owned(),
         false => shown_up_to(text, CELL_CHARS_MAX).into_owned(),
     };
-    text.replace('|', "\\|")
+    text.replace('\\', "\\\\").replace('|', "\\|")
 }
 
 #[cfg(test)]
@@ -284,7 +290,7 @@ mod tests {
             "| permitted, denied, failed | 1, 2, 1 |",
             "| chain | whole |",
             "\n## Who was denied\n\n| who | permitted | denied | failed |\n|---|---|---|---|\n| key:a | 0 | 2 | 0 |\n",
-            "| admin | key.create | a\\|b\\nc | permitted |",
+            "| admin | key.create | a\\|b\\\\nc | permitted |",
         ] {
             assert!(text.contains(line), "{line}\n{text}");
         }

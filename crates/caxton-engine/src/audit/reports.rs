@@ -16,8 +16,10 @@ use std::time::Duration;
 
 /// The shortest period.
 pub const REPORT_EVERY_MIN: Duration = Duration::from_secs(3600);
-/// Finished periods that are looked back to.
-const PERIODS_BACK_MAX: i64 = 7;
+/// Finished periods that are looked back to, at least.
+const PERIODS_BACK: i64 = 7;
+/// How far back shorter periods are looked for.
+const BACK: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How long after a period's end its report is written: what was under way then stands in it.
 const REPORT_AFTER: Duration = Duration::from_secs(60);
 /// Entries read of the store at one time.
@@ -110,7 +112,8 @@ impl Audit {
         let Some(newest) = newest.first().map(|it| it.event.time) else {
             return Ok(());
         };
-        for back in (1..=PERIODS_BACK_MAX).rev() {
+        let back_us = i64::try_from(BACK.as_micros()).unwrap_or(0);
+        for back in (1..=PERIODS_BACK.max(back_us / every_us)).rev() {
             let from = Timestamp::from_us(ended.saturating_sub(every_us.saturating_mul(back)));
             let until = Timestamp::from_us(from.as_us().saturating_add(every_us));
             let name = ReportName {
@@ -157,7 +160,7 @@ impl Audit {
                     return Ok(summary);
                 }
                 if summary.entries >= ENTRIES_MAX {
-                    summary.broken(format!("looked at as far as entry {}", summary.last));
+                    summary.cut_short = true;
                     return Ok(summary);
                 }
                 let follows = head.unwrap_or_else(|| before_it(&entry));
