@@ -99,3 +99,36 @@ fn a_script_beside_the_manifest_says_what_is_answered() {
     assert_eq!(failed.code, Some(1), "{failed:?}");
     assert!(failed.stderr.contains("CX-7005"), "{}", failed.stderr);
 }
+
+#[test]
+fn a_model_of_a_provider_that_is_not_there_is_told_at_once() {
+    let home = Home::new();
+    let _server = home.serve();
+    let folder = home.path().join("lost");
+    std::fs::create_dir(&folder).unwrap();
+    let manifest =
+        "name = \"lost\"\nbehavior = \"assistant\"\n[assistant]\nmodel = \"nope/nope\"\n";
+    std::fs::write(folder.join("agent.toml"), manifest).unwrap();
+    let deployed = home.run(&["agent", "deploy", folder.to_str().unwrap()]);
+    assert_eq!(deployed.code, Some(0), "{deployed:?}");
+    for part in ["provider `nope`", "caxton provider set nope", "CX-7002"] {
+        assert!(deployed.stderr.contains(part), "{part}: {deployed:?}");
+    }
+    // Who asks it is told the cause and the cure.
+    let asked = home.run(&["chat", "lost", "hello"]);
+    assert_ne!(asked.code, Some(0));
+    assert!(
+        asked.stderr.contains("there is no provider nope"),
+        "{asked:?}"
+    );
+    assert!(asked.stderr.contains("CX-7002"), "{asked:?}");
+    // One that is there is nothing to warn of.
+    std::fs::write(
+        folder.join("agent.toml"),
+        manifest.replace("nope/nope", "demo"),
+    )
+    .unwrap();
+    let deployed = home.run(&["agent", "deploy", folder.to_str().unwrap()]);
+    assert!(!deployed.stderr.contains("warning"), "{deployed:?}");
+    home.ok(&["chat", "lost", "hello"]);
+}

@@ -8,9 +8,11 @@ use crate::cli::output::Output;
 use crate::cli::parse;
 use crate::failure::{Failure, Outcome};
 use caxton_api::client::Client;
-use caxton_api::v1::{Agent, CreateAgentRequest, UpdateAgentRequest};
+use caxton_api::v1::{Agent, CreateAgentRequest, GetProviderRequest, UpdateAgentRequest};
+use caxton_core::Manifest;
 use caxton_core::error::Code;
 use clap::Args;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::{Table, Value};
@@ -60,8 +62,39 @@ pub async fn run(args: DeployArgs, client: &Client, output: &Output) -> Outcome 
     for package in packages {
         let agent = put(client, package, !args.no_start).await?;
         brief(&agent, output)?;
+        for missing in missing_providers(client, &agent).await {
+            output.note(&format!(
+                "warning: {} has a model of provider `{missing}`, which is not there: its turns fail (CX-7002) until \
+                 `caxton provider set {missing}` makes it; `caxton provider list` shows those there are",
+                agent.name
+            ));
+        }
     }
     Ok(())
+}
+
+/// Providers that an assistant's models name and that are not there. It is deployed all the same: they
+/// may come later. Whoever may not see providers is told nothing.
+async fn missing_providers(client: &Client, agent: &Agent) -> BTreeSet<String> {
+    let manifest = agent.manifest.as_deref().unwrap_or_default();
+    let manifest = Manifest::parse(manifest).ok();
+    let assistant = manifest.as_ref().and_then(|it| it.assistant.as_ref());
+    let models = assistant.into_iter().flat_map(|it| it.models());
+    let mut missing = BTreeSet::new();
+    for model in models {
+        let name = model.provider();
+        let request = GetProviderRequest {
+            provider: name.to_owned(),
+        };
+        let found = client.get_provider(&request).await;
+        let is_missing = found
+            .err()
+            .is_some_and(|error| error.code() == Some(Code::ProviderNotFound.as_str()));
+        if is_missing {
+            missing.insert(name.to_owned());
+        }
+    }
+    missing
 }
 
 /// Deploys: as a new agent, or as a new version where the name is taken.
