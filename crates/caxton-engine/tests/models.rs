@@ -361,6 +361,36 @@ async fn a_provider_that_fails_again_and_again_is_left_alone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_persons_word_on_a_provider_counts_more_than_its_breaker() {
+    use caxton_core::breaker::{Override, State};
+    let world = world().await;
+    let say = async |word| {
+        let said = world.app.provider_override(&ctx(), "one", word).await;
+        said.unwrap();
+    };
+    let shown = async || world.app.provider_show(&ctx(), "one").await.unwrap().1;
+    // Left alone, though nothing failed.
+    say(Override::Open).await;
+    let failure = world.turn().await.1.unwrap_err();
+    assert_eq!(failure.code, Code::BreakerOpen.as_str());
+    assert_eq!(shown().await.overridden, Override::Open);
+    assert_eq!(world.stage.asked().len(), 0);
+    // Asked on, though it fails.
+    say(Override::Closed).await;
+    world.stage.plays("one/m", vec![refuse(Kind::Auth); 9]);
+    for _ in 0..9 {
+        let failure = world.turn().await.1.unwrap_err();
+        assert_eq!(failure.code, Code::ModelRefusedCredential.as_str());
+    }
+    assert_eq!(world.stage.asked().len(), 9);
+    // Taken back, it judges by itself, from the beginning.
+    say(Override::None).await;
+    assert_eq!(shown().await.state, State::Closed);
+    world.stage.plays("one/m", [good()]);
+    assert!(world.turn().await.1.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_fault_of_the_request_opens_no_breaker_and_is_not_repeated() {
     let world = world().await;
     world.stage.plays("one/m", vec![refuse(Kind::Invalid); 8]);
