@@ -94,7 +94,13 @@ async fn what_thinks_is_heard_and_how_much_is_the_sessions() {
     let told = world.chat("a", "s", "hi").await;
     assert_eq!(
         words(&told),
-        ["a begins", "thinks hm", "says so", "completed End"]
+        [
+            "a begins",
+            "thinks hm",
+            "signed sig",
+            "says so",
+            "completed End"
+        ]
     );
     assert_eq!(world.last_request().thinking, Thinking::Low);
     // What it may think with comes beside what it may answer with.

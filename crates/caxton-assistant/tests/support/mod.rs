@@ -375,6 +375,7 @@ pub fn words(events: &[TurnEvent]) -> Vec<String> {
         words.push(match event {
             TurnEvent::Started { agent, .. } => format!("{agent} begins"),
             TurnEvent::Thinking { text } => format!("thinks {text}"),
+            TurnEvent::ThinkingSigned { signature } => format!("signed {signature}"),
             TurnEvent::ToolCall { name, .. } => format!("calls {name}"),
             TurnEvent::ToolResult {
                 parts, is_error, ..
