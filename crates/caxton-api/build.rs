@@ -34,6 +34,7 @@ const PROTOS: &[&str] = &[
     "agents.proto",
     "approvals.proto",
     "audit.proto",
+    "breaker.proto",
     "conversations.proto",
     "dead_letters.proto",
     "external.proto",

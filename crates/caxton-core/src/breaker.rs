@@ -20,8 +20,10 @@ pub struct Options {
     pub forget_after: Duration,
     /// How long it is open the first time. Each failed trial doubles it.
     pub open_for: Duration,
-    /// The longest it is open.
+    /// The longest it is open by its own judgement.
     pub open_for_max: Duration,
+    /// The longest it is open because the other side asked for it.
+    pub retry_after_max: Duration,
     /// Trials at one time while half-open; at least 1.
     pub half_open_max: u32,
     /// Trials that must succeed to close it; at least 1.
@@ -36,7 +38,8 @@ impl Default for Options {
             failures_max: 5,
             forget_after: Duration::from_secs(60),
             open_for: Duration::from_secs(5),
-            open_for_max: Duration::from_secs(120),
+            open_for_max: Duration::from_secs(30),
+            retry_after_max: Duration::from_secs(120),
             half_open_max: 1,
             successes_min: 1,
             trial_for_max: Duration::from_secs(300),
@@ -253,9 +256,9 @@ impl Breaker {
         }
     }
 
-    /// Whether it has opened and not closed since.
-    pub fn was_open(&self) -> bool {
-        !matches!(self.phase, Phase::Closed { .. })
+    /// Whether trials pass, because somebody has asked since its time was over.
+    pub fn is_tried(&self) -> bool {
+        matches!(self.phase, Phase::HalfOpen { .. })
     }
 
     /// Failures in a row, while closed.
@@ -305,9 +308,10 @@ impl Breaker {
 
     fn open(&mut self, open_for: Duration, retry_after: Option<Duration>, now: Timestamp) -> State {
         let asked = retry_after.unwrap_or_default();
+        let own = open_for.min(self.options.open_for_max);
         self.phase = Phase::Open {
             since: now,
-            open_for: open_for.max(asked).min(self.options.open_for_max),
+            open_for: own.max(asked.min(self.options.retry_after_max)),
         };
         self.period += 1;
         State::Open

@@ -7,6 +7,7 @@
 pub mod app;
 mod approvals;
 pub mod audit;
+pub mod breakers;
 pub mod directory;
 mod documents;
 pub mod host;

@@ -37,6 +37,9 @@ pub struct Options {
     pub audit_seed: Option<[u8; 32]>,
     /// How long the audit is kept.
     pub audit: crate::audit::AuditOptions,
+    /// When what is ill is left alone, and for how long: agents called from outside, providers of models,
+    /// tools that are elsewhere.
+    pub breaker: caxton_core::breaker::Options,
     /// Asking models.
     pub models: crate::models::ModelOptions,
     /// Calling tools.
@@ -64,6 +67,7 @@ impl Default for Options {
             idempotency_bytes_max: 64 << 20,
             audit_seed: None,
             audit: crate::audit::AuditOptions::default(),
+            breaker: caxton_core::breaker::Options::default(),
             models: crate::models::ModelOptions::default(),
             tools: crate::tools::ToolOptions::default(),
             jobs: crate::jobs::Options::default(),

@@ -9,6 +9,7 @@ const OPTIONS: Options = Options {
     forget_after: Duration::from_secs(60),
     open_for: Duration::from_secs(10),
     open_for_max: Duration::from_secs(35),
+    retry_after_max: Duration::from_secs(50),
     half_open_max: 2,
     successes_min: 2,
     trial_for_max: Duration::from_secs(100),
@@ -132,14 +133,18 @@ fn a_failed_trial_opens_it_for_twice_as_long_to_a_bound() {
 #[test]
 fn the_other_sides_wish_is_heard_to_a_bound() {
     check(
-        "0 bad\n0 bad\n0 bad=20\n19 ok\n20 bad=3600\n54 ok\n55 ok",
+        "0 bad\n0 bad\n0 bad=20\n19 ok\n20 bad=3600\n69 ok\n70 bad\n104 ok\n105 ok",
         &[
             "closed",
             "closed",
             "open",
             "refused until 20",
+            // Longer than it would be left alone by itself.
             "open",
-            "refused until 55",
+            "refused until 70",
+            // And then not longer than that again.
+            "open",
+            "refused until 105",
             "half-open",
         ],
     );

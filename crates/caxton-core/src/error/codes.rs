@@ -346,7 +346,7 @@ codes! {
         "use a public address; what the server's operator configures may be an inner one".
     BreakerOpen "CX-7012" Unavailable "provider left alone for a while";
         "the provider failed several times in a row and is not asked again before the time in Retry-After";
-        "send again then; `caxton provider list` shows the breakers, and `caxton provider reset` closes one".
+        "send again then; `caxton provider show NAME` shows the breaker, and `caxton provider reset` closes one".
     ScriptMalformed "CX-7013" Invalid "malformed script";
         "the script of a `scripted` model is missing, is no JSON or has an unknown key";
         "mend what the answer names; docs/providers.md shows the form".
@@ -434,6 +434,9 @@ codes! {
     ToolLimit "CX-8016" Limited "too many tool calls";
         "one message may cause tools.calls_max calls, and a tenant so many at a time";
         "do with fewer, or raise the limit in agent.toml".
+    ToolLeftAlone "CX-8017" Unavailable "tool left alone for a while";
+        "the last calls of the tool failed one after another, so it is not called again before the time in Retry-After";
+        "call again then; `caxton tool show NAME` shows its circuit breaker, and replacing the tool closes it".
     ApprovalNotFound "CX-8020" NotFound "no such approval";
         "no approval of this id is known in the tenant";
         "see `caxton approval list`".

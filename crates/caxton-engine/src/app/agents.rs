@@ -1,6 +1,7 @@
 //! Agents: deploy, list, show, start, stop, drain, remove, logs.
 
 use super::{App, Package};
+use crate::breakers::{BreakerView, Thing};
 use crate::host::LogLine;
 use crate::opctx::OpCtx;
 use crate::router::AgentEntry;
@@ -117,7 +118,14 @@ impl App {
         let work = self.whole(async move { shared.update(&scope, &own, package).await });
         self.act(ctx, &ctx.tenant, "agent.update", target, work)
             .await?;
+        self.forget_ills_of_agent(&entry);
         Ok(AgentView::from(&entry))
+    }
+
+    /// It is gone, or another now.
+    fn forget_ills_of_agent(&self, entry: &AgentEntry) {
+        let thing = Thing::of_agent(entry.id());
+        self.shared.services.breakers.forget_thing(&thing);
     }
 
     /// The tenant's agents after `after` by name, `rows_max` at most.
@@ -141,6 +149,13 @@ impl App {
             name,
             Permission::AgentRead,
         )?))
+    }
+
+    /// How the circuit breaker stands that calls from outside meet.
+    pub fn agent_breaker(&self, ctx: &OpCtx, name: &AgentName) -> Result<BreakerView, Error> {
+        let entry = self.agent_entry(ctx, name, Permission::AgentRead)?;
+        let thing = Thing::of_agent(entry.id());
+        Ok(self.shared.services.breakers.view(&thing))
     }
 
     /// Loaded or Stopped -> Running.
@@ -180,10 +195,13 @@ impl App {
     pub async fn agent_remove(&self, ctx: &OpCtx, name: &AgentName) -> Result<(), Error> {
         let entry = self.agent_entry(ctx, name, Permission::AgentWrite)?;
         let shared = Arc::clone(&self.shared);
-        let work = self.whole(async move { shared.remove(&entry).await });
+        let own = Arc::clone(&entry);
+        let work = self.whole(async move { shared.remove(&own).await });
         let target = format!("agents/{name}");
         self.act(ctx, &ctx.tenant, "agent.remove", target, work)
-            .await
+            .await?;
+        self.forget_ills_of_agent(&entry);
+        Ok(())
     }
 
     /// The newest lines of the agent's log, oldest first.

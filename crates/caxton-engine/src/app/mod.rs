@@ -33,6 +33,7 @@ pub use server::ServerStatus;
 pub use tools::{ToolCallDone, TryCall};
 
 use crate::audit::{Audit, Signer};
+use crate::breakers::Breakers;
 use crate::directory::Directory;
 use crate::documents::Documents;
 use crate::idempotency::{Bounds, Idempotency};
@@ -99,14 +100,16 @@ impl App {
         ));
         let tool_meters = crate::tools::ToolMeters::new(&metrics.registry)
             .map_err(|error| Error::new(Code::Internal, error.to_string()))?;
-        let tools = (Arc::clone(&audit), tool_meters);
+        let clock = Arc::clone(&ports.clock);
+        let breakers = Breakers::new(options.breaker, clock, &metrics.registry)
+            .map_err(|error| Error::new(Code::Internal, error.to_string()))?;
         let shared = Shared::new(
             ports,
             options,
             metrics,
             meters,
             Arc::clone(&quotas),
-            tools,
+            (Arc::clone(&audit), Arc::new(breakers), tool_meters),
             epoch,
         );
         let started = shared.services.clock.now();

@@ -1,9 +1,11 @@
 //! Providers of models: list, show, set, remove, and their breakers.
 
 use super::App;
-use crate::models::{BreakerView, Provider, ProviderView};
+use crate::breakers::{BreakerView, Thing};
+use crate::models::{Provider, ProviderView};
 use crate::opctx::OpCtx;
 use crate::port::store::{Page, PageRequest};
+use caxton_core::TenantId;
 use caxton_core::breaker::Override;
 use caxton_core::error::Error;
 use caxton_core::grant::Permission;
@@ -37,7 +39,9 @@ impl App {
         let models = &self.shared.services.models;
         let view = models.directory.show(&scope, name).await?;
         let endpoint = models.directory.endpoint(scope.tenant(), name).await?;
-        let breaker = models.breakers.view(scope.tenant(), &endpoint, self.now());
+        let breaker = models
+            .breakers
+            .view(&Thing::of_provider(scope.tenant(), &endpoint));
         Ok((view, breaker))
     }
 
@@ -58,9 +62,13 @@ impl App {
         let scope = ctx.authorize(Permission::ProviderWrite)?;
         let directory = &self.shared.services.models.directory;
         let target = format!("providers/{}", provider.name);
+        let name = provider.name.clone();
         let work = directory.set(&scope, provider, self.now());
-        self.act(ctx, scope.tenant(), "provider.set", target, work)
-            .await
+        let set = self.act(ctx, scope.tenant(), "provider.set", target, work);
+        let set = set.await?;
+        // It may be another one now, or have the right key.
+        self.forget_own_provider(scope.tenant(), &name);
+        Ok(set)
     }
 
     /// Errors: `CX-7002`.
@@ -70,7 +78,14 @@ impl App {
         let target = format!("providers/{}", caxton_core::error::shown(name));
         let work = directory.remove(&scope, name);
         self.act(ctx, scope.tenant(), "provider.remove", target, work)
-            .await
+            .await?;
+        self.forget_own_provider(scope.tenant(), name);
+        Ok(())
+    }
+
+    fn forget_own_provider(&self, tenant: &TenantId, name: &str) {
+        let thing = Thing::of_own_provider(tenant, name);
+        self.shared.services.breakers.forget_thing(&thing);
     }
 
     /// A person's word over a breaker's own judgement; `None` also closes it. That of a provider of
@@ -89,8 +104,9 @@ impl App {
         }
         let (tenant, target) = (scope.tenant(), format!("providers/{}", endpoint.provider));
         let work = async {
-            models.breakers.set_override(tenant, &endpoint, word);
-            Ok(models.breakers.view(tenant, &endpoint, self.now()))
+            let thing = Thing::of_provider(tenant, &endpoint);
+            models.breakers.set_override(&thing, word);
+            Ok(models.breakers.view(&thing))
         };
         self.act(ctx, tenant, "provider.override", target, work)
             .await

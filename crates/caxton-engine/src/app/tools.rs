@@ -2,6 +2,7 @@
 //! policy; the files of a session.
 
 use super::App;
+use crate::breakers::{BreakerView, Thing};
 use crate::opctx::{OpCtx, TenantScope};
 use crate::port::page::{self, List, Position};
 use crate::port::store::{PAGE_ROWS_MAX, Page, PageRequest};
@@ -66,6 +67,14 @@ impl App {
         registry.show(scope.tenant(), name).await
     }
 
+    /// How a tool's circuit breaker stands; that of one which is not there, or runs in this process, is
+    /// closed.
+    pub fn tool_breaker(&self, ctx: &OpCtx, name: &ToolName) -> Result<BreakerView, Error> {
+        let scope = ctx.authorize(Permission::ToolRead)?;
+        let thing = Thing::of_tool(scope.tenant(), name);
+        Ok(self.shared.services.breakers.view(&thing))
+    }
+
     /// Registers a tool. Its functions are agreed to as it describes them now. Errors: `CX-8002`,
     /// `CX-8004`, `CX-8005`, and what keeps it from describing itself.
     pub async fn tool_register(&self, ctx: &OpCtx, tool: NewTool) -> Result<ToolView, Error> {
@@ -91,7 +100,15 @@ impl App {
             .tools
             .registry
             .set(&scope, tool, replace);
-        self.act(ctx, scope.tenant(), action, target, work).await
+        let set = self.act(ctx, scope.tenant(), action, target, work).await?;
+        self.forget_ills_of_tool(&scope, &set.name);
+        Ok(set)
+    }
+
+    /// It is gone, or another now.
+    fn forget_ills_of_tool(&self, scope: &TenantScope, name: &ToolName) {
+        let thing = Thing::of_tool(scope.tenant(), name);
+        self.shared.services.breakers.forget_thing(&thing);
     }
 
     /// Errors: `CX-8001`.
@@ -100,7 +117,9 @@ impl App {
         let target = format!("tools/{name}");
         let work = self.shared.services.tools.registry.remove(&scope, name);
         self.act(ctx, scope.tenant(), "tool.remove", target, work)
-            .await
+            .await?;
+        self.forget_ills_of_tool(&scope, name);
+        Ok(())
     }
 
     /// Asks a tool again what it offers. Errors: `CX-8001`, `CX-8008`.

@@ -21,6 +21,7 @@ pub use guest_metrics::{GuestMetric, GuestMetrics};
 pub use log::{LogLevel, LogLine, Logs};
 
 use crate::audit::{Audit, Signer};
+use crate::breakers::Breakers;
 use crate::documents::Documents;
 use crate::limits::Quotas;
 use crate::models::{Meters, ModelOptions, Models, Parts};
@@ -34,7 +35,7 @@ use crate::tools::{ToolMeters, ToolOptions, ToolParts, ToolSide, Tools};
 use crate::turn::{Sessions, Turns};
 use caxton_core::error::{Code, Error};
 use caxton_core::{
-    AgentId, Epoch, MailboxId, Manifest, Message, MessageId, Timestamp, TraceContext,
+    AgentId, Epoch, MailboxId, Manifest, Message, MessageId, Timestamp, TraceContext, breaker,
 };
 use state::StateView;
 use std::fmt;
@@ -55,6 +56,7 @@ pub struct Services {
     pub(crate) turns: Arc<Turns>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) tools: Arc<Tools>,
+    pub(crate) breakers: Arc<Breakers>,
 }
 
 impl Services {
@@ -68,6 +70,7 @@ impl Services {
         let documents = parts.documents.clone();
         let turns = Arc::new(Turns::new(documents.clone(), Arc::clone(&clock)));
         let sessions = Sessions::new(Arc::clone(&store), documents);
+        let breakers = Arc::clone(&parts.breakers);
         Self {
             store,
             clock,
@@ -79,6 +82,7 @@ impl Services {
             sessions: Arc::new(sessions),
             tools: Arc::new(Tools::new(tools, Arc::clone(&turns))),
             turns,
+            breakers,
         }
     }
 
@@ -94,12 +98,16 @@ impl Services {
         let meters = meters.map_err(|error| Error::new(Code::Internal, error.to_string()))?;
         let metered = |error: prometheus::Error| Error::new(Code::Internal, error.to_string());
         let quotas = Arc::new(Quotas::new(documents.clone()));
+        let registry = prometheus::Registry::new();
+        let breakers = Breakers::new(breaker::Options::default(), Arc::clone(&clock), &registry);
+        let breakers = Arc::new(breakers.map_err(metered)?);
         let tools = ToolParts {
             store: Arc::clone(&store),
             documents: documents.clone(),
             secrets: Arc::new(NoSecrets),
             clock: Arc::clone(&clock),
             quotas: Arc::clone(&quotas),
+            breakers: Arc::clone(&breakers),
             audit: Arc::new(Audit::new(
                 Arc::clone(&store),
                 Arc::clone(&clock),
@@ -121,6 +129,7 @@ impl Services {
             documents,
             tasks: Tasks::new(),
             meters,
+            breakers,
             options: ModelOptions::default(),
         };
         Ok(Self::new(store, outlet, parts, tools))

@@ -83,7 +83,7 @@ impl Jobs {
             .sender()
             .cloned()
             .ok_or_else(|| Error::new(Code::Internal, "a stamped message has no sender"))?;
-        let admitted = self.breakers.admit(&agent)?;
+        let admitted = self.admit(&agent)?;
         let _tapping = feed.map(|feed| {
             let clock = Arc::clone(&self.shared.services.clock);
             feed.push(clock.now(), JobState::Submitted, None);

@@ -8,7 +8,6 @@
 //! Every open job has one [`Live`] in memory, and whatever ends it (the answer, its time, a person)
 //! does so under one lock: one of them wins, and what it says is what is kept.
 
-mod breakers;
 mod feed;
 mod invoke;
 mod live;
@@ -28,11 +27,11 @@ pub use options::{
 };
 pub use record::{JobError, JobRecord, JobState};
 
+use crate::breakers::{Admitted, Thing};
 use crate::documents::{self, Documents};
 use crate::opctx::TenantScope;
 use crate::port::store::{CallId, Op, Page, PageRequest};
 use crate::router::Shared;
-use breakers::Breakers;
 use caxton_core::error::{Code, Error};
 use caxton_core::{Acl, AgentId, AgentName, MailboxId, MailboxKey, Message, MessageId, TenantId};
 use live::{Ended, Live};
@@ -98,7 +97,6 @@ struct Counted {
 pub(crate) struct Jobs {
     shared: Arc<Shared>,
     documents: Documents,
-    breakers: Arc<Breakers>,
     options: Options,
     /// In order, so that what is done to all is done in the same order for the same seed.
     open: Mutex<HashMap<TenantId, BTreeMap<MessageId, Arc<Live>>>>,
@@ -109,13 +107,10 @@ pub(crate) struct Jobs {
 impl Jobs {
     pub(crate) fn new(shared: &Arc<Shared>) -> Result<Self, Error> {
         let options = shared.options.jobs.clone();
-        let clock = Arc::clone(&shared.services.clock);
         let failed = |error: prometheus::Error| Error::new(Code::Internal, error.to_string());
-        let breakers = Breakers::new(options.breaker, clock, &shared.metrics).map_err(failed)?;
         Ok(Self {
             shared: Arc::clone(shared),
             documents: Documents::new(Arc::clone(&shared.services.store), shared.epoch),
-            breakers: Arc::new(breakers),
             options,
             open: Mutex::default(),
             kept: Kept::default(),
@@ -125,6 +120,19 @@ impl Jobs {
 
     fn scope(tenant: &TenantId) -> TenantScope {
         TenantScope::system(tenant.clone(), "calls from outside")
+    }
+
+    /// Leave to call an agent that is there. Errors: `CX-3043`, with the time to wait.
+    fn admit(&self, agent: &AgentId) -> Result<Admitted, Error> {
+        let breakers = &self.shared.services.breakers;
+        let admitted = breakers.admit(Thing::of_agent(agent));
+        admitted.map_err(|left_alone| {
+            let detail = format!(
+                "calls of {agent} failed again and again; it is tried again at {}",
+                left_alone.retry_at
+            );
+            Error::new(Code::AgentUnavailable, detail).retry_after(left_alone.wait)
+        })
     }
 
     fn live(&self, tenant: &TenantId, id: MessageId) -> Option<Arc<Live>> {
@@ -210,7 +218,6 @@ impl Jobs {
             live.abandon();
             self.counted.open.dec();
         }
-        self.breakers.forget(tenant);
         self.kept.forget(tenant);
     }
 

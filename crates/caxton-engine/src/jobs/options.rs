@@ -1,6 +1,5 @@
 //! What calls from outside are held to. Every one has a bound or is one.
 
-use caxton_core::breaker;
 use std::time::Duration;
 
 /// How long an invocation waits where it does not say.
@@ -20,8 +19,6 @@ pub const ATTEMPTS_MAX: u32 = 100;
 /// What an operator may set of them.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// When an agent is no longer called, and for how long.
-    pub breaker: breaker::Options,
     /// The first pause between two tries; doubles with each further one.
     pub retry_first: Duration,
     /// The longest pause.
@@ -41,7 +38,6 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            breaker: breaker::Options::default(),
             retry_first: Duration::from_millis(100),
             retry_max: Duration::from_secs(10),
             open_max: 10_000,

@@ -1,9 +1,9 @@
 //! The beginning of a job.
 
-use super::breakers::Admitted;
 use super::live::Live;
 use super::record::{Delivery, JobRecord, JobState, OpenJob, record_id};
 use super::{Call, Job, Jobs, verdict};
+use crate::breakers::Admitted;
 use crate::documents;
 use crate::port::store::Op;
 use crate::router::plan::{Origin, Plan};
@@ -156,7 +156,7 @@ impl Jobs {
     ) -> Result<Admitted, Error> {
         let agent = AgentId::new(live.tenant.clone(), live.job().record.agent);
         live.tried();
-        let admitted = self.breakers.admit(&agent)?;
+        let admitted = self.admit(&agent)?;
         let durability = self.shared.agent(&agent).map(|entry| {
             let deployed = entry.deployed_ref();
             deployed.manifest.delivery.durability

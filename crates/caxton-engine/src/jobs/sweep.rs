@@ -50,8 +50,6 @@ impl Jobs {
         loop {
             let next = clock.now().plus(self.options.sweep_every);
             clock.sleep_until(next).await;
-            self.breakers
-                .sweep(|agent| self.shared.agent(agent).is_some());
             let tenants = match self.shared.services.store.tenants().await {
                 Ok(tenants) => tenants,
                 Err(error) => {

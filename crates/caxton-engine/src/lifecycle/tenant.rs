@@ -47,6 +47,7 @@ impl Shared {
         }
         self.services.turns.forget_tenant(tenant);
         self.services.models.forget(tenant);
+        self.services.breakers.forget(tenant);
         self.services.tools.forget(tenant);
         tracing::info!(%tenant, "the tenant's agents are gone");
     }

@@ -2,10 +2,12 @@
 
 use super::ledger::OpenCall;
 use super::{CallOutcome, Models};
+use crate::breakers::Thing;
 use crate::port::model::{Endpoint, ModelCall, ModelFacts};
 use crate::port::{Answer, Clock};
 use crate::turn::Turn;
 use bytes::Bytes;
+use caxton_core::breaker::Outcome;
 use caxton_core::error::{Code, Error};
 use caxton_core::model::{
     Failover, ModelEvent, ModelFault, ModelFaultKind, ModelName, ModelReply, ModelRequest, Next,
@@ -230,9 +232,16 @@ impl Asking<'_> {
         seen: Seen<'_>,
     ) -> Result<(), End> {
         let (models, tenant) = (self.models, self.caller.turn.tenant().clone());
-        let (now, endpoint) = (models.clock.now(), &candidate.endpoint);
-        let permit = models.breakers.admit(&tenant, endpoint, now);
-        let permit = permit.map_err(End::Stopped)?;
+        let endpoint = &candidate.endpoint;
+        let thing = Thing::of_provider(&tenant, endpoint);
+        let admitted = models.breakers.admit(thing).map_err(|left_alone| {
+            let detail = format!(
+                "provider {} failed several times in a row",
+                endpoint.provider
+            );
+            let error = Error::new(Code::BreakerOpen, detail);
+            End::Stopped(error.retry_after(left_alone.wait))
+        })?;
         self.open.record.tries += 1;
         (self.open.heard, self.open.price) = (0, candidate.facts.price.unwrap_or_default());
         let room = u64::from(candidate.facts.context_tokens_max).saturating_sub(self.input);
@@ -251,21 +260,20 @@ impl Asking<'_> {
             trace: self.caller.trace,
         };
         let ended = self.follow(call, seen).await;
-        let outcome = match &ended {
-            Ok(()) => Ok(()),
-            Err(End::Fault(fault)) => Err(Some(fault)),
-            Err(End::Stopped(_)) => Err(None),
-        };
+        // A fault that tells nothing of the provider's health counts as none.
+        admitted.record(match &ended {
+            Ok(()) => Outcome::Succeeded,
+            Err(End::Fault(fault)) if fault.kind.is_providers() => Outcome::Failed {
+                retry_after: fault.retry_after,
+            },
+            Err(_) => Outcome::Untold,
+        });
         let label = match &ended {
             Ok(()) => "ok",
             Err(End::Fault(fault)) => fault.kind.as_str(),
             Err(End::Stopped(_)) => "cancelled",
         };
         models.meters.tries.with_label_values(&[label]).inc();
-        let now = models.clock.now();
-        models
-            .breakers
-            .record(&tenant, endpoint, &permit, now, outcome);
         ended
     }
 

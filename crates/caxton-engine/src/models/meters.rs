@@ -1,9 +1,7 @@
 //! What is counted of models and turns. Names begin with `caxton_`.
 
 use caxton_core::model::{ModelFaultKind, Tokens};
-use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-};
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -16,8 +14,6 @@ pub struct Meters {
     pub fallbacks: IntCounter,
     pub ledger_failures: IntCounter,
     pub calls_now: IntGauge,
-    /// Breakers, by state.
-    pub breakers: IntGaugeVec,
     pub first_word_seconds: Histogram,
     pub turns: IntCounterVec,
     pub turns_now: IntGauge,
@@ -63,17 +59,6 @@ impl Meters {
         for outcome in ["completed", "failed"] {
             turns.with_label_values(&[outcome]);
         }
-        let breakers = IntGaugeVec::new(
-            Opts::new(
-                "caxton_model_breakers",
-                "Circuit breakers of model providers, by state",
-            ),
-            &["state"],
-        )?;
-        r.register(Box::new(breakers.clone()))?;
-        for state in caxton_core::breaker::State::ALL {
-            breakers.with_label_values(&[state.as_str()]);
-        }
         let first_word_seconds = Histogram::with_opts(
             HistogramOpts::new(
                 "caxton_model_first_word_seconds",
@@ -86,7 +71,6 @@ impl Meters {
             tries,
             tokens,
             turns,
-            breakers,
             first_word_seconds,
             cost_micros: counter(
                 "caxton_model_cost_micros_total",

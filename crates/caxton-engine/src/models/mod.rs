@@ -4,14 +4,12 @@
 //! first word to its end, whatever ends it; fails over while nothing of an answer was seen, and says
 //! so honestly afterwards. Providers' wire formats are the adapter's ([`crate::port::model`]).
 
-mod breakers;
 mod call;
 mod directory;
 mod ledger;
 mod meters;
 mod prepare;
 
-pub use breakers::BreakerView;
 pub use call::{Ceiling, Completed, Completion, NotCompleted};
 pub use directory::{Provider, ProviderView};
 pub use ledger::{CallOutcome, ModelCallRecord};
@@ -20,15 +18,15 @@ pub use meters::Meters;
 pub(crate) use call::Caller;
 pub(crate) use ledger::{CallId, Ledger};
 
+use crate::breakers::Breakers;
 use crate::documents::Documents;
 use crate::limits::Quotas;
 use crate::port::model::{Endpoint, ModelFacts};
 use crate::port::{Clock, Entropy, Model, Secrets};
 use crate::task::Tasks;
-use breakers::Breakers;
+use caxton_core::TenantId;
 use caxton_core::error::Error;
 use caxton_core::model::{FailoverOptions, ModelName};
-use caxton_core::{TenantId, breaker};
 use directory::Directory;
 use std::fmt;
 use std::sync::Arc;
@@ -44,7 +42,6 @@ pub struct ModelOptions {
     /// From one piece of an answer to the next.
     pub silence_timeout: Duration,
     pub failover: FailoverOptions,
-    pub breaker: breaker::Options,
     /// Model calls on their way at a time, all tenants together.
     pub calls_max: usize,
 }
@@ -56,7 +53,6 @@ impl Default for ModelOptions {
             first_word_timeout: Duration::from_secs(120),
             silence_timeout: Duration::from_secs(60),
             failover: FailoverOptions::default(),
-            breaker: breaker::Options::default(),
             calls_max: 10_000,
         }
     }
@@ -65,7 +61,7 @@ impl Default for ModelOptions {
 /// The models of a server.
 pub(crate) struct Models {
     pub(crate) directory: Directory,
-    pub(crate) breakers: Breakers,
+    pub(crate) breakers: Arc<Breakers>,
     pub(crate) ledger: Ledger,
     pub(crate) meters: Meters,
     model: Arc<dyn Model>,
@@ -92,6 +88,7 @@ pub(crate) struct Parts {
     pub(crate) documents: Documents,
     pub(crate) tasks: Tasks,
     pub(crate) meters: Meters,
+    pub(crate) breakers: Arc<Breakers>,
     pub(crate) options: ModelOptions,
 }
 
@@ -107,7 +104,7 @@ impl Models {
                 parts.secrets,
                 &parts.options.providers,
             ),
-            breakers: Breakers::new(parts.options.breaker, parts.meters.clone()),
+            breakers: parts.breakers,
             ledger: Ledger::new(
                 parts.documents,
                 Arc::clone(&parts.clock),
@@ -137,7 +134,6 @@ impl Models {
     /// Forgets a tenant that goes.
     pub(crate) fn forget(&self, tenant: &TenantId) {
         self.directory.forget(tenant);
-        self.breakers.forget(tenant);
         self.ledger.forget(tenant);
     }
 }

@@ -109,6 +109,9 @@ pub struct ToolAnswer {
     /// As the function's output schema says.
     pub structured: Option<Value>,
     pub is_error: bool,
+    /// It says that whoever answered is ill or overloaded (HTTP 429 and 5xx), and for how long it wants to
+    /// be left alone.
+    pub ill: Option<Duration>,
     /// What the tool wrote to its own log: for the log of calls, and not for whoever called.
     pub log: Vec<String>,
 }

@@ -21,6 +21,7 @@ pub use stats::Stats;
 pub(crate) use watch::Watching;
 
 use crate::audit::Audit;
+use crate::breakers::Breakers;
 use crate::documents::Documents;
 use crate::host::{Outlet, Services};
 use crate::limits::Quotas;
@@ -154,7 +155,7 @@ impl Shared {
         metrics: Metrics,
         meters: Meters,
         quotas: Arc<Quotas>,
-        (audit, tool_meters): (Arc<Audit>, ToolMeters),
+        (audit, breakers, tool_meters): (Arc<Audit>, Arc<Breakers>, ToolMeters),
         epoch: Epoch,
     ) -> Arc<Self> {
         let documents = Documents::new(Arc::clone(&ports.store), epoch);
@@ -165,6 +166,7 @@ impl Shared {
             secrets: Arc::clone(&ports.secrets),
             clock: Arc::clone(&ports.clock),
             quotas: Arc::clone(&quotas),
+            breakers: Arc::clone(&breakers),
             audit,
             executors: ports.tools,
             tasks: tasks.clone(),
@@ -180,6 +182,7 @@ impl Shared {
             documents,
             tasks: tasks.clone(),
             meters,
+            breakers,
             options: options.models.clone(),
         };
         // More places than the sandbox has would only be refused there, one by one.

@@ -11,15 +11,18 @@ use crate::limits::{Reservation, Unit};
 use crate::opctx::TenantScope;
 use crate::port::tool::{ToolAnswer, ToolCall, ToolTarget};
 use crate::workspace::functions;
+use caxton_core::breaker::Outcome;
 use caxton_core::error::{Code, Error};
 use caxton_core::model::Tokens;
-use caxton_core::tool::{Effect, ToolId, Verdict, redact};
+use caxton_core::tool::{Effect, ToolId, ToolKind, Verdict, redact};
 use caxton_core::{Acl, TenantId, TraceContext};
 use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Whoever waits for less says nothing of a tool by giving up.
+const TELLING_WAIT: Duration = Duration::from_secs(1);
 /// Lines of a tool's own log that are kept of one call.
 const LOG_LINES_MAX: usize = 64;
 
@@ -412,13 +415,22 @@ impl Prepared {
                     let executor = self.tools.registry.executor(self.record.kind);
                     executor.call(call).await.map_err(Error::from)
                 };
+                let admitted = match self.record.kind {
+                    ToolKind::Http | ToolKind::Mcp => {
+                        Some(self.tools.admit(&self.tenant, &target.name)?)
+                    }
+                    // What runs in this process is never left alone.
+                    ToolKind::Builtin | ToolKind::Wasm | ToolKind::Agent => None,
+                };
                 let answer = tokio::select! {
                     biased;
-                    answer = work => answer?,
-                    () = clock.sleep_until(deadline) => {
-                        return Err(late(&self.record.tool, self.timeout));
-                    }
+                    answer = work => answer,
+                    () = clock.sleep_until(deadline) => Err(late(&self.record.tool, self.timeout)),
                 };
+                if let Some(admitted) = admitted {
+                    admitted.record(health(answer.as_ref(), self.timeout));
+                }
+                let answer = answer?;
                 if let Some(structured) = &answer.structured
                     && !answer.is_error
                 {
@@ -427,6 +439,26 @@ impl Prepared {
                 Ok(answer)
             }
         }
+    }
+}
+
+/// What an outcome says of the health of whoever was called. That it fails in its own terms says
+/// nothing, unless it says that it is ill.
+fn health(outcome: Result<&ToolAnswer, &Error>, waited_at_most: Duration) -> Outcome {
+    match outcome {
+        Ok(answer) => match answer.ill {
+            Some(retry_after) => Outcome::Failed {
+                retry_after: Some(retry_after),
+            },
+            None => Outcome::Succeeded,
+        },
+        Err(error) => match error.code {
+            Code::ToolTimeout if waited_at_most < TELLING_WAIT => Outcome::Untold,
+            Code::ToolTimeout | Code::ToolUnavailable | Code::ToolAnswerMalformed => {
+                Outcome::FAILED
+            }
+            _ => Outcome::Untold,
+        },
     }
 }
 

@@ -284,7 +284,7 @@ impl Log {
             parts: kept.parts,
             structured: kept.structured,
             is_error: kept.is_error,
-            log: Vec::new(),
+            ..ToolAnswer::default()
         });
         Ok(Some((record, answer)))
     }

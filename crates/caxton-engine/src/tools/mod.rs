@@ -29,6 +29,7 @@ pub(crate) use registry::Registry;
 
 use crate::approvals::Approvals;
 use crate::audit::Audit;
+use crate::breakers::{Admitted, Breakers, Thing};
 use crate::documents::Documents;
 use crate::limits::Quotas;
 use crate::port::tool::Executors;
@@ -39,6 +40,7 @@ use crate::workspace::Workspaces;
 use caxton_core::TenantId;
 use caxton_core::error::{Code, Error};
 use caxton_core::session::SessionId;
+use caxton_core::tool::ToolName;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fmt;
@@ -74,6 +76,7 @@ pub(crate) struct Tools {
     pub(crate) workspaces: Workspaces,
     audit: Arc<Audit>,
     quotas: Arc<Quotas>,
+    breakers: Arc<Breakers>,
     /// What assistants that are asked as tools took.
     turns: Arc<Turns>,
     clock: Arc<dyn Clock>,
@@ -101,6 +104,7 @@ pub(crate) struct ToolParts {
     pub(crate) secrets: Arc<dyn Secrets>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) quotas: Arc<Quotas>,
+    pub(crate) breakers: Arc<Breakers>,
     pub(crate) audit: Arc<Audit>,
     pub(crate) executors: Executors,
     pub(crate) tasks: Tasks,
@@ -151,6 +155,7 @@ impl Tools {
             workspaces: Workspaces::new(documents, Arc::clone(&clock)),
             audit: parts.audit,
             quotas: parts.quotas,
+            breakers: parts.breakers,
             turns,
             clock,
             meters: parts.meters,
@@ -172,6 +177,18 @@ impl Tools {
         Ok(PlaceOf {
             tools: self,
             tenant: tenant.clone(),
+        })
+    }
+
+    /// Leave to call a tool that is elsewhere. Errors: `CX-8017`, with the time to wait.
+    fn admit(&self, tenant: &TenantId, name: &ToolName) -> Result<Admitted, Error> {
+        let admitted = self.breakers.admit(Thing::of_tool(tenant, name));
+        admitted.map_err(|left_alone| {
+            let detail = format!(
+                "the last calls of {name} failed one after another; it is tried again at {}",
+                left_alone.retry_at
+            );
+            Error::new(Code::ToolLeftAlone, detail).retry_after(left_alone.wait)
         })
     }
 

@@ -11,6 +11,7 @@ use caxton_core::{AgentName, Manifest};
 use caxton_engine::app::{AgentView, Package};
 use caxton_engine::port::page::{List, Position, position, token};
 
+use super::providers::if_ill;
 use super::{Api, page};
 use crate::convert::agent::{Detail, agent};
 
@@ -100,8 +101,13 @@ pub(super) async fn get(
     request: &v1::GetAgentRequest,
 ) -> Result<v1::Agent, ApiError> {
     let ctx = api.open(call).await?;
-    let view = api.app().agent_show(&ctx, &name(&request.agent)?)?;
-    Ok(agent(&view, Detail::Full))
+    let name = name(&request.agent)?;
+    let view = api.app().agent_show(&ctx, &name)?;
+    let breaker = api.app().agent_breaker(&ctx, &name)?;
+    Ok(v1::Agent {
+        breaker: if_ill(breaker),
+        ..agent(&view, Detail::Full)
+    })
 }
 
 pub(super) async fn update(

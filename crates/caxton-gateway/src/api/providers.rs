@@ -3,10 +3,11 @@
 use caxton_api::wkt::Empty;
 use caxton_api::{ApiError, CallContext, v1};
 use caxton_core::MessageId;
-use caxton_core::breaker::Override;
+use caxton_core::breaker::{Override, State};
 use caxton_core::error::{Code, shown};
 use caxton_core::model::Tokens;
-use caxton_engine::models::{BreakerView, ModelCallRecord, Provider, ProviderView};
+use caxton_engine::breakers::BreakerView;
+use caxton_engine::models::{ModelCallRecord, Provider, ProviderView};
 use caxton_engine::port::model::ProviderKind;
 use caxton_engine::port::secrets::Secret;
 
@@ -126,16 +127,26 @@ fn provider(it: &ProviderView, breaker: Option<BreakerView>) -> v1::Provider {
         operators: it.operators,
         create_time: it.created.map(wire),
         update_time: it.updated.map(wire),
-        breaker: breaker.map(|it| v1::ProviderBreaker {
-            state: it.state.as_str().to_owned(),
-            failures: it.failures,
-            retry_time: it.retry_at.map(wire),
-            r#override: match it.overridden {
-                Override::None => String::new(),
-                Override::Open => "open".to_owned(),
-                Override::Closed => "closed".to_owned(),
-            },
-        }),
+        breaker: breaker.map(circuit_breaker),
+    }
+}
+
+/// Of what has something to tell; most things are well.
+pub(super) fn if_ill(it: BreakerView) -> Option<v1::CircuitBreaker> {
+    let is_well = it.state == State::Closed && it.failures == 0 && it.overridden == Override::None;
+    (!is_well).then(|| circuit_breaker(it))
+}
+
+fn circuit_breaker(it: BreakerView) -> v1::CircuitBreaker {
+    v1::CircuitBreaker {
+        state: it.state.as_str().to_owned(),
+        failures: it.failures,
+        retry_time: it.retry_at.map(wire),
+        r#override: match it.overridden {
+            Override::None => String::new(),
+            Override::Open => "open".to_owned(),
+            Override::Closed => "closed".to_owned(),
+        },
     }
 }
 

@@ -12,6 +12,7 @@ use caxton_engine::port::tool::Described;
 use caxton_engine::tools::{CallFilter, NewTool};
 use caxton_engine::{App, OpCtx};
 
+use super::providers::if_ill;
 use super::{Api, messages, page, sessions};
 use crate::convert::session::part;
 use crate::convert::tool::{
@@ -89,7 +90,11 @@ impl ToolsApi for Api {
         let ctx = self.open(call).await?;
         let name = tool_name(&request.tool)?;
         let found = self.within(&ctx, self.app().tool_show(&ctx, &name)).await?;
-        Ok(tool(&found))
+        let breaker = self.app().tool_breaker(&ctx, &name)?;
+        Ok(v1::Tool {
+            breaker: if_ill(breaker),
+            ..tool(&found)
+        })
     }
 
     async fn create_tool(

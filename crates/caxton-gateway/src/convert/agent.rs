@@ -24,6 +24,7 @@ pub(crate) fn agent(view: &AgentView, detail: Detail) -> v1::Agent {
         version: it.version.to_string(),
     });
     v1::Agent {
+        breaker: None,
         name: view.id.name.to_string(),
         tenant: view.id.tenant.to_string(),
         version: manifest.version.to_string(),

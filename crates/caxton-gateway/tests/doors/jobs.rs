@@ -164,12 +164,16 @@ async fn an_open_breaker_tells_when_to_come_back() {
     let after: u64 = refused.header("retry-after").parse().unwrap();
     assert!((1..=5).contains(&after));
     refused.problem(503, Code::AgentUnavailable);
+    let shown = world.get("/v1/agents/broken").await.is(200).json();
+    assert_eq!(shown["breaker"]["state"], "open");
+    assert!(shown["breaker"]["retryTime"].is_string());
     let metrics = world.get("/metrics").await.is(200).text;
     for line in [
-        "caxton_breakers_open 1",
-        "caxton_breaker_changes_total{state=\"open\"} 1",
-        "caxton_breaker_changes_total{state=\"half-open\"} 0",
-        "caxton_breaker_refused_total 1",
+        "caxton_breakers_open{of=\"agent\"} 1",
+        "caxton_breakers_open{of=\"provider\"} 0",
+        "caxton_breaker_changes_total{of=\"agent\",state=\"open\"} 1",
+        "caxton_breaker_changes_total{of=\"agent\",state=\"half-open\"} 0",
+        "caxton_breaker_refused_total{of=\"agent\"} 1",
         "caxton_invocations_total{state=\"complete\"} 0",
         "caxton_invocations_total{state=\"failed\"} 6",
         "caxton_jobs_total{state=\"cancelled\"} 0",

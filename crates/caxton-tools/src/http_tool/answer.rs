@@ -11,6 +11,7 @@ use caxton_engine::port::secrets::Secret;
 use caxton_engine::port::tool::{ANSWER_BYTES_MAX, ToolAnswer, ToolCall, ToolFault, ToolFaultKind};
 use serde_json::Value;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 /// Bytes of a failure's body that are told.
 const ERROR_BYTES_MAX: usize = 4 << 10;
@@ -105,6 +106,7 @@ async fn failure(
     content_type: &str,
     call: &ToolCall,
 ) -> Result<ToolAnswer, ToolFault> {
+    let ill = ill(&got);
     let mut said = format!("HTTP {}", got.status);
     if let Some(wait) = got.header("retry-after") {
         let _ = write!(said, ", retry after {wait}");
@@ -120,7 +122,22 @@ async fn failure(
         let text = text(&read.bytes, content_type);
         let _ = write!(said, "\n{}", cut(text, bytes_max, read.is_cut));
     }
-    Ok(ToolAnswer::error(said))
+    Ok(ToolAnswer {
+        ill,
+        ..ToolAnswer::error(said)
+    })
+}
+
+/// For how long a server that is ill or overloaded wants to be left alone; zero where it does not say.
+fn ill(got: &HttpAnswer) -> Option<Duration> {
+    if got.status != 429 && got.status < 500 {
+        return None;
+    }
+    // A date is not read: it would be believed of a clock that nobody knows.
+    let seconds = got
+        .header("retry-after")
+        .and_then(|it| it.trim().parse().ok());
+    Some(Duration::from_secs(seconds.unwrap_or(0)))
 }
 
 async fn structured(got: &mut HttpAnswer, call: &ToolCall) -> Result<ToolAnswer, ToolFault> {

@@ -4,7 +4,7 @@ mod deploy;
 mod invoke;
 mod logs;
 
-use super::output::{Column, Output, age, fields, size};
+use super::output::{Column, Output, age, breaker, fields, size};
 use super::{Global, parse, target};
 use crate::failure::{Failure, Outcome};
 use caxton_api::client::{Client, ClientError};
@@ -255,6 +255,7 @@ fn describe(agent: &Agent) -> String {
         ("failed", stats.messages_failed.to_string()),
         ("waiting", stats.mailbox_messages.to_string()),
         ("last error", last_error(&stats)),
+        ("breaker", breaker(agent.breaker.as_ref())),
         ("deployed", time(agent.create_time)),
         ("changed", time(agent.update_time)),
     ])

@@ -5,10 +5,12 @@
 
 use super::Color;
 use crate::failure::{Failure, Outcome};
+use caxton_api::v1::CircuitBreaker;
 use caxton_api::wkt::Timestamp;
 use clap::ValueEnum;
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
+use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -310,6 +312,25 @@ pub fn fields(rows: &[(&str, String)]) -> String {
         .filter(|(_, value)| !value.is_empty())
         .map(|(label, value)| format!("{label:<width$}  {}\n", printable(value)))
         .collect()
+}
+
+/// How a circuit breaker stands; nothing of what has none.
+pub fn breaker(it: Option<&CircuitBreaker>) -> String {
+    let Some(it) = it else {
+        return String::new();
+    };
+    let mut text = it.state.clone();
+    // Writing to a string cannot fail.
+    if it.failures > 0 {
+        let _ = write!(text, ", {} failures in a row", it.failures);
+    }
+    if let Some(at) = it.retry_time {
+        let _ = write!(text, ", asked again at {at}");
+    }
+    if !it.r#override.is_empty() {
+        text.push_str(", by a person's word");
+    }
+    text
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `caxton provider`: where models come from.
 
-use super::output::{Column, Output, age, fields};
+use super::output::{Column, Output, age, breaker, fields};
 use super::secret::SecretArgs;
 use super::{Global, target};
 use crate::failure::Outcome;
@@ -143,21 +143,12 @@ async fn list(args: &ListArgs, client: &Client, output: &Output) -> Outcome {
 }
 
 fn text(it: &Provider) -> String {
-    let breaker = it.breaker.as_ref().map_or_else(String::new, |breaker| {
-        let until = breaker
-            .retry_time
-            .map(|at| format!(", asked again at {at}"));
-        format!("{}{}", breaker.state, until.unwrap_or_default())
-    });
     let secret = if it.has_secret { "kept" } else { "none" };
-    let mut rows = vec![
+    fields(&[
         ("name", it.name.clone()),
         ("kind", it.kind.clone()),
         ("url", it.base_url.clone()),
         ("secret", secret.to_owned()),
-    ];
-    if !breaker.is_empty() {
-        rows.push(("breaker", breaker));
-    }
-    fields(&rows)
+        ("breaker", breaker(it.breaker.as_ref())),
+    ])
 }

@@ -4,7 +4,7 @@ mod call;
 mod policy;
 mod register;
 
-use super::output::{Column, Output, age, fields, printable, short};
+use super::output::{Column, Output, age, breaker, fields, printable, short};
 use super::{Global, page_size, target};
 use crate::failure::{Failure, Outcome};
 use caxton_api::client::Client;
@@ -234,6 +234,7 @@ fn text(tool: &Tool) -> String {
         ("where", place(tool)),
         ("secret", secret.to_owned()),
         ("price", price),
+        ("breaker", breaker(tool.breaker.as_ref())),
         ("registered", time(&tool.create_time)),
         ("replaced", replaced),
     ]);

@@ -5,6 +5,7 @@
 
 mod audit;
 mod browser;
+mod calls;
 mod doors;
 mod layers;
 mod models;

@@ -5,6 +5,7 @@
 
 use super::audit::Audit;
 use super::browser::Browser;
+use super::calls::{Breaker, Jobs};
 use super::doors::{Auth, Cors, Tls};
 use super::models::{Egress, Llm, Provider, Secrets};
 use super::sandbox_tools::SandboxTools;
@@ -29,6 +30,8 @@ pub struct Config {
     pub log: Log,
     pub store: Store,
     pub engine: Engine,
+    pub jobs: Jobs,
+    pub breaker: Breaker,
     pub audit: Audit,
     pub sandbox: Sandbox,
     pub sandbox_tools: SandboxTools,
@@ -311,7 +314,9 @@ impl Config {
         for (name, provider) in &self.providers {
             provider.check(name)?;
         }
-        for (key, value, min, max) in self.bounds() {
+        let bounds = self.bounds().into_iter();
+        let bounds = bounds.chain(self.jobs.bounds());
+        for (key, value, min, max) in bounds.chain(self.breaker.bounds()) {
             if !(min..=max).contains(&value) {
                 return Err(format!("{key} = {value} is out of bounds: {min} to {max}"));
             }

@@ -357,3 +357,25 @@ fn mcp_servers_have_names_of_the_operators_choice() {
         assert!(error.contains(expected), "{text}: {error}");
     }
 }
+
+#[test]
+fn thresholds_of_breakers_are_the_operators() {
+    let of = |key: &str, value: &str| {
+        let env = vec![(format!("CAXTON__BREAKER__{key}"), value.to_owned())];
+        let sources = Sources {
+            env,
+            ..Sources::default()
+        };
+        sources
+            .resolve()
+            .map(|(config, _)| config.breaker.options())
+    };
+    let owner = caxton_core::breaker::Options::default();
+    assert_eq!(Config::default().breaker.options(), owner);
+    assert_eq!(of("FAILURES_MAX", "2").unwrap().failures_max, 2);
+    let longest = of("OPEN_FOR_MS_MAX", "9000").unwrap().open_for_max;
+    assert_eq!(longest, std::time::Duration::from_secs(9));
+    // Less than the first pause, or none at all.
+    assert!(of("OPEN_FOR_MS_MAX", "4000").is_err());
+    assert!(of("FAILURES_MAX", "0").is_err());
+}

@@ -96,6 +96,8 @@ impl Server {
             audit: build_audit(config, &folder)?,
             models: models::options(config)?,
             tools: tools::options(config)?,
+            jobs: config.jobs.options(),
+            breaker: config.breaker.options(),
             ..config.engine.options()
         };
         let app = tokio::select! {
