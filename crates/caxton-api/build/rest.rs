@@ -6,7 +6,10 @@
 
 use std::fmt::Write as _;
 
+use prost_reflect::Kind;
+
 use crate::model::{Body, Operation, Raw, Service, doc, is_empty, rust_type, snake};
+use crate::openapi::is_required;
 
 /// The module of one service.
 pub fn service(service: &Service) -> String {
@@ -109,12 +112,43 @@ fn handler(service: &Service, operation: &Operation, code: &mut String) {
     }
     code.push_str("    let answer: Result<Response, ApiError> = async {\n");
     bind(operation, code);
+    let (missing, explained) = explained(operation);
     let _ = writeln!(
         code,
-        "        let answer = door.api.{rust}(&context, request).await?;"
+        "        {missing}let answer = door.api.{rust}(&context, request).await{explained}?;"
     );
     reply(operation, code);
     code.push_str("    }\n    .await;\n    rest::finish(&context, answer)\n}\n\n");
+}
+
+/// What notes the fields that are missing before a request is handed over, and what tells of them after,
+/// where it is refused.
+fn explained(operation: &Operation) -> (String, &'static str) {
+    match needed(operation) {
+        None => (String::new(), ""),
+        Some(needed) => (
+            format!("let missing = {needed};\n        "),
+            "\n            .map_err(|error| crate::required::told(error, &missing))",
+        ),
+    }
+}
+
+/// The fields that a request must have, each with whether it is missing.
+fn needed(operation: &Operation) -> Option<String> {
+    let fields = operation.request.fields().filter(is_required);
+    let missing = fields.filter_map(|field| {
+        let how = match field.kind() {
+            _ if field.is_list() => "is_empty",
+            Kind::String | Kind::Bytes if !field.supports_presence() => "is_empty",
+            _ if field.supports_presence() => "is_none",
+            // Of a number nobody sees whether it was left out.
+            _ => return None,
+        };
+        let (name, json) = (field.name(), field.json_name());
+        Some(format!("({json:?}, request.r#{name}.{how}())"))
+    });
+    let missing: Vec<String> = missing.collect();
+    (!missing.is_empty()).then(|| format!("[{}]", missing.join(", ")))
 }
 
 /// The query before the body: a mistake there is told without reading megabytes first.
@@ -254,12 +288,13 @@ fn grpc(service: &Service, code: &mut String) {
         } else {
             (item, "unary")
         };
+        let (missing, explained) = explained(operation);
         let _ = write!(
             code,
             "    async fn {rust}(\n        &self,\n        request: tonic::Request<{request}>,\n    \
              ) -> Result<tonic::Response<{response}>, tonic::Status> {{\n        \
              let (context, request) = grpc::open({full_name:?}, request)?;\n        \
-             let answer = self.api.{rust}(&context, request).await;\n        \
+             {missing}let answer = self.api.{rust}(&context, request).await{explained};\n        \
              grpc::{finish}(&context, answer)\n    }}\n"
         );
     }

@@ -1,4 +1,4 @@
-//! Durations as people write them in requests: `5s`, `500ms`, `1m30s`, `2h`, `1.5s`.
+//! Durations as people write them in requests: `5s`, `500ms`, `1m30s`, `2h`, `1.5s`, `30d`.
 //!
 //! A number without a unit is refused: nobody should have to guess it.
 
@@ -7,17 +7,38 @@ use std::time::Duration;
 /// The longest duration that is read: one day. What waits longer is a mistake.
 pub const DURATION_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Text that is no duration, or one of more than a day.
+/// Text that is no duration, or a longer one than is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no duration up to a day; write for example 5s, 500ms or 1m30s")]
-pub struct Malformed(String);
+#[error("`{text}` is no duration up to {}; write for example 5s, 500ms or 1m30s", days(*.longest))]
+pub struct Malformed {
+    text: String,
+    longest: Duration,
+}
 
-/// Reads a duration: one or more numbers, each with `ms`, `s`, `m` or `h`.
+fn days(longest: Duration) -> String {
+    match longest.as_secs() / DURATION_MAX.as_secs() {
+        0 | 1 => "a day".to_owned(),
+        days => format!("{days} days"),
+    }
+}
+
+/// Reads a duration: one or more numbers, each with `ms`, `s`, `m`, `h` or `d`.
 ///
 /// # Errors
 /// [`Malformed`] for anything else, and past [`DURATION_MAX`].
 pub fn parse(text: &str) -> Result<Duration, Malformed> {
-    let malformed = || Malformed(text.chars().take(40).collect());
+    parse_within(text, DURATION_MAX)
+}
+
+/// The same, where more than a day makes sense.
+///
+/// # Errors
+/// [`Malformed`] for anything else, and past `longest`.
+pub fn parse_within(text: &str, longest: Duration) -> Result<Duration, Malformed> {
+    let malformed = || Malformed {
+        text: text.chars().take(40).collect(),
+        longest,
+    };
     let mut rest = text;
     let mut total_ms = 0.0_f64;
     while !rest.is_empty() {
@@ -34,6 +55,7 @@ pub fn parse(text: &str) -> Result<Duration, Malformed> {
             "s" => 1_000.0,
             "m" => 60_000.0,
             "h" => 3_600_000.0,
+            "d" => 86_400_000.0,
             _ => return Err(malformed()),
         };
         if !number.starts_with(|c: char| c.is_ascii_digit()) {
@@ -42,7 +64,7 @@ pub fn parse(text: &str) -> Result<Duration, Malformed> {
         total_ms += number.parse::<f64>().map_err(|_| malformed())? * unit_ms;
         rest = after;
     }
-    let longest_ms = DURATION_MAX.as_secs_f64() * 1_000.0;
+    let longest_ms = longest.as_secs_f64() * 1_000.0;
     if text.is_empty() || !(0.0..=longest_ms).contains(&total_ms) {
         return Err(malformed());
     }

@@ -10,6 +10,8 @@ use caxton_core::Code;
 use caxton_core::error::shown;
 use caxton_core::manifest::nearest;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_path_to_error::{Path, Segment};
 
 use crate::ApiError;
 
@@ -28,7 +30,65 @@ pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, ApiError> {
         let detail = format!("the body is {kind}, not an object");
         return Err(ApiError::new(Code::JsonMalformed, detail));
     }
-    serde_json::from_slice(text).map_err(|error| misfit(&error.to_string()))
+    serde_json::from_slice(text).or_else(|error| again(text, &error.to_string()))
+}
+
+/// Reads a text once more that does not fit, to see where it does not. proto3's JSON takes a field that is
+/// null for one that is absent, the generated readers only some: such a field is left out.
+fn again<T: DeserializeOwned>(text: &[u8], fault: &str) -> Result<T, ApiError> {
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    let Err(first) = serde_path_to_error::deserialize::<_, T>(&mut reader) else {
+        return Err(misfit(fault, ""));
+    };
+    let misfits = |path: &Path| misfit(fault, &place(path));
+    if !is_null(&first) {
+        return Err(misfits(first.path()));
+    }
+    let mut value: Value = serde_json::from_slice(text).map_err(|_| misfits(first.path()))?;
+    let mut found = first;
+    for _ in 0..NULLS_MAX {
+        if !is_null(&found) || !leave_out(&mut value, found.path()) {
+            break;
+        }
+        match serde_path_to_error::deserialize(&value) {
+            Ok(read) => return Ok(read),
+            Err(next) => found = next,
+        }
+    }
+    Err(misfit(&found.inner().to_string(), &place(found.path())))
+}
+
+/// Fields of a request that may be null where the reader does not take that.
+const NULLS_MAX: usize = 64;
+
+fn is_null(error: &serde_path_to_error::Error<serde_json::Error>) -> bool {
+    error.inner().to_string().starts_with("invalid type: null")
+}
+
+/// Takes out what stands at a path, if that is a field that is null.
+fn leave_out(value: &mut Value, path: &Path) -> bool {
+    let segments: Vec<&Segment> = path.iter().collect();
+    let Some((Segment::Map { key }, parents)) = segments.split_last() else {
+        return false;
+    };
+    let at = parents.iter().try_fold(value, |at, segment| match segment {
+        Segment::Map { key } => at.get_mut(key),
+        Segment::Seq { index } => at.get_mut(index),
+        Segment::Enum { .. } | Segment::Unknown => None,
+    });
+    let Some(object) = at.and_then(Value::as_object_mut) else {
+        return false;
+    };
+    object.get(key).is_some_and(Value::is_null) && object.remove(key).is_some()
+}
+
+/// `receiver[0].name`; empty where that is nowhere.
+fn place(path: &Path) -> String {
+    let known = path.iter().all(|it| !matches!(it, Segment::Unknown));
+    match known && path.iter().next().is_some() {
+        true => shown(&path.to_string()),
+        false => String::new(),
+    }
 }
 
 /// What a text that was checked is, where it is no object.
@@ -57,7 +117,7 @@ pub(crate) fn unknown(what: &str, name: &str, known: &[&str]) -> ApiError {
 
 /// Turns serde's text into an error that names the field. serde has no structured errors; the two
 /// texts read here are fixed in `serde::de::Error`, and a test holds them.
-fn misfit(text: &str) -> ApiError {
+fn misfit(text: &str, place: &str) -> ApiError {
     if let Some(rest) = text.strip_prefix("unknown field `") {
         let (name, rest) = rest.split_once('`').unwrap_or((rest, ""));
         // Each field is listed by its proto name too; JSON has the other.
@@ -77,10 +137,20 @@ fn misfit(text: &str) -> ApiError {
             .with_field(name, "excluded by another field");
     }
     let text = text.replace(NO_NUMBER, "a number is wanted that its field can hold");
-    ApiError::new(
-        Code::ParameterMalformed,
-        format!("the body does not fit: {text}"),
-    )
+    // The name of a type of ours says nothing to whoever wrote the text.
+    let text = match text.split_once("expected struct ") {
+        None => text,
+        Some((before, after)) => {
+            let rest = after.split_once(' ').map_or("", |(_, rest)| rest);
+            format!("{before}expected an object {rest}")
+        }
+    };
+    if place.is_empty() {
+        let detail = format!("the body does not fit: {text}");
+        return ApiError::new(Code::ParameterMalformed, detail);
+    }
+    let detail = format!("`{place}` does not fit: {text}");
+    ApiError::new(Code::ParameterMalformed, detail).with_field(place, text)
 }
 
 /// What the generated reader of numbers, which come as such and as texts, says of one that is neither or

@@ -20,6 +20,7 @@ pub mod limits;
 pub mod management;
 pub mod providers;
 pub mod requests;
+mod required;
 pub mod rest;
 pub mod roles;
 pub mod server;

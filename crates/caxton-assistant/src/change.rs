@@ -140,4 +140,5 @@ impl<W: World> Lane<'_, W> {
 fn account(session: &mut Session, spent: Spent) {
     session.usage = session.usage.plus(spent.tokens);
     session.cost_micros = session.cost_micros.saturating_add(spent.cost_micros);
+    session.model_calls = session.model_calls.saturating_add(u64::from(spent.calls));
 }

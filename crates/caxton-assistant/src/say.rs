@@ -315,6 +315,7 @@ impl<W: World> Lane<'_, W> {
             session.turns += u64::from(ended.counts);
             session.usage = session.usage.plus(spent.tokens);
             session.cost_micros = session.cost_micros.saturating_add(spent.cost_micros);
+            session.model_calls = session.model_calls.saturating_add(u64::from(spent.calls));
             session.entries += entries.len() as u64;
             session.seen_from = context.seen_from;
             session.summary.clone_from(&context.summary);

@@ -200,6 +200,9 @@ pub struct Session {
     pub summary: Option<String>,
     pub usage: Tokens,
     pub cost_micros: u64,
+    /// Calls of models, since this is counted.
+    #[serde(default)]
+    pub model_calls: u64,
 }
 
 impl Session {
@@ -220,6 +223,7 @@ impl Session {
             summary: None,
             usage: Tokens::default(),
             cost_micros: 0,
+            model_calls: 0,
         }
     }
 }

@@ -58,9 +58,11 @@ impl Thing {
     }
 
     pub(crate) fn of_provider(tenant: &TenantId, endpoint: &Endpoint) -> Self {
+        // What runs in this process does what a tenant's own script says: nobody shares that.
+        let is_shared = endpoint.trusted && endpoint.kind.is_remote();
         Self {
             kind: Kind::Provider,
-            whose: (!endpoint.trusted).then(|| tenant.clone()),
+            whose: (!is_shared).then(|| tenant.clone()),
             name: endpoint.provider.clone(),
         }
     }

@@ -104,7 +104,7 @@ impl Contexts {
 
     pub fn get(&self, name: &str) -> Outcome<&Context> {
         self.contexts.get(name).ok_or_else(|| {
-            let failure = Failure::usage(format!("there is no context `{name}`")).not_found();
+            let failure = Failure::plain(format!("there is no context `{name}`")).not_found();
             match nearest(name, self.contexts.keys().map(String::as_str)) {
                 Some(near) => failure.with_hint(format!("did you mean `{near}`?")),
                 None => failure.with_hint("`caxton context list` names them"),

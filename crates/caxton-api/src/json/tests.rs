@@ -160,6 +160,56 @@ fn misfits_name_the_field() {
     check("{", Code::JsonMalformed, "at byte 1");
 }
 
+#[test]
+fn misfits_name_their_place_and_no_type_of_ours() {
+    for (text, place, expected) in [
+        (
+            r#"{"receiver":["echo"]}"#,
+            "receiver[0]",
+            "expected an object",
+        ),
+        (
+            r#"{"receiver":[{"name":5}]}"#,
+            "receiver[0].name",
+            "expected a string",
+        ),
+        (
+            r#"{"contentBase64":"%%"}"#,
+            "contentBase64",
+            "Invalid symbol",
+        ),
+        (r#"{"receiver":[null]}"#, "receiver[0]", "null"),
+    ] {
+        let error = read::<v1::MessageDraft>(text.as_bytes()).unwrap_err();
+        let (field, told) = &error.fields[0];
+        assert_eq!(field, place, "{text}");
+        assert!(told.contains(expected), "{text}: {told}");
+        assert!(error.detail.starts_with(&format!("`{place}`")), "{text}");
+        assert!(!error.detail.contains("caxton"), "{}", error.detail);
+    }
+}
+
+#[test]
+fn a_field_that_is_null_is_absent_and_a_null_among_values_stays() {
+    let text = r#"{"performative":"inform","conversationId":null,"receiver":[{"name":"a","addresses":null}],
+        "replyBy":null,"content":null,"language":null}"#;
+    let read_whole: v1::MessageDraft = read(text.as_bytes()).unwrap();
+    let without = r#"{"performative":"inform","receiver":[{"name":"a"}]}"#;
+    let expected: v1::MessageDraft = read(without.as_bytes()).unwrap();
+    assert_eq!(read_whole, expected);
+    let text = r#"{"displayName":null,"id":"a"}"#;
+    let tenant: v1::CreateTenantRequest = read(text.as_bytes()).unwrap();
+    assert_eq!(
+        (tenant.id.as_str(), tenant.display_name.as_str()),
+        ("a", "")
+    );
+    // What is the user's own is not touched.
+    let text = r#"{"tool":null,"arguments":{"a":null,"b":[null]}}"#;
+    let call: v1::CallToolRequest = read(text.as_bytes()).unwrap();
+    let kept = serde_json::to_value(call.arguments.unwrap()).unwrap();
+    assert_eq!(kept, serde_json::json!({"a": null, "b": [null]}));
+}
+
 fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),

@@ -15,6 +15,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 
 use super::query::{FromQuery, Query};
+use crate::context::TRACEPARENT;
 use crate::{ApiError, CallContext, json};
 
 /// The path's parameters as axum matched them.
@@ -47,6 +48,9 @@ pub(crate) fn open(
     let context = CallContext::read(method, instance, &parts.headers, parts.extensions).map_err(
         |mut error| {
             error.instance = Some(instance.into());
+            let trace = parts.headers.get(&TRACEPARENT);
+            let trace = trace.and_then(|it| it.to_str().ok()?.get(3..35));
+            error.trace_id = trace.map(str::to_owned);
             error.into_response()
         },
     )?;
@@ -157,8 +161,11 @@ impl Input {
             ApiError::new(Code::BodyTooLarge, detail)
         };
         // Refused by its announced length before a byte of it is read.
-        let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-        if announced > self.bytes_max {
+        let announced = self.headers.get(header::CONTENT_LENGTH);
+        let announced = announced.and_then(|it| it.to_str().ok()?.parse::<u64>().ok());
+        // A body that is wrapped does not say how long it is.
+        let announced = announced.unwrap_or(body.size_hint().lower());
+        if usize::try_from(announced).unwrap_or(usize::MAX) > self.bytes_max {
             return Err(too_large());
         }
         let read = Limited::new(body, self.bytes_max).collect().await;

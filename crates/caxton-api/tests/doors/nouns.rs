@@ -278,7 +278,7 @@ nouns! {
         create_session(CreateSessionRequest = CreateSessionRequest { agent: name(), id: name(), thinking: name(), tools: rules() }) -> Session;
         list_sessions(ListSessionsRequest = ListSessionsRequest { agent: name(), page_size: 1, page_token: name() }) -> ListSessionsResponse;
         get_session(GetSessionRequest = GetSessionRequest { session: name() }) -> Session;
-        update_session(UpdateSessionRequest = UpdateSessionRequest { session: name(), thinking: name(), tools: rules() }) -> Session;
+        update_session(UpdateSessionRequest = UpdateSessionRequest { session: name(), thinking: Some(name()), tools: rules() }) -> Session;
         reset_session(ResetSessionRequest = ResetSessionRequest { session: name(), summarize: true }) -> Session;
         delete_session(DeleteSessionRequest = DeleteSessionRequest { session: name() }) -> Empty;
         list_session_messages(ListSessionMessagesRequest = ListSessionMessagesRequest { session: name(), page_size: 1, page_token: name() }) -> ListSessionMessagesResponse;

@@ -106,6 +106,7 @@ async fn every_operation_is_the_same_at_both_doors() {
     management!(
         create_agent,
         CreateAgentRequest {
+            manifest: "m".to_owned(),
             component: Some(Vec::new().into()),
             ..Default::default()
         }

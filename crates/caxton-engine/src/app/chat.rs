@@ -39,6 +39,8 @@ impl App {
     pub async fn turn_start(&self, ctx: &OpCtx, ask: TurnAsk) -> Result<Follow, Error> {
         let scope = ctx.authorize(Permission::SessionWrite)?;
         self.refuse_when_draining()?;
+        // The platform's own may look into a suspended tenant; nothing answers them there.
+        self.directory.ensure_active(&ctx.tenant).await?;
         self.assistant(ctx, &ask.agent)?;
         let passing = ask.say.passing;
         let message = self.ask_message(ctx, &ask.agent, &Ask::Say(Box::new(ask.say)))?;
@@ -101,6 +103,7 @@ impl App {
     ) -> Result<Follow, Error> {
         ctx.authorize(Permission::ModelUse)?;
         self.refuse_when_draining()?;
+        self.directory.ensure_active(&ctx.tenant).await?;
         let services = Arc::clone(&self.shared.services);
         // A provider that is not there is an answer, and no turn that fails.
         services.models.facts(&ctx.tenant, &model).await?;

@@ -117,6 +117,17 @@ impl App {
         Ok((usage, Arc::unwrap_or_clone(quota)))
     }
 
+    /// Where a principal's tightest quota stands, for whoever was refused to know.
+    pub async fn quota_tightest(
+        &self,
+        principal: &Principal,
+        tenant: &TenantId,
+    ) -> Result<Option<RateState>, Error> {
+        let key = key_of(principal);
+        let now = self.now();
+        self.quotas.tightest(tenant, key.as_deref(), now).await
+    }
+
     /// Whose count: the tenant's, or that of a key which must be there.
     async fn holder(&self, tenant: &TenantId, key: &str) -> Result<String, Error> {
         self.directory.tenant(tenant).await?;

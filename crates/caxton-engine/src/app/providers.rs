@@ -4,6 +4,7 @@ use super::App;
 use crate::breakers::{BreakerView, Thing};
 use crate::models::{Provider, ProviderView};
 use crate::opctx::OpCtx;
+use crate::port::page;
 use crate::port::store::{Page, PageRequest};
 use caxton_core::TenantId;
 use caxton_core::breaker::Override;
@@ -11,8 +12,8 @@ use caxton_core::error::Error;
 use caxton_core::grant::Permission;
 
 impl App {
-    /// The tenant's own, by name; on the first page also those of the server's operator that the
-    /// tenant has none of the same name of.
+    /// The tenant's own, by name; then those of the server's operator that the tenant has none of the same
+    /// name of.
     pub async fn provider_list(
         &self,
         ctx: &OpCtx,
@@ -20,13 +21,15 @@ impl App {
     ) -> Result<Page<ProviderView>, Error> {
         let scope = ctx.authorize(Permission::ProviderRead)?;
         let directory = &self.shared.services.models.directory;
-        let mut found = directory.list(&scope, page).await?;
-        if page.token.is_none() {
-            let mut others = directory.operators();
-            others.retain(|other| found.rows.iter().all(|own| own.name != other.name));
-            found.rows.extend(others);
+        let mut others = Vec::new();
+        for other in directory.operators() {
+            let meant = directory.endpoint(scope.tenant(), &other.name).await?;
+            if meant.trusted {
+                others.push(other);
+            }
         }
-        Ok(found)
+        let own = directory.list(&scope, page);
+        page::followed_by("provider", &scope, page, others, own).await
     }
 
     /// Errors: `CX-7002`.

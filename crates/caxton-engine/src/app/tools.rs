@@ -45,7 +45,7 @@ pub struct ToolCallDone {
 }
 
 impl App {
-    /// The tenant's own, by name; on the first page also those of the server.
+    /// The tenant's own, by name; then those of the server.
     pub async fn tool_list(
         &self,
         ctx: &OpCtx,
@@ -53,11 +53,9 @@ impl App {
     ) -> Result<Page<ToolView>, Error> {
         let scope = ctx.authorize(Permission::ToolRead)?;
         let registry = &self.shared.services.tools.registry;
-        let mut found = registry.list(&scope, page).await?;
-        if page.token.is_none() {
-            found.rows.extend(registry.servers(scope.tenant()).await?);
-        }
-        Ok(found)
+        let others = registry.servers(scope.tenant()).await?;
+        let own = registry.list(&scope, page);
+        page::followed_by("tool", &scope, page, others, own).await
     }
 
     /// Errors: `CX-8001`.

@@ -23,7 +23,7 @@ const NAME_BYTES_MAX: usize = 128;
 /// Scopes of one key.
 const SCOPES_MAX: usize = 64;
 /// Longest time in which a rotated key's old secret works.
-const OVERLAP_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+pub const OVERLAP_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 /// A key's last use is written this often at most: it is for people who look for unused keys.
 const LAST_USE_EVERY: Duration = Duration::from_secs(60);
 

@@ -12,7 +12,7 @@ mod tenant;
 
 pub use assignment::{Assignment, ROLE_ASSIGNMENTS_MAX};
 pub use identity::{Ended, Identity};
-pub use key::{KEYS_MAX, KeyDraft, KeyRecord, KeySecret};
+pub use key::{KEYS_MAX, KeyDraft, KeyRecord, KeySecret, OVERLAP_MAX};
 pub use tenant::{Storage, TenantChange, TenantDraft, TenantRecord, TenantState};
 
 use crate::documents::Documents;

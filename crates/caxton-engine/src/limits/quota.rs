@@ -5,11 +5,13 @@
 //! Counts are in memory and written down every second and at a stop: what a kill loses is a second of
 //! counting, and never a message.
 
+use super::rate::RateState;
 use super::refusals::Refusals;
 use crate::documents::{self, Document, Documents};
 use crate::opctx::TenantScope;
 use crate::port::store::RecordKind;
 use caxton_core::error::{Code, Error};
+use caxton_core::limit::{Decision, Rate};
 use caxton_core::{TenantId, Timestamp};
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
@@ -387,7 +389,7 @@ impl Quotas {
                 let left = limit.limit.saturating_sub(used.saturating_add(reserved));
                 if least > left {
                     self.refusals.add("quota", unit.name());
-                    return Err(exceeded(holder, unit, limit, now));
+                    return Err(exceeded(holder, unit, limit, (least, left), now));
                 }
                 amount = amount.min(left);
             }
@@ -404,6 +406,62 @@ impl Quotas {
             unit,
             amount,
         })
+    }
+
+    /// Where the limit stands that leaves a tenant, or its key, the smallest part of what it allows.
+    pub(crate) async fn tightest(
+        &self,
+        tenant: &TenantId,
+        key: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Option<RateState>, Error> {
+        let mut found: Option<RateState> = None;
+        for key in std::iter::once("").chain(key) {
+            let quota = self.quota(tenant, key).await?;
+            let mut usage = self.usage(tenant, key, now).await?;
+            let holder = (tenant.clone(), key.to_owned());
+            let reserved = self.inner.counts.lock().get(&holder).map(|it| it.reserved);
+            let reserved = reserved.unwrap_or_default();
+            for unit in Unit::ALL {
+                let Some(limit) = unit.of(&quota).filter(|it| it.overage == Overage::Refuse) else {
+                    continue;
+                };
+                let used = usage.used(unit);
+                let used = match limit.period {
+                    Period::Day => used.day,
+                    Period::Month => used.month,
+                };
+                let reserved = reserved.get(unit as usize).copied().unwrap_or(0);
+                let used = used.saturating_add(reserved);
+                let (begin, end) = limit.period.around(now);
+                let state = RateState {
+                    name: unit.name(),
+                    rate: Rate {
+                        count: limit.limit,
+                        seconds: end.since(begin).as_secs(),
+                        burst: limit.limit,
+                    },
+                    decision: Decision {
+                        allowed: used < limit.limit,
+                        remaining: limit.limit.saturating_sub(used),
+                        wait: end.since(now),
+                        warned: false,
+                        slow: Duration::ZERO,
+                    },
+                };
+                let part = |it: &RateState| {
+                    let (left, all) = (it.decision.remaining, it.rate.count.max(1));
+                    u128::from(left) * 1_000_000 / u128::from(all)
+                };
+                if found
+                    .as_ref()
+                    .is_none_or(|other| part(&state) < part(other))
+                {
+                    found = Some(state);
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// Reads a count that is not in memory.
@@ -460,18 +518,25 @@ impl Quotas {
     }
 }
 
-fn exceeded(holder: &Holder, unit: Unit, limit: QuotaLimit, now: Timestamp) -> Error {
+fn exceeded(
+    holder: &Holder,
+    unit: Unit,
+    limit: QuotaLimit,
+    (wanted, left): (u64, u64),
+    now: Timestamp,
+) -> Error {
     let (tenant, key) = holder;
     let whose = match key.as_str() {
         "" => format!("tenant {tenant}"),
         key => format!("{key} of tenant {tenant}"),
     };
-    let detail = format!(
-        "{whose} has used its {} {} of this {}",
-        limit.limit,
-        unit.name(),
-        limit.period.as_str()
-    );
+    let (limited, unit, period) = (limit.limit, unit.name(), limit.period.as_str());
+    let detail = match left {
+        0 => format!("{whose} has used its {limited} {unit} of this {period}"),
+        _ => format!(
+            "{whose} has {left} left of its {limited} {unit} of this {period}, and {wanted} are wanted"
+        ),
+    };
     let wait = limit.period.around(now).1.since(now);
     Error::new(Code::QuotaExceeded, detail).retry_after(wait.max(Duration::from_secs(1)))
 }

@@ -5,8 +5,9 @@
 //! The sum is there against mistakes (a token of another list, a cut or edited one), not as a seal.
 
 use super::StoreError;
-use super::store::{LogName, MessageFilter};
+use super::store::{LogName, MessageFilter, Page, PageRequest};
 use crate::opctx::TenantScope;
+use caxton_core::error::Error;
 use caxton_core::{MessageId, Timestamp};
 
 /// Longest token, in hex digits: the longest position is a conversation's (8 + 255 bytes).
@@ -63,6 +64,41 @@ pub fn token(list: List<'_>, scope: &TenantScope, position: &Position) -> String
         .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
         .collect()
 }
+
+/// A page of a list whose last rows are not in the store: `own` gives those that are, page by page, and
+/// `others` are those that come after. `kind` is what the rows are.
+pub async fn followed_by<T>(
+    kind: &str,
+    scope: &TenantScope,
+    page: &PageRequest,
+    mut others: Vec<T>,
+    own: impl Future<Output = Result<Page<T>, Error>>,
+) -> Result<Page<T>, Error> {
+    let list = List::Records(kind, OTHERS);
+    let others_from = position(list, scope, page.token.as_deref());
+    let (mut rows, skipped) = match others_from {
+        Ok(Some(from)) => (Vec::new(), usize::try_from(from.at).unwrap_or(usize::MAX)),
+        // The first page, or a token of the store's.
+        Ok(None) | Err(_) => {
+            let found = own.await?;
+            if found.next.is_some() {
+                return Ok(found);
+            }
+            (found.rows, 0)
+        }
+    };
+    let room = usize::try_from(page.rows_max).unwrap_or(usize::MAX);
+    let room = room.saturating_sub(rows.len());
+    let left = others.split_off(skipped.min(others.len()));
+    let is_more = left.len() > room;
+    rows.extend(left.into_iter().take(room));
+    let at = i64::try_from(skipped.saturating_add(room)).unwrap_or(i64::MAX);
+    let next = is_more.then(|| token(list, scope, &Position::of_sequence(at)));
+    Ok(Page { rows, next })
+}
+
+/// What stands in a token for rows that are not in the store. No id begins so.
+const OTHERS: &str = "/others";
 
 /// Reads a token; [`StoreError::BadToken`] unless [`token`] wrote it for this very list.
 pub fn position(

@@ -6,7 +6,7 @@ use caxton_api::wkt::Empty;
 use caxton_api::{ApiError, CallContext, v1};
 use caxton_core::error::Code;
 use caxton_core::grant::Role;
-use caxton_engine::directory::KeyDraft;
+use caxton_engine::directory::{KeyDraft, OVERLAP_MAX};
 
 use super::{Api, page};
 use crate::convert::key::key;
@@ -79,7 +79,7 @@ pub(super) async fn rotate(
     let ctx = api.open(call).await?;
     let overlap = match request.overlap.as_str() {
         "" => OVERLAP,
-        text => caxton_api::duration::parse(text).map_err(|error| {
+        text => caxton_api::duration::parse_within(text, OVERLAP_MAX).map_err(|error| {
             let what = error.to_string();
             ApiError::new(Code::ParameterMalformed, format!("`overlap`: {what}"))
                 .with_field("overlap", what)

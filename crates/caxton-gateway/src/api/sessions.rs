@@ -191,14 +191,10 @@ impl SessionsApi for Api {
     ) -> Result<v1::Session, ApiError> {
         let ctx = self.open(call).await?;
         let id = named(&request.session)?;
-        let level = thinking(&request.thinking)?;
+        let level = request.thinking.as_deref().map(thinking).transpose()?;
         let tools = request.tools.as_ref().map(rules).transpose()?;
         let (app, inner) = (self.app().clone(), ctx.clone());
-        let work = async move {
-            // A change of tools alone leaves the rest as it is.
-            let level = (level.is_some() || tools.is_none()).then_some(level);
-            app.session_configure(&inner, &id, level, tools).await
-        };
+        let work = async move { app.session_configure(&inner, &id, level, tools).await };
         Ok(session(&self.settle(&ctx, call.method, work).await?))
     }
 

@@ -302,9 +302,13 @@ impl Dialect for anthropic::Stream {
 }
 
 async fn count(State(api): State<Api>, request: Request) -> Response {
-    let count = async |_: &Api, _: Call<'_>, request: Request| {
+    let count = async |api: &Api, (_, ctx): Call<'_>, request: Request| {
         let bytes = body(request).await?;
         let asked = anthropic::decode(&bytes, true)?;
+        // A model straight through a provider is not looked up: counting asks nobody.
+        if !asked.model.contains('/') {
+            models::one(api, ctx, &asked.model)?;
+        }
         Ok(json(&json!({"input_tokens": asked.tokens_estimate()})))
     };
     answer!(api, COUNT, request, count)

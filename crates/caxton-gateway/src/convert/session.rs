@@ -10,6 +10,7 @@ use super::time::wire;
 
 /// A session on the wire.
 pub(crate) fn session(session: &Session) -> v1::Session {
+    let calls = u32::try_from(session.model_calls).unwrap_or(u32::MAX);
     v1::Session {
         id: session.id.to_string(),
         agent: session.agent.to_string(),
@@ -23,7 +24,7 @@ pub(crate) fn session(session: &Session) -> v1::Session {
         messages: small(session.entries),
         seen_from: small(session.seen_from),
         summary: session.summary.clone().unwrap_or_default(),
-        usage: Some(usage(&session.usage, session.cost_micros, 0)),
+        usage: Some(usage(&session.usage, session.cost_micros, calls)),
         tools: super::tool::rules_wire(&session.tools),
     }
 }

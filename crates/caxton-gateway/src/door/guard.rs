@@ -9,6 +9,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use caxton_api::ApiError;
 use caxton_engine::limits::RateState;
+use http::StatusCode;
 
 use super::auth::{Authenticator, Caller};
 use super::failures::{Attempt, Failures};
@@ -61,7 +62,13 @@ impl Guard {
             None => next.run(request).await,
         };
         // A refusal says it as well: that is when a client needs it.
-        if let Some(state) = state {
+        let is_rates = state.as_ref().is_some_and(|it| !it.decision.allowed);
+        let is_limited = response.status() == StatusCode::TOO_MANY_REQUESTS;
+        let quota = match is_limited && !is_rates {
+            true => limits::quota(api, &caller).await,
+            false => None,
+        };
+        if let Some(state) = quota.or(state) {
             limits::tell(response.headers_mut(), &state);
         }
         noted.end(api, &caller.tenant, &response);

@@ -75,6 +75,14 @@ pub(crate) async fn take(
     Ok(state)
 }
 
+/// Where the caller's tightest quota stands, for an answer that refuses because of a limit.
+pub(crate) async fn quota(api: &Api, caller: &Caller) -> Option<RateState> {
+    let app = api.app();
+    let found = app.quota_tightest(caller.principal(), &caller.tenant).await;
+    // The answer stands without it.
+    found.ok().flatten()
+}
+
 /// Headers that [`tell`] adds, and those of the envelope after it.
 const HEADERS_ADDED: usize = 10;
 

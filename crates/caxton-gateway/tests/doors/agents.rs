@@ -126,7 +126,13 @@ async fn what_is_wrong_with_a_deployment_is_told() {
         "component",
     )
     .await;
-    check(json!({}), 400, Code::ManifestMalformed, "name").await;
+    check(
+        json!({}),
+        400,
+        Code::ManifestMalformed,
+        "`manifest` is missing",
+    )
+    .await;
     check(
         json!({"manifst": ""}),
         400,

@@ -294,6 +294,10 @@ async fn models_are_the_tenants_assistants() {
     );
     let counted = counted.await.is(200).json();
     assert_eq!(counted["input_tokens"], 9);
+    let mut nobodys = completion("four words are here");
+    nobodys["model"] = json!("nobody");
+    let path = "/anthropic/v1/messages/count_tokens";
+    world.post(path, nobodys).await.is(404);
 }
 
 #[tokio::test]

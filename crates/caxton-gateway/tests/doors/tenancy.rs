@@ -190,6 +190,24 @@ async fn a_keys_life() {
             .await
             .is(200);
     }
+    // A month at most.
+    let too_long = json!({"overlap": "31d"}).to_string();
+    let refused = world.call_with("POST", &rotate, &too_long, &headers).await;
+    let told = refused.problem(400, Code::ParameterMalformed);
+    assert!(
+        told["detail"].as_str().unwrap().contains("30 days"),
+        "{told}"
+    );
+    let month = json!({"overlap": "30d"}).to_string();
+    let rotated = world
+        .call_with("POST", &rotate, &month, &headers)
+        .await
+        .is(200)
+        .json();
+    let newer = match rotated["secret"].as_str() {
+        Some(secret) => secret.to_owned(),
+        None => newer,
+    };
     let at_once = json!({"overlap": "0s"}).to_string();
     let rotated = world
         .call_with("POST", &rotate, &at_once, &headers)

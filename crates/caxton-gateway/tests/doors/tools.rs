@@ -67,6 +67,39 @@ pub async fn waiting(world: &World, key: &str) -> String {
 }
 
 #[tokio::test]
+async fn a_list_of_tools_pages_through_the_tenants_and_the_servers() {
+    let world = World::new().await;
+    for name in ["a", "b"] {
+        world.post("/v1/tools", http(name)).await.is(201);
+    }
+    let names = |page: &Value| {
+        let tools = page["tools"].as_array().unwrap().iter();
+        let names = tools.map(|it| it["name"].as_str().unwrap().to_owned());
+        names.collect::<Vec<_>>()
+    };
+    let all = world.get("/v1/tools").await.is(200).json();
+    let all = names(&all);
+    assert!(all.len() > 3 && all[..2] == ["a", "b"], "{all:?}");
+    for size in 1..=all.len() {
+        let (mut seen, mut token) = (Vec::new(), String::new());
+        loop {
+            let path = format!("/v1/tools?pageSize={size}&pageToken={token}");
+            let page = world.get(&path).await.is(200).json();
+            let found = names(&page);
+            assert!((1..=size).contains(&found.len()), "{size}: {page}");
+            seen.extend(found);
+            token = page["nextPageToken"].as_str().unwrap().to_owned();
+            if token.is_empty() {
+                break;
+            }
+        }
+        assert_eq!(seen, all, "{size}");
+    }
+    let made_up = world.get("/v1/tools?pageToken=00").await;
+    assert_eq!(made_up.status, 400);
+}
+
+#[tokio::test]
 async fn a_tool_is_registered_shown_replaced_and_removed() {
     let world = World::new().await;
     let made = world.post("/v1/tools", http("weather")).await.is(201);

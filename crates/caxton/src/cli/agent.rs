@@ -105,8 +105,7 @@ pub async fn run(command: AgentCommand, global: &Global, output: &Output) -> Out
             };
             let answer = client.delete_agent(&request).await;
             found(answer, &agent, &client).await?;
-            output.note(&format!("{agent} removed"));
-            Ok(())
+            output.gone(&agent, "removed")
         }
         AgentCommand::Invoke(args) => invoke::run(args, &client, output).await,
         AgentCommand::Logs(args) => logs::run(args, &client, output).await,

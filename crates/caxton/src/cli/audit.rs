@@ -163,8 +163,7 @@ pub async fn run(command: AuditCommand, global: &Global, output: &Output) -> Out
                 person: person.clone(),
             };
             client.erase_person(&request).await?;
-            output.note(&format!("{person} is nobody any more"));
-            Ok(())
+            output.gone(&person, "erased")
         }
     }
 }

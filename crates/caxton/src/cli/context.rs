@@ -74,6 +74,7 @@ pub fn run(command: ContextCommand, global: &Global, output: &Output) -> Outcome
         failure.with_hint("set HOME or XDG_CONFIG_HOME")
     })?;
     let mut all = Contexts::read(&dir)?;
+    let (mut added, mut removed) = (None, None);
     match command {
         ContextCommand::List => return list(&all, output),
         ContextCommand::Use(UseArgs { name }) => {
@@ -85,18 +86,33 @@ pub fn run(command: ContextCommand, global: &Global, output: &Output) -> Outcome
         ContextCommand::Add(args) => {
             let context = context(global, args.key_stdin)?;
             all.put(&args.name, context)?;
+            added = Some(args.name.clone());
             if args.and_use {
                 all.current = Some(args.name);
             }
         }
-        ContextCommand::Remove(Named { name }) => all.remove(&name)?,
+        ContextCommand::Remove(Named { name }) => {
+            all.remove(&name)?;
+            removed = Some(name);
+        }
     }
     all.write(&dir)?;
+    if let Some(name) = &removed {
+        output.gone(name, "removed")?;
+    }
+    if let Some(name) = &added {
+        output.note(&format!("{name} added"));
+    }
     match &all.current {
         Some(name) => output.note(&format!("commands use {name}")),
         None => output.note("commands use no context"),
     }
-    Ok(())
+    match removed {
+        Some(_) => Ok(()),
+        None if output.is_table() => Ok(()),
+        // What a program sees of it is how things stand now.
+        None => list(&all, output),
+    }
 }
 
 /// What the command line (or the environment) says of a server.
@@ -137,6 +153,10 @@ fn context(global: &Global, key_stdin: bool) -> Outcome<Context> {
 }
 
 fn list(all: &Contexts, output: &Output) -> Outcome {
+    if all.contexts.is_empty() && output.is_table() {
+        output.note("no contexts; `caxton --server URL context add NAME` makes one");
+        return Ok(());
+    }
     let shown: Vec<Shown<'_>> = all
         .contexts
         .iter()

@@ -71,7 +71,7 @@ pub async fn run(command: DeadLetterCommand, global: &Global, output: &Output) -
                     dead_letter: id.clone(),
                 };
                 client.delete_dead_letter(&request).await?;
-                output.note(&format!("{id} removed"));
+                output.gone(&id, "removed")?;
             }
             Ok(())
         }

@@ -41,7 +41,8 @@ pub fn run(args: &ExplainArgs, output: &Output) -> Outcome {
 }
 
 fn list(output: &Output) -> Outcome {
-    let infos: Vec<&Info> = TABLE.iter().map(|(_, info)| info).collect();
+    let mut infos: Vec<&Info> = TABLE.iter().map(|(_, info)| info).collect();
+    infos.sort_by_key(|info| info.code);
     let documents: Vec<_> = infos.iter().map(|info| document(info)).collect();
     let columns = [Column::Text("CODE"), Column::Text("MEANS")];
     let rows = infos

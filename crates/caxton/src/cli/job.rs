@@ -132,9 +132,7 @@ pub async fn run(command: JobCommand, global: &Global, output: &Output) -> Outco
             for job in jobs {
                 let request = DeleteJobRequest { job: job.clone() };
                 client.delete_job(&request).await?;
-                output.note(&format!(
-                    "{job} removed, or cancelled where it was not over"
-                ));
+                output.gone(&job, "removed")?;
             }
             Ok(())
         }

@@ -1,6 +1,6 @@
 //! `caxton key`: API keys.
 
-use super::output::{Column, Output, age, fields};
+use super::output::{Column, Format, Output, age, fields};
 use super::{Global, target};
 use crate::failure::{Failure, Outcome};
 use caxton_api::client::Client;
@@ -118,7 +118,7 @@ pub async fn run(command: KeyCommand, global: &Global, output: &Output) -> Outco
             let answer = client.rotate_key(&request).await?;
             let key = answer.key.clone().unwrap_or_default();
             output.answer(&answer, &key.id, || format!("{}\n", answer.secret))?;
-            tell_once(output, &key);
+            tell_once(output, &key, &answer.secret);
             Ok(())
         }
         KeyCommand::Revoke(Several { ids }) => {
@@ -126,7 +126,7 @@ pub async fn run(command: KeyCommand, global: &Global, output: &Output) -> Outco
                 client
                     .delete_key(&DeleteKeyRequest { key: id.clone() })
                     .await?;
-                output.note(&format!("{id} revoked"));
+                output.gone(&id, "revoked")?;
             }
             Ok(())
         }
@@ -145,17 +145,19 @@ async fn create(args: CreateArgs, client: &Client, output: &Output) -> Outcome {
     let answer = client.create_key(&request).await?;
     let key = answer.key.clone().unwrap_or_default();
     output.answer(&answer, &key.id, || format!("{}\n", answer.secret))?;
-    tell_once(output, &key);
+    tell_once(output, &key, &answer.secret);
     Ok(())
 }
 
-fn tell_once(output: &Output, key: &Key) {
-    if output.is_table() {
-        let note = format!(
-            "key {} ({}): keep its text, it is not shown again",
-            key.id, key.role
-        );
-        output.note(&note);
+fn tell_once(output: &Output, key: &Key, secret: &str) {
+    let of = format!("key {} ({})", key.id, key.role);
+    match output.format() {
+        Format::Table => output.note(&format!("{of}: keep its text, it is not shown again")),
+        // Where the name alone is asked for, the text goes where it disturbs nobody, and is not lost.
+        Format::Name => output.note(&format!(
+            "{of}: its text, which is not shown again, is {secret}"
+        )),
+        Format::Json | Format::Yaml => {}
     }
 }
 

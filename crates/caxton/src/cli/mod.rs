@@ -42,9 +42,11 @@ pub use agent::{Package, put};
 pub use parse::agent as parse_agent;
 
 use crate::failure::{Exit, Failure, Outcome};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use output::{Format, Output};
 use std::future::Future;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -123,6 +125,25 @@ pub struct Global {
     /// When to colour.
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: Color,
+}
+
+impl Global {
+    /// What is empty is not set: a variable that a service file or a compose file leaves blank.
+    fn without_empty(self) -> Self {
+        let text = |it: Option<String>| it.filter(|it| !it.is_empty());
+        let path = |it: Option<PathBuf>| it.filter(|it| !it.as_os_str().is_empty());
+        Self {
+            server: text(self.server),
+            context: text(self.context),
+            key: text(self.key),
+            tenant: text(self.tenant),
+            ca: path(self.ca),
+            client_cert: path(self.client_cert),
+            client_key: path(self.client_key),
+            data: path(self.data),
+            ..self
+        }
+    }
 }
 
 /// When to colour.
@@ -238,12 +259,33 @@ pub fn run() -> ExitCode {
 /// Help and version are answers; anything else clap refuses is wrong usage.
 fn usage(error: &clap::Error) -> ExitCode {
     // A closed standard output is nobody's to be told of.
-    let _ = error.print();
+    let _ = match error.kind() {
+        // With nothing said, clap shows the help; settings in the environment are not nothing to it.
+        ErrorKind::MissingSubcommand => eprint_help(),
+        _ => error.print(),
+    };
     if error.use_stderr() {
         Exit::Usage.into()
     } else {
         ExitCode::SUCCESS
     }
+}
+
+/// The help of the command that is named without what it is to do.
+fn eprint_help() -> std::io::Result<()> {
+    let mut root = Cli::command();
+    root.build();
+    let help = help_of(&mut root, &mut std::env::args().skip(1));
+    std::io::stderr().write_all(help.as_bytes())
+}
+
+fn help_of(command: &mut clap::Command, words: &mut impl Iterator<Item = String>) -> String {
+    while let Some(word) = words.next() {
+        if let Some(named) = command.find_subcommand_mut(&word) {
+            return help_of(named, words);
+        }
+    }
+    command.render_help().to_string()
 }
 
 impl Command {
@@ -264,7 +306,7 @@ impl Command {
 
 impl Cli {
     fn run(self, output: &Output) -> Outcome {
-        let mut global = self.global;
+        let mut global = self.global.without_empty();
         if self.command.speaks() {
             target::apply_context(&mut global)?;
         }

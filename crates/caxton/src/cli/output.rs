@@ -10,6 +10,7 @@ use caxton_api::wkt::Timestamp;
 use clap::ValueEnum;
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
+use serde_json::json;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -123,6 +124,16 @@ impl Output {
                 self.print(&format!("---\n{yaml}"))
             }
         }
+    }
+
+    /// Tells that something is gone, by the name it was removed with: words for people, and for programs
+    /// the name or `{"name", "state"}`, where the state is the word that says how.
+    pub fn gone(&self, name: &str, state: &str) -> Outcome {
+        if self.is_table() {
+            self.note(&format!("{} {state}", printable(name)));
+            return Ok(());
+        }
+        self.item(&json!({"name": name, "state": state}), name, String::new)
     }
 
     /// Writes a document in the chosen format; JSON where the format is for people.

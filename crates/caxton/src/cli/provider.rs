@@ -95,8 +95,7 @@ pub async fn run(command: ProviderCommand, global: &Global, output: &Output) -> 
                 provider: provider.clone(),
             };
             client.delete_provider(&request).await?;
-            output.note(&format!("{provider} is removed"));
-            Ok(())
+            output.gone(&provider, "removed")
         }
         ProviderCommand::Reset(Named { provider }) => {
             let request = OverrideProviderRequest {

@@ -73,8 +73,7 @@ pub async fn run(command: RoleCommand, global: &Global, output: &Output) -> Outc
                 role_assignment: subject.clone(),
             };
             client.delete_role_assignment(&request).await?;
-            output.note(&format!("{subject} has no role any more"));
-            Ok(())
+            output.gone(&subject, "removed")
         }
         RoleCommand::Permissions => {
             let answer = client.list_roles(&ListRolesRequest {}).await?;

@@ -1,7 +1,7 @@
 //! `caxton session`: conversations with assistants.
 
 use super::chat::Thinking;
-use super::output::{Column, Output, age, clock, fields, lines, printable, short, size};
+use super::output::{Column, Output, age, clock, fields, lines, short, size};
 use super::{Global, page_size, target};
 use crate::failure::{Failure, Outcome};
 use caxton_api::client::Client;
@@ -181,7 +181,7 @@ pub async fn run(command: SessionCommand, global: &Global, output: &Output) -> O
             for session in ids {
                 let request = DeleteSessionRequest { session };
                 client.delete_session(&request).await?;
-                output.note(&format!("{} removed", printable(&request.session)));
+                output.gone(&request.session, "removed")?;
             }
             Ok(())
         }
@@ -198,7 +198,7 @@ async fn update(args: UpdateArgs, client: &Client, output: &Output) -> Outcome {
     let says = args.tools_as_assistant || rules != ToolRules::default();
     let request = UpdateSessionRequest {
         session: args.id,
-        thinking: args.thinking.map(Thinking::text).unwrap_or_default(),
+        thinking: args.thinking.map(Thinking::text),
         tools: says.then_some(rules),
     };
     let session = client.update_session(&request).await?;

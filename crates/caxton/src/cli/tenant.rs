@@ -95,8 +95,7 @@ pub async fn run(command: TenantCommand, global: &Global, output: &Output) -> Ou
                 tenant: tenant_id.clone(),
             };
             client.delete_tenant(&request).await?;
-            output.note(&format!("{tenant_id} removed"));
-            return Ok(());
+            return output.gone(&tenant_id, "removed");
         }
         TenantCommand::Create(args) => {
             let request = CreateTenantRequest {

@@ -76,8 +76,7 @@ pub async fn run(command: ToolCommand, global: &Global, output: &Output) -> Outc
             let request = DeleteToolRequest { tool };
             let removed = client.delete_tool(&request).await;
             suggest(removed, &request.tool, &client).await?;
-            output.note(&format!("{} is removed", printable(&request.tool)));
-            Ok(())
+            output.gone(&request.tool, "removed")
         }
         ToolCommand::Calls(args) => call::calls(args, &client, output).await,
         ToolCommand::Refresh(Named { tool }) => {

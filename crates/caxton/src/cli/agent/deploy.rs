@@ -59,9 +59,14 @@ pub async fn run(args: DeployArgs, client: &Client, output: &Output) -> Outcome 
         .iter()
         .map(|path| Package::read(path, &args))
         .collect::<Outcome<_>>()?;
+    let several = packages.len() > 1;
     for package in packages {
         let agent = put(client, package, !args.no_start).await?;
-        brief(&agent, output)?;
+        match several && !output.is_table() {
+            // One after another: a line or document each.
+            true => output.item(&agent, &agent.name, String::new)?,
+            false => brief(&agent, output)?,
+        }
         for missing in missing_providers(client, &agent).await {
             output.note(&format!(
                 "warning: {} has a model of provider `{missing}`, which is not there: its turns fail (CX-7002) until \

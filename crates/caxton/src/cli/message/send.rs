@@ -78,7 +78,10 @@ pub async fn run(args: SendArgs, client: &Client, output: &Output) -> Outcome {
         return output.answer(&answer, &answer.id, || format!("{}\n", answer.id));
     };
     let Some(reply) = reply else {
-        output.note(&format!("the message {} was accepted", answer.id));
+        match output.is_table() {
+            true => output.note(&format!("the message {} was accepted", answer.id)),
+            false => output.answer(&answer, &answer.id, String::new)?,
+        }
         return Err(
             Failure::new(Code::CallTimeout, format!("no reply within {wait}")).with_hint(format!(
                 "see what becomes of it: caxton message trace {}",
