@@ -97,15 +97,7 @@ async fn a_client_generated_for_python_works() {
     let world = World::new().await;
     world.deploy("a", "echo", "").await;
     let out = tempfile::tempdir().unwrap();
-    let proto = repository().join("proto");
-    // `google/api` comes with the package of Google's common types.
-    let files = std::fs::read_dir(proto.join("caxton/v1")).unwrap();
-    let files: Vec<PathBuf> = files.map(|file| file.unwrap().path()).collect();
-    let into = |flag: &str| format!("{flag}={}", out.path().display());
-    let include = format!("-I{}", proto.display());
-    let flags = [include, into("--python_out"), into("--grpc_python_out")];
-    let mut generate = command(&python, &["-m", "grpc_tools.protoc"]);
-    run(generate.args(flags).args(files)).await;
+    generate_for_python(out.path()).await;
     let address = world.base.strip_prefix("http://").unwrap();
     let script = repository().join("crates/caxton-gateway/tests/doors/clients/grpc_client.py");
     let mut client = command(&python, &[]);
@@ -114,12 +106,26 @@ async fn a_client_generated_for_python_works() {
     assert_eq!(told.trim(), "ok");
 }
 
-/// Generates a client with buf into a folder: by which template, and where its plugins are.
-async fn generate(template: &str, into: &Path, plugins: &Path) {
-    let clients = repository().join("crates/caxton-gateway/tests/doors/clients");
+/// Generates Python's modules of the contract into a folder.
+async fn generate_for_python(into: &Path) {
+    let proto = repository().join("proto");
+    // `google/api` comes with the package of Google's common types.
+    let files = std::fs::read_dir(proto.join("caxton/v1")).unwrap();
+    let files: Vec<PathBuf> = files.map(|file| file.unwrap().path()).collect();
+    let out = |flag: &str| format!("{flag}={}", into.display());
+    let include = format!("-I{}", proto.display());
+    let flags = [include, out("--python_out"), out("--grpc_python_out")];
+    let python = tool("CAXTON_TEST_GRPC_PYTHON");
+    let mut generate = command(&python, &["-m", "grpc_tools.protoc"]);
+    run(generate.args(flags).args(files)).await;
+}
+
+/// Generates a client with buf into a folder: of what and by which template, both from the
+/// repository's root on, and where its plugins are.
+async fn generate(protos: &str, template: &str, into: &Path, plugins: &Path) {
     let mut generate = command(&tool("CAXTON_TEST_BUF"), &["generate"]);
-    generate.arg(repository().join("proto")).arg("--template");
-    generate.arg(clients.join(template)).current_dir(into);
+    generate.arg(repository().join(protos)).arg("--template");
+    generate.arg(repository().join(template)).current_dir(into);
     let path = std::env::var_os("PATH").unwrap_or_default();
     let paths = [plugins.to_owned()]
         .into_iter()
@@ -138,7 +144,8 @@ async fn a_client_generated_for_javascript_works() {
     let modules = packages.join("node_modules");
     std::os::unix::fs::symlink(&modules, folder.path().join("node_modules")).unwrap();
     std::fs::write(folder.path().join("package.json"), r#"{"type": "module"}"#).unwrap();
-    generate("client.buf.gen.yaml", folder.path(), &modules.join(".bin")).await;
+    let template = "crates/caxton-gateway/tests/doors/clients/client.buf.gen.yaml";
+    generate("proto", template, folder.path(), &modules.join(".bin")).await;
     let script = repository().join("crates/caxton-gateway/tests/doors/clients/client.mjs");
     let mut client = command(&tool("CAXTON_TEST_NODE"), &[]);
     client
@@ -158,15 +165,68 @@ async fn a_client_generated_for_go_works() {
     for name in ["main.go", "go.mod", "go.sum"] {
         std::fs::copy(sources.join(name), folder.path().join(name)).unwrap();
     }
-    generate(
-        "go/buf.gen.yaml",
-        folder.path(),
-        &tool("CAXTON_TEST_GRPC_GO"),
-    )
-    .await;
+    let template = "crates/caxton-gateway/tests/doors/clients/go/buf.gen.yaml";
+    let plugins = tool("CAXTON_TEST_GRPC_GO");
+    generate("proto", template, folder.path(), &plugins).await;
     let address = world.base.strip_prefix("http://").unwrap();
     let mut client = command(&tool("CAXTON_TEST_GO"), &["run", ".", address, KEY]);
     assert_eq!(run(client.current_dir(folder.path())).await.trim(), "ok");
+}
+
+/// What the sample of each language prints.
+const SAMPLE: &str = "\
+answer: hello
+job: complete hello
+stream: submitted
+stream: running
+stream: complete hello
+error: CX-2020: there is no agent nobody
+";
+
+/// A sample's own files in a folder, where its code is generated beside them.
+fn sample(language: &str, files: &[&str]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let sources = repository().join("examples/clients").join(language);
+    for file in files {
+        std::fs::copy(sources.join(file), folder.path().join(file)).unwrap();
+    }
+    folder
+}
+
+#[tokio::test]
+#[ignore = "needs grpc-python, grpc-js, grpc-go"]
+async fn the_sample_clients_print_what_their_readme_shows() {
+    let readme = repository().join("examples/clients/README.md");
+    let readme = std::fs::read_to_string(readme).unwrap();
+    assert!(readme.contains(SAMPLE), "{readme}");
+    let world = World::new().await;
+    world.deploy("echo", "echo", "").await;
+    let check = async |client: &mut Command| {
+        client.env("CAXTON_SERVER", &world.base);
+        assert_eq!(run(client.env("CAXTON_API_KEY", KEY)).await, SAMPLE);
+    };
+
+    let folder = sample("python", &["client.py"]);
+    generate_for_python(folder.path()).await;
+    let mut client = command(&tool("CAXTON_TEST_GRPC_PYTHON"), &["client.py"]);
+    check(client.current_dir(folder.path())).await;
+
+    let folder = sample("javascript", &["client.js", "package.json"]);
+    let modules = tool("CAXTON_TEST_GRPC_JS").join("node_modules");
+    std::os::unix::fs::symlink(&modules, folder.path().join("node_modules")).unwrap();
+    let template = "examples/clients/javascript/buf.gen.yaml";
+    for protos in ["proto", "examples/clients/javascript/proto"] {
+        generate(protos, template, folder.path(), &modules.join(".bin")).await;
+    }
+    let mut client = command(&tool("CAXTON_TEST_NODE"), &["client.js"]);
+    check(client.current_dir(folder.path())).await;
+
+    let folder = sample("go", &["main.go", "go.mod", "go.sum"]);
+    let template = "examples/clients/go/buf.gen.yaml";
+    let plugins = tool("CAXTON_TEST_GRPC_GO");
+    generate("proto", template, folder.path(), &plugins).await;
+    let mut client = command(&tool("CAXTON_TEST_GO"), &["run", "."]);
+    check(client.current_dir(folder.path())).await;
 }
 
 #[tokio::test]
