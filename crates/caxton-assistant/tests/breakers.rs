@@ -12,8 +12,9 @@ use caxton_engine::port::NativeRuntime;
 use caxton_engine::port::tool::{ToolAnswer, ToolFault, ToolFaultKind};
 use parking_lot::Mutex;
 use serde_json::json;
+use std::cell::RefCell;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 use support::hands::{function, tool};
 use support::*;
@@ -40,6 +41,7 @@ struct Ward {
 
 impl Ward {
     async fn new() -> Self {
+        listen();
         let health = Arc::new(Mutex::new(Health::Well));
         let seen = Arc::clone(&health);
         let hands = Arc::new(Hands::new(move |asked| {
@@ -201,13 +203,17 @@ async fn what_fails_in_its_own_terms_is_called_on_and_what_hangs_is_not() {
     ward.fails(Code::ToolLeftAlone).await;
 }
 
-/// What is logged, as a string.
-#[derive(Clone, Default)]
-struct Heard(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    /// What was logged on this thread, which is one test's alone.
+    static HEARD: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
-impl io::Write for Heard {
+/// Writes down what is logged, by threads.
+struct Listener;
+
+impl io::Write for Listener {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().extend_from_slice(bytes);
+        HEARD.with_borrow_mut(|heard| heard.extend_from_slice(bytes));
         Ok(bytes.len())
     }
 
@@ -216,15 +222,20 @@ impl io::Write for Heard {
     }
 }
 
+/// One for all tests of this file, before the first of them logs: what is logged where nobody listens is
+/// not made the next time either.
+fn listen() {
+    static LISTENING: Once = Once::new();
+    LISTENING.call_once(|| {
+        tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(|| Listener)
+            .init();
+    });
+}
+
 #[tokio::test(start_paused = true)]
 async fn changes_are_logged() {
-    let heard = Heard::default();
-    let writer = heard.clone();
-    let log = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _listening = tracing::subscriber::set_default(log);
     let ward = Ward::new().await;
     ward.is(Health::Gone);
     for _ in 0..5 {
@@ -233,7 +244,7 @@ async fn changes_are_logged() {
     ward.is(Health::Well);
     ward.world.pass(Duration::from_secs(6)).await;
     ward.read("mail").await.unwrap();
-    let heard = String::from_utf8(heard.0.lock().clone()).unwrap();
+    let heard = HEARD.with_borrow(|heard| String::from_utf8(heard.clone()).unwrap());
     let changes: Vec<&str> = heard
         .lines()
         .filter(|line| line.contains("circuit breaker changed"))

@@ -145,7 +145,7 @@ async fn a_manifest_that_is_none_is_refused_with_its_place() {
         "{ name = \"c\" },".repeat(100)
     );
     let mut manifests = vec![
-        ("empty", String::new(), "CX-2001", "name"),
+        ("empty", String::new(), "CX-2001", "`manifest` is missing"),
         (
             "no TOML",
             "{\"name\": \"a\"}".to_owned(),

@@ -6,7 +6,8 @@ use crate::limits::Unit;
 use crate::opctx::OpCtx;
 use caxton_core::error::Error;
 use caxton_core::grant::Permission;
-use caxton_core::{AgentId, Message, Timestamp};
+use caxton_core::manifest::MailboxMode;
+use caxton_core::{AgentId, ConversationId, Message, Timestamp};
 use std::sync::Arc;
 
 impl App {
@@ -48,7 +49,11 @@ impl App {
         deadline: Timestamp,
     ) -> Result<Arc<Message>, Error> {
         let agent = AgentId::new(ctx.tenant.clone(), call.agent.clone());
-        self.entry(&agent)?;
+        let per_conversation = {
+            let entry = self.entry(&agent)?;
+            let deployed = entry.deployed();
+            deployed.manifest.delivery.mailbox == MailboxMode::Conversation
+        };
         let mut acl = call.acl.clone();
         acl.sender = None;
         acl.receivers = vec![agent.into()];
@@ -56,6 +61,12 @@ impl App {
         let mut message = self.stamp(ctx, acl, false)?;
         // By its own id, so that whoever answers is known by it.
         message.acl.reply_with = Some(message.id.to_string());
+        if per_conversation && message.acl.conversation_id.is_none() {
+            // A conversation of its own, so that calls which know nothing of each other do not wait for each
+            // other.
+            let own = ConversationId::parse(&message.id.to_string())?;
+            message.acl.conversation_id = Some(own);
+        }
         Ok(Arc::new(message))
     }
 }

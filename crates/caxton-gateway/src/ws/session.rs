@@ -66,16 +66,14 @@ impl Session {
     pub(super) async fn run(mut self, mut socket: WebSocket) {
         let ended = self.serve(&mut socket).await;
         self.subscriptions.clear();
-        let Some(End { code, why }) = ended else {
-            return;
-        };
-        let frame = CloseFrame {
-            code,
-            reason: why.into(),
-        };
         // A client that reads nothing does not get it, and is not waited for longer.
         let _ = timeout(CLOSE_TIMEOUT, async {
-            socket.send(Message::Close(Some(frame))).await?;
+            if let Some(End { code, why }) = ended {
+                let reason = why.into();
+                let frame = CloseFrame { code, reason };
+                socket.send(Message::Close(Some(frame))).await?;
+            }
+            // The protocol's own layer answers a client's close while it is read on.
             while socket.next().await.is_some_and(|it| it.is_ok()) {}
             Ok::<_, axum::Error>(())
         })

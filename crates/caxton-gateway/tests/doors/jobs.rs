@@ -151,6 +151,26 @@ async fn what_an_invocation_can_be_refused_for() {
 }
 
 #[tokio::test]
+async fn a_call_that_names_no_conversation_waits_for_nobody_elses() {
+    let world = World::new().await;
+    world.deploy("one", "echo", "").await;
+    world
+        .deploy("each", "echo", "[delivery]\nmailbox = \"conversation\"\n")
+        .await;
+    let conversation = async |agent: &str| {
+        let path = format!("/v1/agents/{agent}/invoke");
+        let answer = world.post(&path, json!({"content": "hi"})).await;
+        let answer = answer.is(200).json();
+        answer["reply"]["conversationId"].clone()
+    };
+    // Where each conversation has a mailbox, so does each call.
+    let (first, second) = (conversation("each").await, conversation("each").await);
+    assert!(first.is_string() && second.is_string(), "{first} {second}");
+    assert_ne!(first, second);
+    assert!(!conversation("one").await.is_string());
+}
+
+#[tokio::test]
 async fn an_open_breaker_tells_when_to_come_back() {
     let world = World::new().await;
     world

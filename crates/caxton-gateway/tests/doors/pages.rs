@@ -46,7 +46,8 @@ fn index() -> String {
         (REST), in `ErrorInfo.reason` (gRPC), in front of the CLI's message. `caxton explain CX-3003` \
         shows a page in the terminal, and a server answers it at `/docs/errors/CX-3003`.\n\n\
         1xxx: names and messages. 2xxx: agents and components. 3xxx: delivery and limits. 4xxx: \
-        credentials and permission. 5xxx: storage. 6xxx: the server. 9xxx: the command line.\n\n\
+        credentials and permission. 5xxx: storage. 6xxx: the server. 7xxx: models, sessions \
+        and turns. 8xxx: tools and approvals. 9xxx: the command line.\n\n\
         | code | what |\n|---|---|\n"
         .to_owned();
     for (code, info) in TABLE {
