@@ -49,11 +49,7 @@ impl App {
         deadline: Timestamp,
     ) -> Result<Arc<Message>, Error> {
         let agent = AgentId::new(ctx.tenant.clone(), call.agent.clone());
-        let per_conversation = {
-            let entry = self.entry(&agent)?;
-            let deployed = entry.deployed();
-            deployed.manifest.delivery.mailbox == MailboxMode::Conversation
-        };
+        let mailbox = self.entry(&agent)?.deployed().manifest.delivery.mailbox;
         let mut acl = call.acl.clone();
         acl.sender = None;
         acl.receivers = vec![agent.into()];
@@ -61,11 +57,10 @@ impl App {
         let mut message = self.stamp(ctx, acl, false)?;
         // By its own id, so that whoever answers is known by it.
         message.acl.reply_with = Some(message.id.to_string());
-        if per_conversation && message.acl.conversation_id.is_none() {
+        if mailbox == MailboxMode::Conversation && message.acl.conversation_id.is_none() {
             // A conversation of its own, so that calls which know nothing of each other do not wait for each
             // other.
-            let own = ConversationId::parse(&message.id.to_string())?;
-            message.acl.conversation_id = Some(own);
+            message.acl.conversation_id = Some(ConversationId::parse(&message.id.to_string())?);
         }
         Ok(Arc::new(message))
     }
