@@ -59,7 +59,8 @@ fn again<T: DeserializeOwned>(text: &[u8], fault: &str) -> Result<T, ApiError> {
 }
 
 /// Fields of a request that may be null where the reader does not take that.
-const NULLS_MAX: usize = 64;
+/// Each costs another reading.
+const NULLS_MAX: usize = 32;
 
 fn is_null(error: &serde_path_to_error::Error<serde_json::Error>) -> bool {
     error.inner().to_string().starts_with("invalid type: null")

@@ -16,6 +16,9 @@ use std::time::Duration;
 /// Things of one kind and tenant that may be ill at a time; of further ones nothing is remembered.
 const ILL_MAX: usize = 1_024;
 
+/// Whoever waits for less says nothing of a thing by giving up.
+pub(crate) const TELLING_WAIT: Duration = Duration::from_secs(1);
+
 /// Kinds of things that have breakers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {

@@ -1,5 +1,6 @@
 //! What an answer means to whoever called from outside, and what an outcome says of the agent.
 
+use crate::breakers::TELLING_WAIT;
 use caxton_core::breaker::Outcome;
 use caxton_core::error::{Code, Error};
 use caxton_core::{AgentName, Message, Performative};
@@ -8,8 +9,6 @@ use std::time::Duration;
 
 /// Characters of an answer's content that an error repeats.
 const TEXT_CHARS_MAX: usize = 500;
-/// Whoever waits for less says nothing of an agent by giving up.
-const TELLING_WAIT: Duration = Duration::from_secs(1);
 
 /// The error that an answer is, if it says no.
 pub(crate) fn refused(reply: &Message) -> Option<Error> {

@@ -6,6 +6,7 @@ use super::log::{CallId, ToolCallRecord, ToolOutcome};
 use super::prepare::{self, Granted};
 use super::registry::Offered;
 use crate::approvals::{Approval, ApprovalState};
+use crate::breakers::TELLING_WAIT;
 use crate::host::{Outlet, WaitingCall};
 use crate::limits::{Reservation, Unit};
 use crate::opctx::TenantScope;
@@ -21,8 +22,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Whoever waits for less says nothing of a tool by giving up.
-const TELLING_WAIT: Duration = Duration::from_secs(1);
 /// Lines of a tool's own log that are kept of one call.
 const LOG_LINES_MAX: usize = 64;
 

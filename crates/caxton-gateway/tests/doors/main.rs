@@ -10,6 +10,7 @@
 mod access;
 mod agents;
 mod alerts;
+mod approvals;
 mod assistant;
 mod audit;
 mod chat;

@@ -204,10 +204,7 @@ async fn a_keys_life() {
         .await
         .is(200)
         .json();
-    let newer = match rotated["secret"].as_str() {
-        Some(secret) => secret.to_owned(),
-        None => newer,
-    };
+    let newer = rotated["secret"].as_str().unwrap().to_owned();
     let at_once = json!({"overlap": "0s"}).to_string();
     let rotated = world
         .call_with("POST", &rotate, &at_once, &headers)

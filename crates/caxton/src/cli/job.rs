@@ -132,7 +132,9 @@ pub async fn run(command: JobCommand, global: &Global, output: &Output) -> Outco
             for job in jobs {
                 let request = DeleteJobRequest { job: job.clone() };
                 client.delete_job(&request).await?;
-                output.gone(&job, "removed")?;
+                // One that was not over is cancelled, and stays to be read.
+                let left = client.get_job(&GetJobRequest { job: job.clone() }).await;
+                output.gone(&job, left.as_ref().map_or("removed", |it| &it.state))?;
             }
             Ok(())
         }
