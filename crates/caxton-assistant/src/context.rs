@@ -7,7 +7,7 @@ use crate::bounds::{
     SUMMARY_TOKENS_MAX,
 };
 use crate::valid::{is_new, text_of, told, valid};
-use caxton_core::model::{ChatMessage, ChatRole, ModelRequest, Part, ToolSpec};
+use caxton_core::model::{ChatMessage, ChatRole, ModelRequest, Part, SystemMark, ToolSpec};
 
 /// What summaries are asked for with.
 const SUMMARY_PROMPT: &str = "You sum up a conversation between a user and an assistant. The assistant \
@@ -79,6 +79,7 @@ struct Shortened {
 pub struct Context {
     /// What the system says, without the summary.
     pub system: String,
+    pub system_marks: Vec<SystemMark>,
     pub summary: Option<String>,
     /// The history that is seen, from `seen_from` on.
     pub seen: Vec<ChatMessage>,
@@ -106,6 +107,7 @@ impl Context {
         let messages = self.seen.iter().cloned().chain(turn);
         let mut request = ModelRequest::new(valid(messages, !tools.is_empty()), output_tokens_max);
         request.system = self.system.clone();
+        request.system_marks.clone_from(&self.system_marks);
         if let Some(summary) = &self.summary {
             if !request.system.is_empty() {
                 request.system.push_str("\n\n");

@@ -74,20 +74,20 @@ impl<W: World> Lane<'_, W> {
     async fn beginning(&mut self, say: &Say, session: &Session) -> Result<Beginning, Error> {
         let manifest = self.world.manifest();
         let mut system = manifest.assistant.clone().unwrap_or_default().prompt;
-        if let Some(more) = say
-            .client
-            .as_ref()
-            .map(|it| &it.system)
-            .filter(|it| !it.is_empty())
-        {
-            if !system.is_empty() {
-                system.push_str("\n\n");
-            }
-            system.push_str(more);
+        let client = say.client.as_ref();
+        let more = client.is_some_and(|it| !it.system.is_empty());
+        if more && !system.is_empty() {
+            system.push_str("\n\n");
         }
+        let before = system.len();
         let summary = session.summary.clone();
         let mut context = Context::new(system, summary, session.seen_from);
-        if let Some(client) = &say.client {
+        if let Some(client) = client {
+            context.system.push_str(&client.system);
+            context.system_marks.clone_from(&client.system_marks);
+            for mark in &mut context.system_marks {
+                mark.end += before;
+            }
             context.seen.clone_from(&client.history);
         }
         if !self.begun.passing {

@@ -4,7 +4,7 @@
 use crate::bounds::TOOL_NAME_BYTES_MAX;
 use caxton_core::model::{ToolChoice, ToolSpec};
 use caxton_core::session::ClientSide;
-use caxton_core::tool::ToolId;
+use caxton_core::tool::{Function, ToolId};
 use caxton_core::{AgentName, Manifest};
 use caxton_engine::tools::OfferedTool;
 use serde_json::json;
@@ -45,11 +45,10 @@ impl Toolbox {
                 ToolId::Agent(agent) => format!("{ASK}{agent}"),
                 id => id.to_string(),
             };
-            let spec = ToolSpec {
-                name: toolbox.free(&name),
-                description: tool.function.description.clone(),
-                schema: tool.function.input.clone(),
-            };
+            let Function {
+                description, input, ..
+            } = &*tool.function;
+            let spec = ToolSpec::new(toolbox.free(&name), description.clone(), input.clone());
             toolbox.add(spec, Tool::Call(tool.id.clone()));
         }
         let handover = manifest.assistant.as_ref().map(|it| &it.handover);
@@ -126,13 +125,11 @@ impl Toolbox {
 
 fn hand_over_spec(names: &[AgentName]) -> ToolSpec {
     let names: Vec<&str> = names.iter().map(AgentName::as_str).collect();
-    ToolSpec {
-        name: HAND_OVER.to_owned(),
-        description:
-            "Hands the conversation over to another assistant, which sees all of it and goes on \
-            with it in your place."
-                .to_owned(),
-        schema: json!({
+    ToolSpec::new(
+        HAND_OVER,
+        "Hands the conversation over to another assistant, which sees all of it and goes on with it \
+        in your place.",
+        json!({
             "type": "object",
             "properties": {
                 "to": {"type": "string", "enum": names, "description": "Who goes on."},
@@ -141,14 +138,14 @@ fn hand_over_spec(names: &[AgentName]) -> ToolSpec {
             "required": ["to"],
             "additionalProperties": false,
         }),
-    }
+    )
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use caxton_core::tool::{Effect, Function, FunctionName, ToolKind};
+    use caxton_core::tool::{Effect, FunctionName, ToolKind};
     use std::sync::Arc;
 
     fn toolbox(offered: &[&str], handover: &str, client: &[&str]) -> Toolbox {
@@ -167,10 +164,9 @@ mod tests {
             }),
         });
         let offered: Vec<OfferedTool> = offered.collect();
-        let tools = client.iter().map(|name| ToolSpec {
-            name: (*name).to_owned(),
-            description: String::new(),
-            schema: json!({"type": "object"}),
+        let tools = client.iter().map(|name| {
+            let schema = json!({"type": "object"});
+            ToolSpec::new(*name, "", schema)
         });
         let client = ClientSide {
             tools: tools.collect(),

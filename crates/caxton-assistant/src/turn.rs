@@ -223,6 +223,8 @@ impl Turn {
         request.top_p = settings.top_p;
         request.stop.clone_from(&settings.stop);
         request.extra.clone_from(&settings.extra);
+        // Whether a client comes back with the same history, it knows itself.
+        request.goes_on = !settings.passing;
         // What a client insists on is for its own message: after results of tools it would have the
         // model call them for ever.
         if self.steps == 0 {

@@ -39,7 +39,7 @@ pub fn valid(messages: impl IntoIterator<Item = ChatMessage>, tools: bool) -> Ve
 
 /// Whether somebody says something new: a user's message that is more than results of tools.
 pub fn is_new(message: &ChatMessage) -> bool {
-    let more = |part: &Part| !matches!(part, Part::ToolResult { .. });
+    let more = |part: &Part| !matches!(part, Part::ToolResult { .. } | Part::Extra { .. });
     message.role == ChatRole::User && message.parts.iter().any(more)
 }
 
@@ -61,10 +61,16 @@ fn place(message: &mut ChatMessage, tools: bool) {
 /// Takes out what is blank, and thoughts of turns that are over.
 fn clean(message: &mut ChatMessage, current: bool) {
     let by_user = message.role == ChatRole::User;
-    message.parts.retain(|part| match part {
-        Part::Text { text } => !text.trim().is_empty(),
-        Part::Thinking { .. } => current && !by_user,
-        _ => true,
+    // What belongs to a part goes with it, and needs one.
+    let mut kept = false;
+    message.parts.retain(|part| {
+        kept = match part {
+            Part::Text { text } => !text.trim().is_empty(),
+            Part::Thinking { .. } => current && !by_user,
+            Part::Extra { .. } => kept,
+            _ => true,
+        };
+        kept
     });
 }
 
@@ -82,7 +88,7 @@ pub fn told(part: &Part) -> String {
         }
         Part::Text { text } => text.clone(),
         Part::Image { .. } => "[a picture]".to_owned(),
-        Part::Thinking { .. } | Part::Other { .. } => String::new(),
+        Part::Thinking { .. } | Part::Other { .. } | Part::Extra { .. } => String::new(),
     }
 }
 
@@ -157,9 +163,10 @@ fn opened(message: &mut ChatMessage, ids: &mut Ids) -> Vec<Open> {
 }
 
 fn answered(message: &mut ChatMessage, open: Vec<Open>) {
-    let mut results: Vec<Option<Part>> = open.iter().map(|_| None).collect();
+    let mut results: Vec<Vec<Part>> = open.iter().map(|_| Vec::new()).collect();
     let mut rest = Vec::with_capacity(message.parts.len());
-    for part in message.parts.drain(..) {
+    let mut given = message.parts.drain(..).peekable();
+    while let Some(part) = given.next() {
         let Part::ToolResult {
             id,
             parts,
@@ -170,14 +177,15 @@ fn answered(message: &mut ChatMessage, open: Vec<Open>) {
             continue;
         };
         let mut places = open.iter().zip(&mut results);
-        match places.find(|(call, result)| call.came == id && result.is_none()) {
+        match places.find(|(call, result)| call.came == id && result.is_empty()) {
             Some((call, result)) => {
                 let id = call.goes.clone();
-                *result = Some(Part::ToolResult {
+                result.push(Part::ToolResult {
                     id,
                     parts,
                     is_error,
                 });
+                result.extend(given.next_if(|next| matches!(next, Part::Extra { .. })));
             }
             None => rest.push(Part::text(told(&Part::ToolResult {
                 id,
@@ -186,14 +194,18 @@ fn answered(message: &mut ChatMessage, open: Vec<Open>) {
             }))),
         }
     }
-    let results = open.into_iter().zip(results).map(|(call, result)| {
-        result.unwrap_or_else(|| Part::ToolResult {
-            id: call.goes,
-            parts: vec![Part::text(NO_RESULT)],
-            is_error: true,
-        })
+    drop(given);
+    let results = open.into_iter().zip(results).map(|(call, mut result)| {
+        if result.is_empty() {
+            result.push(Part::ToolResult {
+                id: call.goes,
+                parts: vec![Part::text(NO_RESULT)],
+                is_error: true,
+            });
+        }
+        result
     });
-    message.parts = results.chain(rest).collect();
+    message.parts = results.flatten().chain(rest).collect();
 }
 
 /// The ids that calls of one request go out with.

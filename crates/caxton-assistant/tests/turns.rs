@@ -282,11 +282,11 @@ async fn a_clients_own_tools_and_history_are_the_clients() {
     let client = |history: Vec<ChatMessage>| ClientSide {
         system: "Be short.".into(),
         history,
-        tools: vec![ToolSpec {
-            name: "weather".into(),
-            description: "Tells the weather.".into(),
-            schema: json!({"type": "object"}),
-        }],
+        tools: vec![ToolSpec::new(
+            "weather",
+            "Tells the weather.",
+            json!({"type": "object"}),
+        )],
         ..ClientSide::default()
     };
     let say = |client, part| Say {

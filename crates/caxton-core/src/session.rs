@@ -5,7 +5,8 @@ use crate::agent::AgentName;
 use crate::error::{Code, Error, shown};
 use crate::id::{ConversationId, MessageId};
 use crate::model::{
-    ChatMessage, Dialect, ModelName, Part, StopReason, Thinking, Tokens, ToolChoice, ToolSpec,
+    ChatMessage, Extra, ModelName, Part, StopReason, SystemMark, Thinking, Tokens, ToolChoice,
+    ToolSpec,
 };
 use crate::time::Timestamp;
 use crate::tool::Rules;
@@ -138,7 +139,9 @@ pub struct ClientSide {
     pub temperature: Option<f64>,
     pub top_p: Option<f64>,
     pub stop: Vec<String>,
-    pub extra: Option<(Dialect, serde_json::Map<String, Value>)>,
+    pub extra: Option<Extra>,
+    #[serde(default)]
+    pub system_marks: Vec<SystemMark>,
 }
 
 /// How a message came from another assistant.

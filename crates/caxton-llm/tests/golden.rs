@@ -9,12 +9,12 @@
 
 mod support;
 
-use caxton_core::model::{Dialect, ModelEvent, ModelReply, ModelRequest};
+use caxton_core::model::{Dialect, ModelEvent, ModelReply, ModelRequest, Part};
 use caxton_engine::port::model::ProviderKind;
 use caxton_llm::Table;
 use caxton_llm::translate::{self, Traits};
 use serde_json::{Value, json};
-use support::{DIALECTS, decode, full, requests, streams};
+use support::{DIALECTS, decode, full, own, requests, streams};
 
 fn traits() -> Traits {
     Traits {
@@ -37,6 +37,48 @@ fn one_input_for_each_provider() {
             insta::assert_json_snapshot!(format!("request-{provider}-{name}"), written);
         }
     }
+}
+
+#[test]
+fn fields_of_parts_tools_and_the_system_go_to_their_dialect_alone() {
+    let official = Traits {
+        official: true,
+        ..traits()
+    };
+    for (dialect, provider) in DIALECTS {
+        let found = written(dialect, &own(dialect), "some-model", &official);
+        insta::assert_json_snapshot!(format!("request-{provider}-own"), found);
+        for (of, _) in DIALECTS.into_iter().filter(|(of, _)| *of != dialect) {
+            let mut plain = own(of);
+            plain.extra = None;
+            plain.system_marks.clear();
+            plain.tools.iter_mut().for_each(|tool| tool.extra = None);
+            for message in &mut plain.messages {
+                let more = |part: &Part| !matches!(part, Part::Extra { .. });
+                message.parts.retain(more);
+            }
+            let expected = written(dialect, &plain, "m", &traits());
+            assert_eq!(written(dialect, &own(of), "m", &traits()), expected);
+        }
+    }
+}
+
+#[test]
+fn a_conversation_that_goes_on_is_kept_by_the_provider() {
+    let official = Traits {
+        official: true,
+        ..traits()
+    };
+    let mut request = full();
+    let plain = |request: &ModelRequest, traits: &Traits| {
+        let body = written(Dialect::Anthropic, request, "m", traits);
+        !body.to_string().contains("cache_control")
+    };
+    assert!(plain(&request, &official), "nobody said that it goes on");
+    request.goes_on = true;
+    assert!(plain(&request, &traits()), "not every server knows it");
+    let found = written(Dialect::Anthropic, &request, "some-model", &official);
+    insta::assert_json_snapshot!("request-anthropic-goes_on", found);
 }
 
 #[test]

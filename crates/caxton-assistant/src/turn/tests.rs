@@ -56,11 +56,7 @@ fn toolbox() -> Toolbox {
         }),
     }];
     let client = ClientSide {
-        tools: vec![ToolSpec {
-            name: "weather".into(),
-            description: String::new(),
-            schema: json!({"type": "object"}),
-        }],
+        tools: vec![ToolSpec::new("weather", "", json!({"type": "object"}))],
         ..ClientSide::default()
     };
     Toolbox::new(&Manifest::parse(text).unwrap(), &offered, Some(&client))

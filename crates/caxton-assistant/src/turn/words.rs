@@ -4,11 +4,11 @@ use crate::context::Window;
 use crate::toolbox::Tool;
 use caxton_core::error::Error;
 use caxton_core::model::{
-    ChatMessage, Dialect, ModelName, ModelReply, ModelRequest, Part, Thinking, Tokens, ToolChoice,
+    ChatMessage, Extra, ModelName, ModelReply, ModelRequest, Part, Thinking, Tokens, ToolChoice,
 };
 use caxton_core::session::{TurnEvent, TurnFailure, TurnOutcome};
 use caxton_core::{AgentName, Timestamp};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::time::Duration;
 
 /// What a turn is run with.
@@ -22,7 +22,7 @@ pub struct Settings {
     pub top_p: Option<f64>,
     pub stop: Vec<String>,
     pub tool_choice: ToolChoice,
-    pub extra: Option<(Dialect, Map<String, Value>)>,
+    pub extra: Option<Extra>,
     /// The history is the client's: nothing of it is summed up or left out.
     pub passing: bool,
     /// Hands that the message went through.

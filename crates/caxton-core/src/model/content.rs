@@ -1,7 +1,7 @@
 //! What a conversation with a model is made of.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Who says it. What the system says is apart, in [`super::ModelRequest::system`]; what tools answer
 /// is said by the user's side.
@@ -54,6 +54,11 @@ pub enum Part {
     Other {
         dialect: super::Dialect,
         value: Value,
+    },
+    /// Fields of the part before it that only one dialect has.
+    Extra {
+        dialect: super::Dialect,
+        fields: Map<String, Value>,
     },
 }
 
@@ -117,6 +122,7 @@ impl Part {
                 text.len() + signature.as_ref().map_or(0, String::len)
             }
             Self::Other { value, .. } => value_bytes(value),
+            Self::Extra { fields, .. } => map_bytes(fields),
         }
     }
 }
@@ -136,9 +142,11 @@ fn value_bytes(value: &Value) -> usize {
         Value::Null | Value::Bool(_) | Value::Number(_) => 4,
         Value::String(text) => text.len() + 2,
         Value::Array(items) => items.iter().map(value_bytes).sum::<usize>() + items.len() + 2,
-        Value::Object(fields) => {
-            let sizes = fields.iter().map(|(k, v)| k.len() + 4 + value_bytes(v));
-            sizes.sum::<usize>() + 2
-        }
+        Value::Object(fields) => map_bytes(fields),
     }
+}
+
+fn map_bytes(fields: &Map<String, Value>) -> usize {
+    let sizes = fields.iter().map(|(k, v)| k.len() + 4 + value_bytes(v));
+    sizes.sum::<usize>() + 2
 }

@@ -78,6 +78,31 @@ pub struct ToolSpec {
     pub description: String,
     /// JSON Schema of the arguments: an object.
     pub schema: Value,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extra: Option<Extra>,
+}
+
+impl ToolSpec {
+    /// A tool whose arguments are as this schema has them.
+    pub fn new(name: impl Into<String>, description: impl Into<String>, schema: Value) -> Self {
+        Self {
+            name: name.into(),
+            description: description.into(),
+            schema,
+            extra: None,
+        }
+    }
+}
+
+/// Fields that only one dialect has: given to a provider that speaks it, to no other.
+pub type Extra = (Dialect, Map<String, Value>);
+
+/// Such fields of a piece of what the system says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SystemMark {
+    /// Where the piece ends, in bytes of the whole.
+    pub end: usize,
+    pub extra: Extra,
 }
 
 /// Whether the model must call tools.
@@ -110,9 +135,14 @@ pub struct ModelRequest {
     pub top_p: Option<f64>,
     #[serde(default)]
     pub stop: Vec<String>,
-    /// Fields that only one dialect has: given to a provider that speaks it, to no other.
     #[serde(default)]
-    pub extra: Option<(Dialect, Map<String, Value>)>,
+    pub extra: Option<Extra>,
+    /// In the order of their ends.
+    #[serde(default)]
+    pub system_marks: Vec<SystemMark>,
+    /// More is to be asked that begins with the same: worth a place in the provider's cache.
+    #[serde(default)]
+    pub goes_on: bool,
 }
 
 impl ModelRequest {
@@ -128,6 +158,8 @@ impl ModelRequest {
             top_p: None,
             stop: Vec::new(),
             extra: None,
+            system_marks: Vec::new(),
+            goes_on: false,
         }
     }
 

@@ -5,13 +5,17 @@ use caxton_api::ApiError;
 use caxton_core::AgentName;
 use caxton_core::error::{Code, shown};
 use caxton_core::model::{
-    ChatMessage, ChatRole, Dialect, ModelName, ModelRequest, Part, Thinking, ToolChoice, ToolSpec,
+    ChatMessage, ChatRole, Dialect, Extra, ModelName, ModelRequest, Part, SystemMark, Thinking,
+    ToolChoice, ToolSpec,
 };
 use caxton_core::session::{ClientSide, Say};
 use serde_json::{Map, Value};
+use std::collections::HashSet;
 
 use super::read::wrong;
 
+/// Letters of a tool's name.
+const TOOL_NAME_BYTES_MAX: usize = 128;
 /// Tokens of an answer where the client does not say and a model is asked without an assistant.
 const OUTPUT_TOKENS_DEFAULT: u32 = 4_096;
 
@@ -23,6 +27,7 @@ pub(crate) struct Asked {
     pub(crate) model: String,
     pub(crate) stream: bool,
     pub(crate) system: String,
+    pub(crate) system_marks: Vec<SystemMark>,
     pub(crate) messages: Vec<ChatMessage>,
     pub(crate) tools: Vec<ToolSpec>,
     pub(crate) tool_choice: ToolChoice,
@@ -49,6 +54,7 @@ impl Asked {
             model,
             stream: false,
             system: String::new(),
+            system_marks: Vec::new(),
             messages: Vec::new(),
             tools: Vec::new(),
             tool_choice: ToolChoice::Auto,
@@ -70,6 +76,15 @@ impl Asked {
             self.system.push_str("\n\n");
         }
         self.system.push_str(text);
+    }
+
+    /// What only the dialect has of what the system said last.
+    pub(super) fn mark_system(&mut self, fields: Map<String, Value>) {
+        let (end, dialect) = (self.system.len(), self.dialect);
+        if end > self.system_marks.last().map_or(0, |it| it.end) {
+            let extra = (dialect, fields);
+            self.system_marks.push(SystemMark { end, extra });
+        }
     }
 
     /// One more message. What tools answered is one message with what the user says after it, since
@@ -106,10 +121,40 @@ impl Asked {
         self.into_model_request().tokens_estimate()
     }
 
+    /// Refuses what every provider of these dialects refuses, before anybody is asked.
+    fn check(&self) -> Result<(), ApiError> {
+        if self.output_tokens_max == Some(0) {
+            let name = match self.dialect {
+                Dialect::OpenaiResponses => "max_output_tokens",
+                Dialect::OpenaiChat => "max_completion_tokens",
+                Dialect::Anthropic => "max_tokens",
+            };
+            return Err(wrong(name, "must be 1 or more"));
+        }
+        let mut names = HashSet::new();
+        for (n, tool) in self.tools.iter().enumerate() {
+            let name = tool.name.as_str();
+            let letter = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+            let fits = (1..=TOOL_NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(letter);
+            let what = match (fits, names.insert(name)) {
+                (true, true) => continue,
+                (true, false) => "is the name of another tool too",
+                (false, _) => "is not 1 to 128 letters, digits, `_` and `-`",
+            };
+            let place = match self.dialect {
+                Dialect::OpenaiChat => format!("tools[{n}].function.name"),
+                _ => format!("tools[{n}].name"),
+            };
+            return Err(wrong(&place, what));
+        }
+        Ok(())
+    }
+
     fn into_model_request(self) -> ModelRequest {
         let output = self.output_tokens_max.unwrap_or(OUTPUT_TOKENS_DEFAULT);
         ModelRequest {
             system: self.system,
+            system_marks: self.system_marks,
             tools: self.tools,
             tool_choice: self.tool_choice,
             thinking: self.thinking.unwrap_or_default(),
@@ -127,6 +172,7 @@ impl Asked {
     /// A name that nobody has is told as that, whatever it looks like: clients bring the names of
     /// models along. An assistant is asked by a user, so the last message must be one.
     pub(crate) fn addressed(mut self) -> Result<Addressed, ApiError> {
+        self.check()?;
         if self.is_model() {
             let model = ModelName::parse(&self.model)?;
             return Ok(Addressed::Model(model, Box::new(self.into_model_request())));
@@ -146,6 +192,7 @@ impl Asked {
             passing: true,
             client: Some(ClientSide {
                 system: self.system,
+                system_marks: self.system_marks,
                 history: self.messages,
                 tools: self.tools,
                 tool_choice: self.tool_choice,
@@ -161,6 +208,6 @@ impl Asked {
     }
 }
 
-fn extra(dialect: Dialect, extra: Map<String, Value>) -> Option<(Dialect, Map<String, Value>)> {
+fn extra(dialect: Dialect, extra: Map<String, Value>) -> Option<Extra> {
     (!extra.is_empty()).then_some((dialect, extra))
 }

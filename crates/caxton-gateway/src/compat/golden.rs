@@ -164,6 +164,7 @@ pub(super) fn asked(asked: &Asked) -> Value {
         "model": asked.model,
         "stream": asked.stream,
         "system": asked.system,
+        "system_marks": asked.system_marks,
         "messages": asked.messages,
         "tools": asked.tools,
         "tool_choice": asked.tool_choice,

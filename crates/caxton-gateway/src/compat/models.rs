@@ -9,9 +9,12 @@ use caxton_engine::app::AgentView;
 use serde_json::{Value, json};
 
 use crate::api::Api;
+use crate::compat::read::wrong;
 
 /// Assistants that are listed: clients of these lists know no pages, or do not ask for them.
 const MODELS_MAX: usize = 1_000;
+/// Models of one page of Anthropic's list where the client does not say.
+const PAGE_MODELS: usize = 20;
 /// Agents looked at for them.
 const AGENTS_MAX: usize = 10_000;
 
@@ -54,12 +57,62 @@ pub(super) fn openai(agent: &AgentView) -> Value {
     })
 }
 
-pub(super) fn anthropic_list(agents: &[AgentView]) -> Value {
+/// Which of them: as the Messages API's lists are paged.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Page {
+    limit: usize,
+    after: Option<String>,
+    before: Option<String>,
+}
+
+impl Page {
+    /// Of a query; names that it does not know are passed over, as there.
+    pub(super) fn of(query: Option<&str>) -> Result<Self, ApiError> {
+        let mut page = Self {
+            limit: PAGE_MODELS,
+            after: None,
+            before: None,
+        };
+        for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+            match &*name {
+                "limit" => {
+                    let limit = value.parse().ok();
+                    let limit = limit.filter(|it| (1..=MODELS_MAX).contains(it));
+                    let what = "is no number from 1 to 1000";
+                    page.limit = limit.ok_or_else(|| wrong("limit", what))?;
+                }
+                "after_id" => page.after = Some(value.into_owned()),
+                "before_id" => page.before = Some(value.into_owned()),
+                _ => {}
+            }
+        }
+        Ok(page)
+    }
+
+    /// Its part of them all, and whether there is more in its direction.
+    fn cut<'a>(&self, agents: &'a [AgentView]) -> (&'a [AgentView], bool) {
+        let place = |id: &str| agents.iter().position(|it| it.id.name.as_str() == id);
+        let (from, to) = match (&self.after, &self.before) {
+            (Some(after), _) => (place(after).map_or(agents.len(), |at| at + 1), agents.len()),
+            (None, Some(before)) => {
+                let to = place(before).unwrap_or(0);
+                let part = agents.get(to.saturating_sub(self.limit)..to);
+                return (part.unwrap_or_default(), to > self.limit);
+            }
+            (None, None) => (0, agents.len()),
+        };
+        let end = to.min(from.saturating_add(self.limit));
+        (agents.get(from..end).unwrap_or_default(), end < to)
+    }
+}
+
+pub(super) fn anthropic_list(agents: &[AgentView], page: &Page) -> Value {
+    let (agents, has_more) = page.cut(agents);
     let data: Vec<Value> = agents.iter().map(anthropic).collect();
     let id = |agent: Option<&AgentView>| agent.map(|it| it.id.name.to_string());
     json!({
         "data": data,
-        "has_more": false,
+        "has_more": has_more,
         "first_id": id(agents.first()),
         "last_id": id(agents.last()),
     })

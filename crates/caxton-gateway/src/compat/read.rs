@@ -3,7 +3,7 @@
 
 use caxton_api::ApiError;
 use caxton_core::error::{Code, shown};
-use caxton_core::model::{Image, Part};
+use caxton_core::model::{Dialect, Extra, Image, Part};
 use serde_json::{Map, Value};
 
 /// The fields of an object, taken one by one.
@@ -129,6 +129,12 @@ impl Fields {
     /// What nobody took.
     pub(super) fn rest(self) -> Map<String, Value> {
         self.map
+    }
+
+    /// The same of a piece of a request; null is none.
+    pub(super) fn extra(mut self, dialect: Dialect) -> Option<Extra> {
+        self.map.retain(|_, value| !value.is_null());
+        (!self.map.is_empty()).then_some((dialect, self.map))
     }
 }
 

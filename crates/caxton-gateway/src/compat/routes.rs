@@ -333,8 +333,12 @@ async fn openai_model(
 }
 
 async fn anthropic_models(State(api): State<Api>, request: Request) -> Response {
-    let list = async |api: &Api, (_, ctx): Call<'_>, _: Request| {
-        Ok(json(&models::anthropic_list(&models::all(api, ctx)?)))
+    let list = async |api: &Api, (_, ctx): Call<'_>, request: Request| {
+        let page = models::Page::of(request.uri().query())?;
+        Ok(json(&models::anthropic_list(
+            &models::all(api, ctx)?,
+            &page,
+        )))
     };
     answer!(api, ANTHROPIC_MODELS, request, list)
 }

@@ -129,7 +129,7 @@ pub(crate) fn part(part: &Part) -> v1::MessagePart {
             text: Some(text.clone()),
             ..of("thinking")
         },
-        Part::Other { .. } => of("other"),
+        Part::Other { .. } | Part::Extra { .. } => of("other"),
     }
 }
 

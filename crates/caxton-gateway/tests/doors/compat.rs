@@ -141,6 +141,21 @@ async fn errors_have_the_providers_envelope_with_our_ids() {
         check(reply, 400, Code::JsonMalformed, invalid);
         let reply = world.call("POST", path, "{}").await;
         check(reply, 400, Code::ParameterMalformed, invalid);
+        let (mut none, mut named, mut twice) = (body("hi"), body("hi"), body("hi"));
+        for name in ["max_tokens", "max_completion_tokens", "max_output_tokens"] {
+            none[name] = json!(0);
+        }
+        let tool = |name: &str| {
+            // Each door takes its own of these.
+            json!({"type": if anthropic { "custom" } else { "function" }, "name": name,
+                "function": {"name": name}})
+        };
+        named["tools"] = json!([tool("not a name")]);
+        twice["tools"] = json!([tool("twice"), tool("twice")]);
+        for malformed in [none, named, twice] {
+            let reply = world.post(path, malformed).await;
+            check(reply, 400, Code::ParameterMalformed, invalid);
+        }
         let mut other = body("hi");
         other["model"] = json!("gpt-4.1");
         let kinds = ["invalid_request_error", "not_found_error"];
@@ -288,6 +303,34 @@ async fn models_are_the_tenants_assistants() {
     let listed = listed.json();
     assert_eq!(listed["data"][0]["id"], "helper");
     assert_eq!(listed["data"][0]["type"], "model");
+    for name in ["another", "zeta"] {
+        assistant(&world, name).await;
+    }
+    let page = async |query: &str| {
+        let path = format!("/anthropic/v1/models?{query}");
+        let page = world.get(&path).await.is(200).json();
+        let ids = page["data"].as_array().unwrap().iter();
+        let ids: Vec<String> = ids
+            .map(|it| it["id"].as_str().unwrap().to_owned())
+            .collect();
+        (ids.join(" "), page["has_more"].as_bool().unwrap())
+    };
+    assert_eq!(page("limit=2").await, ("another helper".to_owned(), true));
+    assert_eq!(
+        page("limit=2&after_id=helper").await,
+        ("zeta".to_owned(), false)
+    );
+    assert_eq!(
+        page("limit=1&before_id=zeta").await,
+        ("helper".to_owned(), true)
+    );
+    assert_eq!(page("after_id=nobody").await, (String::new(), false));
+    let refused = world
+        .get("/anthropic/v1/models?limit=0")
+        .await
+        .is(400)
+        .json();
+    assert_eq!(refused["error"]["code"], Code::ParameterMalformed.as_str());
     let counted = world.post(
         "/anthropic/v1/messages/count_tokens",
         completion("four words are here"),

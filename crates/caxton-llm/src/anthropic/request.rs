@@ -5,14 +5,20 @@ use crate::quirks::Quirk;
 use crate::traits::Traits;
 use crate::wire::Outgoing;
 use caxton_core::model::{
-    ChatMessage, ChatRole, Dialect, Image, ModelRequest, Part, Thinking, ToolChoice, ToolSpec,
+    ChatMessage, ChatRole, Dialect, Extra, Image, ModelRequest, Part, Thinking, ToolChoice,
+    ToolSpec,
 };
 use caxton_engine::port::http::HeaderValue;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 const VERSION: &str = "2023-06-01";
+/// What asks the provider to keep all up to a block.
+const CACHE: &str = "cache_control";
+/// Stands between pieces of what the system says.
+const BETWEEN: &str = "\n\n";
 /// The least budget of thinking that is taken, in tokens.
 const BUDGET_TOKENS_MIN: u32 = 1_024;
 /// Of the ceiling, what is left for the answer itself, in tokens: this, or a quarter if that is more.
@@ -23,10 +29,15 @@ pub fn request(request: &ModelRequest, model: &str, traits: &Traits) -> Outgoing
     let mut body = Fields::new();
     body.put("model", model);
     body.put("max_tokens", &request.output_tokens_max);
-    if !request.system.is_empty() {
-        body.put("system", &request.system);
+    let mut messages = messages(request);
+    let mut system = system(request);
+    if worth_caching(request, traits) {
+        mark(&mut messages, &mut system);
     }
-    body.put("messages", &messages(request));
+    if !system.is_empty() {
+        body.put("system", &system);
+    }
+    body.put("messages", &messages);
     body.put("stream", &true);
     if !request.tools.is_empty() {
         let tools: Vec<Tool<'_>> = request.tools.iter().map(Tool::of).collect();
@@ -55,8 +66,7 @@ pub fn request(request: &ModelRequest, model: &str, traits: &Traits) -> Outgoing
     if !request.stop.is_empty() {
         body.put("stop_sequences", &request.stop);
     }
-    let extra = request.extra.as_ref();
-    body.extra(extra.and_then(|(dialect, map)| (*dialect == Dialect::Anthropic).then_some(map)));
+    body.extra(ours(request.extra.as_ref()));
     Outgoing {
         path: "/v1/messages",
         headers: vec![(
@@ -64,6 +74,75 @@ pub fn request(request: &ModelRequest, model: &str, traits: &Traits) -> Outgoing
             HeaderValue::Plain(VERSION.to_owned()),
         )],
         body: body.finish(),
+    }
+}
+
+/// Fields that this dialect's clients gave.
+fn ours(extra: Option<&Extra>) -> Option<&Map<String, Value>> {
+    extra.and_then(|(dialect, map)| (*dialect == Dialect::Anthropic).then_some(map))
+}
+
+/// What the system says; in pieces where some have fields of their own.
+fn system(request: &ModelRequest) -> System<'_> {
+    let whole = request.system.as_str();
+    let mut pieces = Vec::new();
+    let mut from = 0;
+    for mark in &request.system_marks {
+        let extra = ours(Some(&mark.extra));
+        let piece = whole.get(from..mark.end).filter(|it| !it.is_empty());
+        if let Some((text, extra)) = piece.zip(extra) {
+            let text = text.strip_prefix(BETWEEN).unwrap_or(text);
+            pieces.push(Block {
+                extra: Some(extra),
+                ..Block::text(text)
+            });
+            from = mark.end;
+        }
+    }
+    if pieces.is_empty() {
+        return System::Text(whole);
+    }
+    let rest = whole.get(from..).unwrap_or_default();
+    let rest = rest.strip_prefix(BETWEEN).unwrap_or(rest);
+    pieces.extend((!rest.is_empty()).then(|| Block::text(rest)));
+    System::Blocks(pieces)
+}
+
+/// Whether the provider should keep what is asked for the next time, where the client did not say
+/// what of it. Writing costs a quarter more than reading anew, and being read a tenth of it.
+fn worth_caching(request: &ModelRequest, traits: &Traits) -> bool {
+    let says = |extra: Option<&Extra>| ours(extra).is_some_and(|it| it.contains_key(CACHE));
+    let parts = request.messages.iter().flat_map(|it| &it.parts);
+    let marked =
+        |part: &Part| matches!(part, Part::Extra { fields, .. } if fields.contains_key(CACHE));
+    request.goes_on
+        && traits.official
+        && !says(request.extra.as_ref())
+        && !request.tools.iter().any(|it| says(it.extra.as_ref()))
+        && !request.system_marks.iter().any(|it| says(Some(&it.extra)))
+        && !parts.into_iter().any(marked)
+}
+
+/// Has the provider keep the tools and the system, and all up to the last message: what is below the
+/// least that it keeps (a thousand tokens or more) it passes over.
+fn mark<'a>(messages: &mut [Message<'a>], system: &mut System<'a>) {
+    static KEEP: LazyLock<Map<String, Value>> =
+        LazyLock::new(|| Map::from_iter([(CACHE.to_owned(), json!({"type": "ephemeral"}))]));
+    if let System::Text(text) = *system
+        && !text.is_empty()
+    {
+        *system = System::Blocks(vec![Block::text(text)]);
+    }
+    if let System::Blocks(blocks) = system
+        && let Some(last) = blocks.last_mut()
+    {
+        last.extra.get_or_insert(&KEEP);
+    }
+    let last = messages.last_mut().map(|it| &mut it.content);
+    let mut blocks = last.into_iter().flatten().rev();
+    let known = |it: &&mut Block<'_>| matches!(it.what, What::Known(_)) && !it.is_thinking();
+    if let Some(block) = blocks.find(known) {
+        block.extra.get_or_insert(&KEEP);
     }
 }
 
@@ -122,11 +201,34 @@ struct Message<'a> {
     content: Vec<Block<'a>>,
 }
 
+/// A block, with the fields that only this dialect has.
+#[derive(Serialize)]
+struct Block<'a> {
+    #[serde(flatten)]
+    what: What<'a>,
+    #[serde(flatten)]
+    extra: Option<&'a Map<String, Value>>,
+}
+
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Block<'a> {
+enum What<'a> {
     Known(Known<'a>),
     Other(&'a Value),
+}
+
+/// What the system says: a text, or pieces of it with fields of their own.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum System<'a> {
+    Text(&'a str),
+    Blocks(Vec<Block<'a>>),
+}
+
+impl System<'_> {
+    fn is_empty(&self) -> bool {
+        matches!(self, Self::Text(""))
+    }
 }
 
 #[derive(Serialize)]
@@ -163,18 +265,27 @@ enum Source<'a> {
     Url { url: &'a str },
 }
 
-impl Block<'_> {
+impl<'a> Block<'a> {
+    fn known(known: Known<'a>) -> Self {
+        let what = What::Known(known);
+        Self { what, extra: None }
+    }
+
+    fn text(text: &'a str) -> Self {
+        Self::known(Known::Text { text: text.into() })
+    }
+
     fn is_thinking(&self) -> bool {
-        match self {
-            Self::Known(known) => matches!(known, Known::Thinking { .. }),
-            Self::Other(value) => value
+        match &self.what {
+            What::Known(known) => matches!(known, Known::Thinking { .. }),
+            What::Other(value) => value
                 .get("type")
                 .is_some_and(|it| it == "redacted_thinking"),
         }
     }
 
     fn is_result(&self) -> bool {
-        matches!(self, Self::Known(Known::ToolResult { .. }))
+        matches!(&self.what, What::Known(Known::ToolResult { .. }))
     }
 }
 
@@ -184,6 +295,8 @@ struct Tool<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     description: &'a str,
     input_schema: &'a Value,
+    #[serde(flatten)]
+    extra: Option<&'a Map<String, Value>>,
 }
 
 impl<'a> Tool<'a> {
@@ -192,6 +305,7 @@ impl<'a> Tool<'a> {
             name: &tool.name,
             description: &tool.description,
             input_schema: &tool.schema,
+            extra: ours(tool.extra.as_ref()),
         }
     }
 }
@@ -209,12 +323,12 @@ fn tool_choice(choice: &ToolChoice) -> Value {
 fn messages(request: &ModelRequest) -> Vec<Message<'_>> {
     let mut out: Vec<Message<'_>> = Vec::with_capacity(request.messages.len());
     for message in &request.messages {
-        let blocks = message.parts.iter().filter_map(block);
+        let content = blocks(&message.parts);
         match out.last_mut() {
-            Some(last) if last.role == message.role => last.content.extend(blocks),
+            Some(last) if last.role == message.role => last.content.extend(content),
             _ => out.push(Message {
                 role: message.role,
-                content: blocks.collect(),
+                content,
             }),
         }
         if out.last().is_some_and(|last| last.content.is_empty()) {
@@ -233,7 +347,8 @@ fn messages(request: &ModelRequest) -> Vec<Message<'_>> {
 
 /// An answer that is to be continued may not end with white space.
 fn trim_end(message: &mut Message<'_>) {
-    if let Some(Block::Known(Known::Text { text })) = message.content.last_mut() {
+    let last = message.content.last_mut();
+    if let Some(What::Known(Known::Text { text })) = last.map(|it| &mut it.what) {
         let kept = text.trim_end().len();
         if kept > 0 && kept < text.len() {
             *text = text.get(..kept).unwrap_or_default().to_owned().into();
@@ -241,8 +356,27 @@ fn trim_end(message: &mut Message<'_>) {
     }
 }
 
+/// Parts as blocks, each with what its client gave it in this dialect.
+fn blocks(parts: &[Part]) -> Vec<Block<'_>> {
+    let mut out: Vec<Block<'_>> = Vec::with_capacity(parts.len());
+    let mut taken = false;
+    for part in parts {
+        if let Part::Extra { dialect, fields } = part {
+            let last = out.last_mut().filter(|_| taken);
+            if let Some(last) = last.filter(|_| *dialect == Dialect::Anthropic) {
+                last.extra = Some(fields);
+            }
+            continue;
+        }
+        let block = block(part);
+        taken = block.is_some();
+        out.extend(block);
+    }
+    out
+}
+
 fn block(part: &Part) -> Option<Block<'_>> {
-    Some(Block::Known(match part {
+    Some(Block::known(match part {
         Part::Text { text } if text.is_empty() => return None,
         Part::Text { text } => Known::Text { text: text.into() },
         Part::Image { image } => Known::Image {
@@ -266,7 +400,7 @@ fn block(part: &Part) -> Option<Block<'_>> {
             is_error,
         } => Known::ToolResult {
             tool_use_id: plain_id(id),
-            content: parts.iter().filter_map(block).collect(),
+            content: blocks(parts),
             is_error: *is_error,
         },
         // Thinking that another provider's model did has no signature, and no place here.
@@ -277,8 +411,11 @@ fn block(part: &Part) -> Option<Block<'_>> {
         Part::Other {
             dialect: Dialect::Anthropic,
             value,
-        } => return Some(Block::Other(value)),
-        Part::Other { .. } => return None,
+        } => {
+            let what = What::Other(value);
+            return Some(Block { what, extra: None });
+        }
+        Part::Other { .. } | Part::Extra { .. } => return None,
     }))
 }
 

@@ -110,11 +110,7 @@ fn it_answers_from_its_instructions() {
 }
 
 fn tool(name: &str, schema: Value) -> ToolSpec {
-    ToolSpec {
-        name: name.to_owned(),
-        description: format!("does {name}"),
-        schema,
-    }
+    ToolSpec::new(name, format!("does {name}"), schema)
 }
 
 fn with_tools(text: &str) -> ModelRequest {

@@ -5,10 +5,10 @@ use crate::quirks::Quirk;
 use crate::traits::Traits;
 use crate::wire::Outgoing;
 use caxton_core::model::{
-    ChatMessage, ChatRole, Dialect, Image, ModelRequest, Part, ToolChoice, ToolSpec,
+    ChatMessage, ChatRole, Dialect, Extra, Image, ModelRequest, Part, ToolChoice, ToolSpec,
 };
 use serde::{Serialize, Serializer};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 
 /// The request. The endpoint's base address ends with the version (`…/v1`).
@@ -34,13 +34,17 @@ pub fn request(request: &ModelRequest, model: &str, traits: &Traits) -> Outgoing
         body.put("stop", &request.stop);
     }
     body.put_some("reasoning_effort", traits.effort(request.thinking).as_ref());
-    let extra = request.extra.as_ref();
-    body.extra(extra.and_then(|(dialect, map)| (*dialect == Dialect::OpenaiChat).then_some(map)));
+    body.extra(ours(request.extra.as_ref()));
     Outgoing {
         path: "/chat/completions",
         headers: Vec::new(),
         body: body.finish(),
     }
+}
+
+/// Fields that this dialect's clients gave.
+fn ours(extra: Option<&Extra>) -> Option<&Map<String, Value>> {
+    extra.and_then(|(dialect, map)| (*dialect == Dialect::OpenaiChat).then_some(map))
 }
 
 /// Usage in the last chunk. Padding against traffic analysis doubles what is to be read; a server
@@ -82,7 +86,7 @@ enum Content<'a> {
 /// A part of a message's content.
 enum Piece<'a> {
     Text(&'a str),
-    Image(Cow<'a, str>),
+    Image(Cow<'a, str>, Option<&'a Map<String, Value>>),
     Other(&'a Value),
 }
 
@@ -101,6 +105,8 @@ impl Serialize for Piece<'_> {
         #[derive(Serialize)]
         struct Url<'a> {
             url: &'a str,
+            #[serde(flatten)]
+            extra: Option<&'a Map<String, Value>>,
         }
         match self {
             Self::Text(text) => Text {
@@ -108,9 +114,9 @@ impl Serialize for Piece<'_> {
                 text,
             }
             .serialize(to),
-            Self::Image(url) => Picture {
+            Self::Image(url, extra) => Picture {
                 r#type: "image_url",
-                image_url: Url { url },
+                image_url: Url { url, extra: *extra },
             }
             .serialize(to),
             Self::Other(value) => value.serialize(to),
@@ -144,6 +150,8 @@ struct Described<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     description: &'a str,
     parameters: &'a Value,
+    #[serde(flatten)]
+    extra: Option<&'a Map<String, Value>>,
 }
 
 impl<'a> Tool<'a> {
@@ -154,6 +162,7 @@ impl<'a> Tool<'a> {
                 name: &tool.name,
                 description: &tool.description,
                 parameters: &tool.schema,
+                extra: ours(tool.extra.as_ref()),
             },
         }
     }
@@ -213,7 +222,7 @@ fn user<'a>(message: &'a ChatMessage, out: &mut Vec<Message<'a>>) {
                 Part::Text { text: more } => text.push_str(more),
                 Part::Image { image } => {
                     text.push_str("[picture below]");
-                    pieces.push(Piece::Image(url(image)));
+                    pieces.push(Piece::Image(url(image), None));
                 }
                 _ => {}
             }
@@ -226,7 +235,15 @@ fn user<'a>(message: &'a ChatMessage, out: &mut Vec<Message<'a>>) {
     for part in &message.parts {
         match part {
             Part::Text { text } if !text.is_empty() => pieces.push(Piece::Text(text)),
-            Part::Image { image } => pieces.push(Piece::Image(url(image))),
+            Part::Image { image } => pieces.push(Piece::Image(url(image), None)),
+            Part::Extra {
+                dialect: Dialect::OpenaiChat,
+                fields,
+            } => {
+                if let Some(Piece::Image(_, extra)) = pieces.last_mut() {
+                    *extra = Some(fields);
+                }
+            }
             Part::Other {
                 dialect: Dialect::OpenaiChat,
                 value,

@@ -7,11 +7,14 @@ use crate::quirks::Quirk;
 use crate::traits::Traits;
 use crate::wire::Outgoing;
 use caxton_core::model::{
-    ChatMessage, ChatRole, Dialect, ModelRequest, Part, ToolChoice, ToolSpec,
+    ChatMessage, ChatRole, Dialect, Extra, ModelRequest, Part, ToolChoice, ToolSpec,
 };
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::borrow::Cow;
+
+/// How closely a model looks at a picture, where nobody says.
+const DETAIL: &str = "auto";
 
 /// The request. The endpoint's base address ends with the version (`…/v1`). There are no stop
 /// sequences in this protocol; they are left out.
@@ -51,14 +54,17 @@ pub fn request(request: &ModelRequest, model: &str, traits: &Traits) -> Outgoing
         }
         body.put("reasoning", &reasoning);
     }
-    let extra = request.extra.as_ref();
-    let ours = |(dialect, _): &&(Dialect, _)| *dialect == Dialect::OpenaiResponses;
-    body.extra(extra.filter(ours).map(|(_, map)| map));
+    body.extra(ours(request.extra.as_ref()));
     Outgoing {
         path: "/responses",
         headers: Vec::new(),
         body: body.finish(),
     }
+}
+
+/// Fields that this dialect's clients gave.
+fn ours(extra: Option<&Extra>) -> Option<&Map<String, Value>> {
+    extra.and_then(|(dialect, map)| (*dialect == Dialect::OpenaiResponses).then_some(map))
 }
 
 #[derive(Serialize)]
@@ -94,7 +100,7 @@ enum Content<'a> {
     },
     InputImage {
         image_url: Cow<'a, str>,
-        detail: &'static str,
+        detail: &'a str,
     },
 }
 
@@ -112,7 +118,7 @@ struct Tool<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     description: &'a str,
     parameters: &'a Value,
-    /// Schemas are the tools' own, and need not be of the strict kind.
+    /// Schemas are the tools' own, and need not be of the strict kind unless a client says so.
     strict: bool,
 }
 
@@ -123,7 +129,9 @@ impl<'a> Tool<'a> {
             name: &tool.name,
             description: &tool.description,
             parameters: &tool.schema,
-            strict: false,
+            strict: ours(tool.extra.as_ref())
+                .and_then(|it| it.get("strict")?.as_bool())
+                .unwrap_or(false),
         }
     }
 }
@@ -163,8 +171,20 @@ fn items<'a>(message: &'a ChatMessage, out: &mut Vec<Item<'a>>) {
                 let image_url = url(image);
                 content.push(Content::InputImage {
                     image_url,
-                    detail: "auto",
+                    detail: DETAIL,
                 });
+                continue;
+            }
+            Part::Extra {
+                dialect: Dialect::OpenaiResponses,
+                fields,
+            } => {
+                if let Some(Content::InputImage { detail, .. }) = content.last_mut() {
+                    *detail = fields
+                        .get("detail")
+                        .and_then(Value::as_str)
+                        .unwrap_or(DETAIL);
+                }
                 continue;
             }
             Part::ToolCall {
@@ -188,7 +208,10 @@ fn items<'a>(message: &'a ChatMessage, out: &mut Vec<Item<'a>>) {
                 dialect: Dialect::OpenaiResponses,
                 value,
             } => Item::Other(value),
-            Part::Image { .. } | Part::Thinking { .. } | Part::Other { .. } => continue,
+            Part::Image { .. }
+            | Part::Thinking { .. }
+            | Part::Other { .. }
+            | Part::Extra { .. } => continue,
         };
         flush(message.role, &mut content, out);
         out.push(item);
@@ -237,7 +260,7 @@ fn output(parts: &[Part], is_error: bool) -> Output<'_> {
         Part::Text { text } if !text.is_empty() => Some(Content::InputText { text }),
         Part::Image { image } => Some(Content::InputImage {
             image_url: url(image),
-            detail: "auto",
+            detail: DETAIL,
         }),
         _ => None,
     });

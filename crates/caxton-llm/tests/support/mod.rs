@@ -1,14 +1,14 @@
 //! Requests and recorded streams that several tests look at.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::indexing_slicing, clippy::unwrap_used)]
 
 use caxton_core::model::{
-    ChatMessage, ChatRole, Dialect, Image, ModelEvent, ModelFault, ModelRequest, Part, Thinking,
-    ToolChoice, ToolSpec,
+    ChatMessage, ChatRole, Dialect, Image, ModelEvent, ModelFault, ModelRequest, Part, SystemMark,
+    Thinking, ToolChoice, ToolSpec,
 };
 use caxton_llm::sse::{Reader, TooLarge};
 use caxton_llm::translate;
 use caxton_llm::wire::{self, Events};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 
 pub const DIALECTS: [(Dialect, &str); 3] = [
@@ -88,21 +88,52 @@ pub fn full() -> ModelRequest {
     );
     request.system = "Be brief.".to_owned();
     request.tools = vec![
-        ToolSpec {
-            name: "weather".to_owned(),
-            description: "Tells the weather.".to_owned(),
-            schema: json!({"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}),
-        },
-        ToolSpec {
-            name: "camera".to_owned(),
-            description: String::new(),
-            schema: json!({"type": "object", "properties": {}}),
-        },
+        ToolSpec::new(
+            "weather",
+            "Tells the weather.",
+            json!({"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}),
+        ),
+        ToolSpec::new("camera", "", json!({"type": "object", "properties": {}})),
     ];
     request.thinking = Thinking::Low;
     request.temperature = Some(0.5);
     request.top_p = Some(0.9);
     request.stop = vec!["END".to_owned()];
+    request
+}
+
+/// One whose client gave fields that only this dialect has, wherever it may.
+pub fn own(dialect: Dialect) -> ModelRequest {
+    let map = |value: Value| value.as_object().cloned().unwrap_or_default();
+    let extra = |value| Part::Extra {
+        dialect,
+        fields: map(value),
+    };
+    let keep = || extra(json!({"cache_control": {"type": "ephemeral"}}));
+    let mut request = full();
+    request.messages[0].parts.splice(1..1, [keep()]);
+    request.messages[0]
+        .parts
+        .push(extra(json!({"detail": "low"})));
+    request.messages[1].parts.push(keep());
+    request.messages[2].parts.push(keep());
+    request.messages.push(message(
+        ChatRole::User,
+        // Of a part that is left out, nothing is left.
+        vec![Part::text("And"), Part::text(""), keep()],
+    ));
+    request.system = "Be brief.\n\nBe kind.\n\nThe rest.".to_owned();
+    let marked = |text: &str, ttl: &str| SystemMark {
+        end: request.system.find(text).unwrap() + text.len(),
+        extra: (
+            dialect,
+            map(json!({"cache_control": {"type": "ephemeral", "ttl": ttl}})),
+        ),
+    };
+    request.system_marks = vec![marked("brief.", "1h"), marked("kind.", "5m")];
+    request.tools[0].extra = Some((dialect, map(json!({"strict": true}))));
+    request.extra = Some((dialect, map(json!({"some_new_field": [1]}))));
+    request.goes_on = true;
     request
 }
 

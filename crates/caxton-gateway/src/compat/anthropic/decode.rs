@@ -1,7 +1,7 @@
 //! A request as what is asked.
 
 use caxton_api::ApiError;
-use caxton_core::model::{ChatRole, Dialect, Part, Thinking, ToolChoice, ToolSpec};
+use caxton_core::model::{ChatRole, Dialect, Extra, Part, Thinking, ToolChoice, ToolSpec};
 use serde_json::Value;
 
 use crate::compat::asked::Asked;
@@ -20,6 +20,7 @@ pub(crate) fn decode(bytes: &[u8], counting: bool) -> Result<Asked, ApiError> {
         for part in content(Some(system), "system")? {
             match part {
                 Part::Text { text } => asked.add_system(&text),
+                Part::Extra { fields, .. } => asked.mark_system(fields),
                 _ => return Err(wrong("system", "is not all text")),
             }
         }
@@ -63,17 +64,22 @@ fn content(value: Option<Value>, at: &str) -> Result<Vec<Part>, ApiError> {
         None => Err(wrong(at, "is missing")),
         Some(Value::String(text)) => Ok(vec![Part::text(text)]),
         Some(Value::Array(items)) => {
-            let blocks = items.into_iter().enumerate();
-            let parts = blocks.map(|(n, item)| block(item, &format!("{at}[{n}]")));
-            parts.collect()
+            let mut parts = Vec::with_capacity(items.len());
+            for (n, item) in items.into_iter().enumerate() {
+                let (part, extra) = block(item, &format!("{at}[{n}]"))?;
+                parts.push(part);
+                parts.extend(extra.map(|(dialect, fields)| Part::Extra { dialect, fields }));
+            }
+            Ok(parts)
         }
         Some(_) => Err(wrong(at, "is neither a string nor a list of blocks")),
     }
 }
 
-fn block(value: Value, at: &str) -> Result<Part, ApiError> {
+/// A block, and what of it is the dialect's own.
+fn block(value: Value, at: &str) -> Result<(Part, Option<Extra>), ApiError> {
     let mut fields = Fields::of(value.clone(), at)?;
-    Ok(match fields.text_needed("type")?.as_str() {
+    let part = match fields.text_needed("type")?.as_str() {
         "text" => Part::text(fields.text_needed("text")?),
         "image" => {
             let place = fields.place("source");
@@ -85,7 +91,7 @@ fn block(value: Value, at: &str) -> Result<Part, ApiError> {
                     base64(&media_type, &source.text_needed("data")?, &place)?
                 }
                 "url" => image(&source.text_needed("url")?, &place)?,
-                _ => other(value),
+                _ => return Ok((other(value), None)),
             }
         }
         "tool_use" => Part::ToolCall {
@@ -106,13 +112,15 @@ fn block(value: Value, at: &str) -> Result<Part, ApiError> {
                 is_error,
             }
         }
-        "thinking" => Part::Thinking {
-            text: fields.text_needed("thinking")?,
-            signature: fields.text("signature")?.filter(|it| !it.is_empty()),
-        },
+        "thinking" => {
+            let text = fields.text_needed("thinking")?;
+            let signature = fields.text("signature")?.filter(|it| !it.is_empty());
+            return Ok((Part::Thinking { text, signature }, None));
+        }
         // Documents, what the provider's own tools said, and what comes: for a provider that knows it.
-        _ => other(value),
-    })
+        _ => return Ok((other(value), None)),
+    };
+    Ok((part, fields.extra(Dialect::Anthropic)))
 }
 
 fn other(value: Value) -> Part {
@@ -133,6 +141,7 @@ fn tools(items: Vec<Value>) -> Result<Vec<ToolSpec>, ApiError> {
             name: tool.text_needed("name")?,
             description: tool.text("description")?.unwrap_or_default(),
             schema: tool.take("input_schema").unwrap_or_else(no_parameters),
+            extra: tool.extra(Dialect::Anthropic),
         })
     };
     items.into_iter().enumerate().map(tool).collect()

@@ -139,34 +139,42 @@ fn content_parts(content: Option<Value>, at: &str) -> Result<Vec<Part>, ApiError
         Some(Value::String(text)) if text.is_empty() => Ok(Vec::new()),
         Some(Value::String(text)) => Ok(vec![Part::text(text)]),
         Some(Value::Array(items)) => {
-            let parts = items.into_iter().enumerate();
-            let parts = parts.map(|(n, item)| part(item, &format!("{at}[{n}]")));
-            parts.collect()
+            let mut parts = Vec::with_capacity(items.len());
+            for (n, item) in items.into_iter().enumerate() {
+                parts.extend(part(item, &format!("{at}[{n}]"))?);
+            }
+            Ok(parts)
         }
         Some(_) => Err(wrong(at, "is neither a string nor a list of parts")),
     }
 }
 
-fn part(value: Value, at: &str) -> Result<Part, ApiError> {
+/// A part; with what only this dialect has of it, where that is more.
+fn part(value: Value, at: &str) -> Result<Vec<Part>, ApiError> {
     let mut fields = Fields::of(value.clone(), at)?;
-    Ok(match fields.text_needed("type")?.as_str() {
+    Ok(vec![match fields.text_needed("type")?.as_str() {
         "text" => Part::text(fields.text_needed("text")?),
         "refusal" => Part::text(fields.text_needed("refusal")?),
         "image_url" => {
             let place = fields.place("image_url");
-            let url = match fields.take("image_url") {
-                Some(Value::String(url)) => url,
-                Some(inner) => Fields::of(inner, &place)?.text_needed("url")?,
+            match fields.take("image_url") {
+                Some(Value::String(url)) => image(&url, &place)?,
+                Some(inner) => {
+                    let mut inner = Fields::of(inner, &place)?;
+                    let picture = image(&inner.text_needed("url")?, &place)?;
+                    let extra = inner.extra(Dialect::OpenaiChat);
+                    let extra = extra.map(|(dialect, fields)| Part::Extra { dialect, fields });
+                    return Ok([picture].into_iter().chain(extra).collect());
+                }
                 None => return Err(wrong(&place, "is missing")),
-            };
-            image(&url, &place)?
+            }
         }
         // Sound, files, and what comes: for a provider that knows it.
         _ => Part::Other {
             dialect: Dialect::OpenaiChat,
             value,
         },
-    })
+    }])
 }
 
 fn tools(items: Vec<Value>) -> Result<Vec<ToolSpec>, ApiError> {
@@ -183,6 +191,7 @@ fn tools(items: Vec<Value>) -> Result<Vec<ToolSpec>, ApiError> {
             name: function.text_needed("name")?,
             description: function.text("description")?.unwrap_or_default(),
             schema: schema.unwrap_or_else(no_parameters),
+            extra: function.extra(Dialect::OpenaiChat),
         })
     };
     items.into_iter().enumerate().map(tool).collect()

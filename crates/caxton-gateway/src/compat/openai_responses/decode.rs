@@ -177,30 +177,36 @@ fn content(content: Option<Value>, at: &str) -> Result<Vec<Part>, ApiError> {
         None => Err(wrong(at, "is missing")),
         Some(Value::String(text)) => Ok(vec![Part::text(text)]),
         Some(Value::Array(items)) => {
-            let parts = items.into_iter().enumerate();
-            let parts = parts.map(|(n, item)| part(item, &format!("{at}[{n}]")));
-            parts.collect()
+            let mut parts = Vec::with_capacity(items.len());
+            for (n, item) in items.into_iter().enumerate() {
+                parts.extend(part(item, &format!("{at}[{n}]"))?);
+            }
+            Ok(parts)
         }
         Some(_) => Err(wrong(at, "is neither a string nor a list of parts")),
     }
 }
 
-fn part(value: Value, at: &str) -> Result<Part, ApiError> {
+/// A part; with what only this dialect has of it, where that is more.
+fn part(value: Value, at: &str) -> Result<Vec<Part>, ApiError> {
     let mut fields = Fields::of(value.clone(), at)?;
-    Ok(match fields.text_needed("type")?.as_str() {
+    Ok(vec![match fields.text_needed("type")?.as_str() {
         "input_text" | "output_text" | "text" => Part::text(fields.text_needed("text")?),
         "refusal" => Part::text(fields.text_needed("refusal")?),
         "input_image" => {
             let place = fields.place("image_url");
             let url = fields.text("image_url")?;
             let url = url.ok_or_else(|| wrong(&place, "is missing; files are not kept here"))?;
-            image(&url, &place)?
+            let picture = image(&url, &place)?;
+            let extra = fields.extra(Dialect::OpenaiResponses);
+            let extra = extra.map(|(dialect, fields)| Part::Extra { dialect, fields });
+            return Ok([picture].into_iter().chain(extra).collect());
         }
         _ => Part::Other {
             dialect: Dialect::OpenaiResponses,
             value,
         },
-    })
+    }])
 }
 
 fn tools(given: &Value) -> Result<Vec<ToolSpec>, ApiError> {
@@ -218,6 +224,7 @@ fn tools(given: &Value) -> Result<Vec<ToolSpec>, ApiError> {
             name: tool.text_needed("name")?,
             description: tool.text("description")?.unwrap_or_default(),
             schema: tool.take("parameters").unwrap_or_else(no_parameters),
+            extra: tool.extra(Dialect::OpenaiResponses),
         })
     };
     items.iter().enumerate().map(tool).collect()
