@@ -244,10 +244,49 @@ pub async fn caxton(folder: &Path, provider: SocketAddr) -> anyhow::Result<Serve
         .spawn()
         .context("start caxton")?;
     let mut server = ready(child, address, String::new(), "mock/mock".to_owned()).await?;
-    server.key = std::fs::read_to_string(data.join("admin.key"))?
-        .trim()
-        .to_owned();
+    server.key = tenants_key(&data)?;
     Ok(server)
+}
+
+/// The key of a tenant that has rates and quotas, as a customer has; they are wide enough for what is
+/// measured.
+fn tenants_key(data: &Path) -> anyhow::Result<String> {
+    let wide = "100000/s";
+    let run = |args: &[&str]| -> anyhow::Result<String> {
+        let ran = Command::new(program())
+            .arg("--data")
+            .arg(data)
+            .args(args)
+            .output()?;
+        let told = String::from_utf8_lossy(&ran.stderr);
+        ensure!(ran.status.success(), "caxton {args:?}: {told}");
+        Ok(String::from_utf8(ran.stdout)?.trim().to_owned())
+    };
+    run(&["tenant", "create", "customer"])?;
+    for scope in ["tenant", "key", "operation"] {
+        run(&["limit", "set", scope, wide, "customer"])?;
+    }
+    let many = "1000000000/month";
+    run(&[
+        "quota",
+        "set",
+        "customer",
+        "--messages",
+        many,
+        "--tokens",
+        many,
+        "--cost",
+        many,
+    ])?;
+    run(&[
+        "key",
+        "create",
+        "bench",
+        "--tenant",
+        "customer",
+        "--role",
+        "developer",
+    ])
 }
 
 /// Caxton's own binary, beside this one.

@@ -43,7 +43,7 @@ pub async fn run(run: &Run, report: &mut Report) -> anyhow::Result<()> {
     if let [ours, nginx, bare] = all.as_slice() {
         let work = format!(
             "{CLIENTS} clients ask /v1/chat/completions for streamed answers of {CHUNKS} pieces, each in a \
-             frame of its own, one after the other. Caxton's own binary with key, permission, quota, \
+             frame of its own, one after the other. Caxton's own binary with a tenant's key, permission, rates, quotas, \
              ledger on SQLite and request log; nginx with one process, unbuffered."
         );
         report.add(

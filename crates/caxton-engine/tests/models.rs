@@ -319,6 +319,13 @@ async fn a_prompt_past_the_window_and_an_unknown_provider_are_refused() {
     let refused = world.app.turn_start_model(&ctx, model, request).await;
     assert_eq!(refused.unwrap_err().code, Code::ProviderNotFound);
     assert!(world.stage.asked().is_empty());
+    for (name, code) in [
+        ("one", Code::PermissionDenied),
+        ("nobody", Code::ProviderNotFound),
+    ] {
+        let refused = world.app.provider_remove(&ctx, name).await;
+        assert_eq!(refused.unwrap_err().code, code, "{name}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -32,55 +32,104 @@ pub(crate) fn router(api: Api) -> Router {
         .with_state(api)
 }
 
-/// A component and how it is found out; `Err` says why it is not well, in words anybody may read.
+/// How a component is; why, in words anybody may read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Health {
+    Well,
+    /// Not well, and no reason to send work elsewhere.
+    Degraded(&'static str),
+    Failed(&'static str),
+}
+
+impl Health {
+    fn failed_if(failed: bool, why: &'static str) -> Self {
+        match failed {
+            true => Self::Failed(why),
+            false => Self::Well,
+        }
+    }
+
+    fn degraded_if(degraded: bool, why: &'static str) -> Self {
+        match degraded {
+            true => Self::Degraded(why),
+            false => Self::Well,
+        }
+    }
+
+    fn is_failed(self) -> bool {
+        matches!(self, Self::Failed(_))
+    }
+}
+
+/// A component and how it is found out.
 struct Check<'a> {
     name: &'static str,
-    look: Answer<'a, Result<(), &'static str>>,
+    look: Answer<'a, Health>,
 }
 
 /// A component and how it is.
-type Found = (&'static str, Result<(), &'static str>);
+type Found = (&'static str, Health);
 
 /// What a component's look becomes that did not end in time.
 const LATE: &str = "does not answer in time";
+/// What a task of the server's own is that panicked.
+const PANICKED: &str = "it panicked and begins again soon; see the server's log";
 
-fn check<'a>(
-    name: &'static str,
-    look: impl Future<Output = Result<(), &'static str>> + Send + 'a,
-) -> Check<'a> {
+fn check<'a>(name: &'static str, look: impl Future<Output = Health> + Send + 'a) -> Check<'a> {
     Check {
         name,
         look: Box::pin(look),
     }
 }
 
+/// One that is seen at once.
+fn seen(name: &'static str, state: Health) -> Check<'static> {
+    check(name, std::future::ready(state))
+}
+
 /// Whoever answers is alive.
 fn ping() -> Check<'static> {
-    check("ping", std::future::ready(Ok(())))
+    seen("ping", Health::Well)
 }
 
-/// What must be well for the server to do its work.
+/// What must be well for the server to do its work, and what somebody should look after.
 fn readiness(api: &Api) -> Vec<Check<'_>> {
-    vec![
+    let audit = Health::degraded_if(
+        api.app().is_audit_failing(),
+        "its last entry could not be written, and what it was about was refused; see the server's log",
+    );
+    let full = Health::degraded_if(
+        api.is_full(),
+        "as many operations as the server takes are on their way",
+    );
+    let stopping = Health::failed_if(api.unready(), "the server is shutting down");
+    let mut checks = vec![
         ping(),
         check("store", store(api)),
+        seen("audit", audit),
         // A gateway is made of an engine that has started, and that has its agents: until then
         // `starting` answers in its place.
-        check("agents", std::future::ready(Ok(()))),
-        check("accepting", async {
-            match api.unready() {
-                true => Err("the server is shutting down"),
-                false => Ok(()),
-            }
-        }),
-    ]
+        seen("agents", Health::Well),
+    ];
+    let standing = api.app().standing().into_iter();
+    checks.extend(standing.map(|(name, well)| seen(name, Health::failed_if(!well, PANICKED))));
+    let expired = "the server's certificate has expired";
+    let tls = api
+        .tls()
+        .map(|tls| Health::degraded_if(tls.has_expired(), expired));
+    checks.extend(tls.map(|state| seen("tls", state)));
+    checks.push(seen("operations", full));
+    checks.push(seen("accepting", stopping));
+    checks
 }
 
-async fn store(api: &Api) -> Result<(), &'static str> {
+async fn store(api: &Api) -> Health {
     match api.app().store_status().await {
-        Err(_) => Err("cannot be read; see the server's log"),
-        Ok(status) if status.failing.is_some() => Err("refuses writes; see `caxton server status`"),
-        Ok(_) => Ok(()),
+        Err(_) => Health::Failed("cannot be read; see the server's log"),
+        Ok(status) => Health::failed_if(
+            status.failing.is_some(),
+            "refuses writes; see `caxton server status`",
+        ),
     }
 }
 
@@ -88,7 +137,7 @@ async fn store(api: &Api) -> Result<(), &'static str> {
 async fn look(checks: Vec<Check<'_>>, limit: Duration) -> Vec<Found> {
     let looks = checks.into_iter().map(async |check| {
         let found = timeout(limit, check.look).await;
-        (check.name, found.unwrap_or(Err(LATE)))
+        (check.name, found.unwrap_or(Health::Failed(LATE)))
     });
     looks.collect::<FuturesOrdered<_>>().collect().await
 }
@@ -107,7 +156,7 @@ async fn ready(State(api): State<Api>, RawQuery(query): RawQuery) -> Response {
 }
 
 async fn startup(RawQuery(query): RawQuery) -> Response {
-    let checks = ["ping", "engine", "agents"].map(|name| (name, Ok(())));
+    let checks = ["ping", "engine", "agents"].map(|name| (name, Health::Well));
     answer("startupz", checks.into(), query.as_deref())
 }
 
@@ -138,7 +187,7 @@ async fn one(
 /// Whether the server can do its work now.
 pub(crate) async fn is_ready(api: &Api) -> bool {
     let found = look(readiness(api), api.options().probe_timeout).await;
-    found.iter().all(|(_, state)| state.is_ok())
+    !found.iter().any(|(_, state)| state.is_failed())
 }
 
 /// The answer of a probe to what was found.
@@ -151,7 +200,7 @@ pub(crate) fn answer(probe: &str, mut found: Vec<Found>, query: Option<&str>) ->
     };
     let verbose = pairs().any(|(name, _)| name == "verbose");
     found.retain(|(check, _)| !pairs().any(|it| it == ("exclude", check)));
-    let good = found.iter().all(|(_, state)| state.is_ok());
+    let good = !found.iter().any(|(_, state)| state.is_failed());
     let text = match good && !verbose {
         true => "ok\n".to_owned(),
         false => told(probe, &found, good),
@@ -178,8 +227,9 @@ fn told(probe: &str, found: &[Found], good: bool) -> String {
     let mut text = String::new();
     for (component, state) in found {
         let line = match state {
-            Ok(()) => format!("[+]{component} ok\n"),
-            Err(why) => format!("[-]{component} failed: {why}\n"),
+            Health::Well => format!("[+]{component} ok\n"),
+            Health::Degraded(why) => format!("[!]{component} degraded: {why}\n"),
+            Health::Failed(why) => format!("[-]{component} failed: {why}\n"),
         };
         text.push_str(&line);
     }
@@ -188,4 +238,27 @@ fn told(probe: &str, found: &[Found], good: bool) -> String {
         if good { "passed" } else { "failed" }
     ));
     text
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_degraded_is_told_and_does_not_fail_the_probe() {
+        let told = async |state| {
+            let found = vec![("ping", Health::Well), ("tls", state)];
+            let answer = answer("readyz", found, Some("verbose"));
+            let status = answer.status().as_u16();
+            let body = axum::body::to_bytes(answer.into_body(), 1_000).await;
+            (status, String::from_utf8(body.unwrap().to_vec()).unwrap())
+        };
+        let (status, text) = told(Health::Degraded("it has expired")).await;
+        let expected = "[+]ping ok\n[!]tls degraded: it has expired\nreadyz check passed\n";
+        assert_eq!((status, text.as_str()), (200, expected));
+        let (status, text) = told(Health::Failed("it is gone")).await;
+        let expected = "[+]ping ok\n[-]tls failed: it is gone\nreadyz check failed\n";
+        assert_eq!((status, text.as_str()), (503, expected));
+    }
 }

@@ -74,6 +74,7 @@ impl Gateway {
             kill: CancellationToken::new(),
         };
         if let Some(tls) = self.tls.clone() {
+            self.api.shows(tls.clone());
             tasks.spawn_until_stop("TLS files", async move { tls.keep_fresh().await });
         }
         let places = Arc::new(Semaphore::new(options.connections_max));
@@ -141,16 +142,18 @@ async fn accept(
 
 fn builder(options: &Options, tasks: &Tasks) -> Builder<Spawn> {
     let mut builder = Builder::new(Spawn(tasks.clone()));
-    let headers = usize::try_from(options.headers_bytes_max).unwrap_or(usize::MAX);
+    // Twice what is taken: a head that is a little too large gets an answer that says so.
+    let room = options.headers_bytes_max.saturating_mul(2);
+    let bytes = usize::try_from(room).unwrap_or(usize::MAX);
     builder
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(options.header_timeout)
-        .max_buf_size(headers)
+        .max_buf_size(bytes)
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(options.http2_streams_max)
-        .max_header_list_size(options.headers_bytes_max)
+        .max_header_list_size(room)
         .max_pending_accept_reset_streams(HTTP2_RESETS_PENDING_MAX)
         .max_local_error_reset_streams(HTTP2_RESETS_CAUSED_MAX)
         .keep_alive_interval(KEEP_ALIVE)

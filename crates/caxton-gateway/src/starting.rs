@@ -22,7 +22,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 use crate::door::refuse;
-use crate::probes;
+use crate::probes::{self, Health};
 use crate::serve::Spawn;
 use crate::tls::{Tls, handshake};
 
@@ -56,11 +56,12 @@ pub async fn starting(listener: &TcpListener, tls: Option<&Tls>) -> Infallible {
 
 fn router() -> Router {
     let loading = async |RawQuery(query): RawQuery, probe: &'static str| {
-        let found = vec![("ping", Ok(())), ("agents", Err("are still loading"))];
+        let loading = Health::Failed("are still loading");
+        let found = vec![("ping", Health::Well), ("agents", loading)];
         probes::answer(probe, found, query.as_deref())
     };
     let live = async |RawQuery(query): RawQuery| {
-        probes::answer("livez", vec![("ping", Ok(()))], query.as_deref())
+        probes::answer("livez", vec![("ping", Health::Well)], query.as_deref())
     };
     Router::new()
         .route("/livez", get(live))

@@ -57,7 +57,7 @@ impl Guest {
 
 /// Counts the growth of all memories and of all tables of one instance together.
 pub(crate) struct Limiter {
-    memory_bytes: usize,
+    pub(crate) memory_bytes: usize,
     memory_bytes_max: usize,
     table_elements: usize,
     table_elements_max: usize,

@@ -185,6 +185,7 @@ impl WasmBehavior {
             unreachable!("begin put the host in, and host calls only borrow it");
         };
         host.burned(self.limits.fuel_per_message_max.saturating_sub(left));
+        host.holds(guest.limiter.memory_bytes as u64);
         self.lost = fatal;
         (host, result)
     }

@@ -38,6 +38,9 @@ codes! {
     ParameterMalformed "CX-1022" Invalid "malformed parameter";
         "a path, query or header parameter cannot be read";
         "mend the named parameter".
+    HeadTooLarge "CX-1023" TooLarge "request head too large";
+        "the request's path and headers are larger together than the server accepts";
+        "send fewer or shorter headers, and long values in the body".
     IdempotencyMismatch "CX-1030" Unusable "idempotency key used for another request";
         "the Idempotency-Key was given before with another operation or another body";
         "use a new key for a new request; repeat a request with exactly the same body".

@@ -37,6 +37,8 @@ pub struct AgentView {
     pub instances: u32,
     /// Fuel its handlers used since the server's start.
     pub fuel_used: u64,
+    /// The most memory that one of its instances held since then, in bytes.
+    pub memory_bytes_most: u64,
     /// Messages that wait.
     pub queued: u64,
     /// The last failed try: when, and what.
@@ -62,6 +64,7 @@ impl From<&Arc<AgentEntry>> for AgentView {
             restarts: counted.restarts.load(Ordering::Relaxed),
             instances: entry.instances(),
             fuel_used: counted.fuel(),
+            memory_bytes_most: counted.memory(),
             queued: entry.queued() as u64,
             last_fault: fault.map(|(at, fault)| {
                 (

@@ -10,10 +10,8 @@ use crate::turn::{Follow, NewTurn, Turn, TurnRecord, TurnState, failure};
 use caxton_core::error::{Code, Error};
 use caxton_core::grant::Permission;
 use caxton_core::manifest::BehaviorKind;
-use caxton_core::model::{ModelEvent, ModelName, ModelRequest, Part, StopReason};
-use caxton_core::session::{
-    ASK_LANGUAGE, Ask, Say, SessionId, TurnEvent, TurnFailure, TurnId, TurnOutcome,
-};
+use caxton_core::model::{ModelName, ModelRequest};
+use caxton_core::session::{ASK_LANGUAGE, Ask, Say, SessionId, TurnEvent, TurnId};
 use caxton_core::{Acl, AgentId, AgentName, Message, Performative};
 use std::sync::Arc;
 use std::time::Duration;
@@ -141,18 +139,24 @@ impl App {
         self.shared
             .tasks
             .spawn_until_stop("straight model turn", async move {
-                let last = straight(&services.models, &caller, completion).await;
+                let last = services.models.straight(&caller, completion).await;
                 let _ = turn.emit(last);
                 services.turns.ended(&turn);
             });
         Ok(follow)
     }
 
-    /// Follows a turn from after an event on; 0: from its beginning. Errors: `CX-7022`.
+    /// Follows a turn from after an event on; 0: from its beginning. Errors: `CX-7022`, `CX-6007` for
+    /// an event that the turn never had.
     pub async fn turn_follow(&self, ctx: &OpCtx, id: TurnId, after: u64) -> Result<Follow, Error> {
         let scope = ctx.authorize(Permission::SessionRead)?;
         let found = self.shared.services.turns.find(scope.tenant(), id).await?;
-        Ok(found.ok_or_else(|| no_turn(id))?.follow(after))
+        let turn = found.ok_or_else(|| no_turn(id))?;
+        if !turn.may_have_told(after) {
+            let detail = format!("turn {id} has no event {after}");
+            return Err(Error::new(Code::ResumeLost, detail));
+        }
+        Ok(turn.follow(after))
     }
 
     /// How a turn stands. Errors: `CX-7022`.
@@ -252,51 +256,4 @@ fn record_of(turn: &Turn) -> TurnRecord {
 
 fn running(turn: &Turn) -> Result<crate::port::store::Op, Error> {
     crate::documents::put(&turn.id().to_string(), &record_of(turn))
-}
-
-/// Asks, tells the turn what comes, and gives its last event.
-async fn straight(
-    models: &crate::models::Models,
-    caller: &Caller,
-    completion: Completion,
-) -> TurnEvent {
-    let turn = Arc::clone(&caller.turn);
-    let mut seen = |event: &ModelEvent| match event {
-        ModelEvent::Text(text) => turn.emit(TurnEvent::Text { text: text.clone() }),
-        ModelEvent::Thinking(text) => turn.emit(TurnEvent::Thinking { text: text.clone() }),
-        _ => Ok(()),
-    };
-    match models.complete(caller, completion, &mut seen).await {
-        Ok(completed) => {
-            for part in &completed.reply.parts {
-                if let Part::ToolCall {
-                    id,
-                    name,
-                    arguments,
-                } = part
-                {
-                    let _ = turn.emit(TurnEvent::ToolCall {
-                        id: id.clone(),
-                        name: name.clone(),
-                        arguments: arguments.clone(),
-                    });
-                }
-            }
-            TurnEvent::Completed(Box::new(TurnOutcome {
-                parts: completed.reply.parts,
-                agent: completed.model.to_string(),
-                model: completed.model,
-                stop: completed.reply.stop.unwrap_or(StopReason::End),
-                usage: completed.tokens,
-                cost_micros: completed.cost_micros,
-                calls: completed.tries,
-            }))
-        }
-        Err(failed) => TurnEvent::Failed(TurnFailure {
-            usage: failed.tokens,
-            cost_micros: failed.cost_micros,
-            calls: failed.tries,
-            ..failure(&failed.error)
-        }),
-    }
 }

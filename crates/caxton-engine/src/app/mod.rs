@@ -46,6 +46,7 @@ use crate::requests::Requests;
 use crate::router::{AgentEntry, Ports, Shared};
 use caxton_core::error::{Code, Error};
 use caxton_core::{AgentId, Manifest, Timestamp};
+use futures::future::BoxFuture;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -144,8 +145,8 @@ impl App {
         crate::lifecycle::boot(&shared, &directory).await?;
         jobs.go_on().await?;
         crate::supervise::keep(&shared);
-        let sweep = Arc::clone(&jobs).sweep_on();
-        shared.tasks.spawn_until_stop("jobs", sweep);
+        let swept = Arc::clone(&jobs);
+        shared.stand("jobs", move || Arc::clone(&swept).sweep_on());
         let app = Self {
             shared,
             directory,
@@ -200,17 +201,21 @@ impl App {
         let tools = Arc::clone(&self.shared.services.tools);
         let meters = self.shared.services.models.meters.clone();
         let clock = Arc::clone(&self.shared.services.clock);
-        let tasks = self.shared.tasks.clone();
-        tasks.spawn_until_stop("records", async move {
-            loop {
-                clock.sleep_until(clock.now().plus(RECORDS_EVERY)).await;
-                quotas.flush().await;
-                requests.flush().await;
-                turns.flush().await;
-                tools.log.flush().await;
-                meters
-                    .turns_now
-                    .set(i64::try_from(turns.running()).unwrap_or(i64::MAX));
+        self.shared.stand("records", move || {
+            let (quotas, requests) = (Arc::clone(&quotas), Arc::clone(&requests));
+            let (turns, tools) = (Arc::clone(&turns), Arc::clone(&tools));
+            let (meters, clock) = (meters.clone(), Arc::clone(&clock));
+            async move {
+                loop {
+                    clock.sleep_until(clock.now().plus(RECORDS_EVERY)).await;
+                    quotas.flush().await;
+                    requests.flush().await;
+                    turns.flush().await;
+                    tools.log.flush().await;
+                    meters
+                        .turns_now
+                        .set(i64::try_from(turns.running()).unwrap_or(i64::MAX));
+                }
             }
         });
     }
@@ -220,22 +225,32 @@ impl App {
         let options = &self.shared.options.audit;
         if let Some(kept) = options.retention {
             let kept = kept.max(crate::audit::RETENTION_MIN);
-            let retention = Arc::clone(&self.audit).retain_on(kept);
-            self.shared
-                .tasks
-                .spawn_until_stop("audit retention", retention);
+            let audit = Arc::clone(&self.audit);
+            self.shared.stand("audit-retention", move || {
+                Arc::clone(&audit).retain_on(kept)
+            });
         }
         if let Some(reports) = &options.reports {
-            let reporting = Arc::clone(&self.audit).report_on(reports.clone());
-            self.shared
-                .tasks
-                .spawn_until_stop("audit reports", reporting);
+            let (audit, reports) = (Arc::clone(&self.audit), reports.clone());
+            self.shared.stand("audit-reports", move || {
+                Arc::clone(&audit).report_on(reports.clone())
+            });
         }
     }
 
     /// Whether the server takes no new work because it stops.
     pub fn is_draining(&self) -> bool {
         self.shared.is_draining()
+    }
+
+    /// The tasks that stand as long as the server, by name; `false`: it panicked and begins again soon.
+    pub fn standing(&self) -> Vec<(&'static str, bool)> {
+        self.shared.standing.all()
+    }
+
+    /// Whether the audit's last entry could not be written: what must be audited is refused then.
+    pub fn is_audit_failing(&self) -> bool {
+        self.audit.is_failing()
     }
 
     /// The engine's metrics, with the registry that doors and adapters add theirs to.
@@ -280,9 +295,11 @@ impl App {
         change: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
         let (done, outcome) = tokio::sync::oneshot::channel();
-        self.shared.tasks.spawn("change", async move {
+        // Boxed, or all that makes up a task would be compiled anew for each change.
+        let task: BoxFuture<'static, ()> = Box::pin(async move {
             let _ = done.send(change.await);
         });
+        self.shared.tasks.spawn("change", task);
         let lost = |_| Error::new(Code::Internal, "the change was lost; see the server's log");
         outcome.await.map_err(lost)?
     }

@@ -74,7 +74,7 @@ impl App {
         Ok(set)
     }
 
-    /// Errors: `CX-7002`.
+    /// Errors: `CX-7002`; `CX-4003` for one of the operator's.
     pub async fn provider_remove(&self, ctx: &OpCtx, name: &str) -> Result<(), Error> {
         let scope = ctx.authorize(Permission::ProviderWrite)?;
         let directory = &self.shared.services.models.directory;

@@ -30,6 +30,7 @@ use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Mutex;
 
@@ -96,6 +97,7 @@ pub(crate) struct Audit {
     trimming: Mutex<()>,
     /// Held while a pseudonym is made: a tenant's first two people must not get a salt each.
     naming: Mutex<()>,
+    failing: AtomicBool,
 }
 
 impl fmt::Debug for Audit {
@@ -158,6 +160,7 @@ impl Audit {
             oldest: Cache::new(retention::CHAINS_KNOWN_MAX),
             trimming: Mutex::new(()),
             naming: Mutex::new(()),
+            failing: AtomicBool::new(false),
         }
     }
 
@@ -175,7 +178,7 @@ impl Audit {
         act: Act<'_>,
     ) -> Result<(), Error> {
         let wrote = self.try_note(ctx, tenant, act).await;
-        wrote.map_err(|error| unwritten(tenant, &error))
+        self.told(tenant, wrote)
     }
 
     /// Appends what an agent did, or was denied, of its own accord.
@@ -190,9 +193,7 @@ impl Audit {
         let actor = format!("agent:{}", agent.name);
         let trace = trace.trace_id_hex();
         let wrote = self.enter(&agent.tenant, actor, String::new(), trace, act);
-        wrote
-            .await
-            .map_err(|error| unwritten(&agent.tenant, &error))
+        self.told(&agent.tenant, wrote.await)
     }
 
     /// Appends what the server did of itself; `task` says which part of it.
@@ -206,7 +207,17 @@ impl Audit {
     ) -> Result<(), Error> {
         let actor = Principal::System { task }.to_string();
         let wrote = self.enter(tenant, actor, String::new(), String::new(), act);
-        wrote.await.map_err(|error| unwritten(tenant, &error))
+        self.told(tenant, wrote.await)
+    }
+
+    /// Whether the last entry of whomever could not be written.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Relaxed)
+    }
+
+    fn told(&self, tenant: &TenantId, wrote: Result<(), Error>) -> Result<(), Error> {
+        self.failing.store(wrote.is_err(), Ordering::Relaxed);
+        wrote.map_err(|error| unwritten(tenant, &error))
     }
 
     async fn try_note(&self, ctx: &OpCtx, tenant: &TenantId, act: Act<'_>) -> Result<(), Error> {

@@ -211,7 +211,8 @@ impl Directory {
         change: TenantChange,
     ) -> Result<TenantRecord, Error> {
         let _one = self.changing.lock().await;
-        let mut record = (*self.tenant(id).await?).clone();
+        let found = self.tenant(id).await?;
+        let mut record = (*found).clone();
         if let Some(text) = change.display_name {
             record.display_name = display_name(text)?;
         }
@@ -225,6 +226,9 @@ impl Directory {
                 .move_tenant(&Self::scope(id), storage.placement())
                 .await?;
             record.storage = storage;
+        }
+        if record == *found {
+            return Ok(record);
         }
         self.keep_tenant(record).await
     }

@@ -165,6 +165,7 @@ struct Used {
     tool_calls: u32,
     waited: Duration,
     fuel: u64,
+    memory: u64,
 }
 
 /// The world, as one live mailbox may touch it.
@@ -326,6 +327,16 @@ impl Host {
     /// For the sandbox: the handler used so much fuel.
     pub fn burned(&mut self, fuel: u64) {
         self.inner.used.fuel = self.inner.used.fuel.saturating_add(fuel);
+    }
+
+    /// For the sandbox: the instance holds so many bytes of memory.
+    pub fn holds(&mut self, bytes: u64) {
+        self.inner.used.memory = bytes;
+    }
+
+    /// Bytes that the instance held after the last handler.
+    pub(crate) fn memory(&self) -> u64 {
+        self.inner.used.memory
     }
 
     /// Fuel that the last handler used.

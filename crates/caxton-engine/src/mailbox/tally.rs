@@ -16,6 +16,7 @@ const BATCH_BUCKETS: usize = 9;
 pub struct Tally {
     handled: Lone,
     fuel: Lone,
+    memory: Lone,
     latency: Spread<LATENCY_BUCKETS>,
     batches: Spread<BATCH_BUCKETS>,
 }
@@ -91,6 +92,13 @@ impl Tally {
         self.fuel.add(fuel);
     }
 
+    /// An instance holds so many bytes of memory.
+    pub fn holds(&self, bytes: u64) {
+        if bytes > self.memory.get() {
+            self.memory.0.store(bytes, Ordering::Relaxed);
+        }
+    }
+
     pub fn batch_taken(&self, messages: usize) {
         let bits = usize::BITS - messages.saturating_sub(1).leading_zeros();
         self.batches.observe(bits as usize, messages as u64);
@@ -100,6 +108,7 @@ impl Tally {
     pub fn add(&self, other: &Self) {
         self.handled.add(other.handled());
         self.fuel.add(other.fuel());
+        self.holds(other.memory());
         self.latency.add(&other.latency);
         self.batches.add(&other.batches);
     }
@@ -112,6 +121,11 @@ impl Tally {
     /// Fuel used.
     pub fn fuel(&self) -> u64 {
         self.fuel.get()
+    }
+
+    /// The most memory that an instance held, in bytes.
+    pub fn memory(&self) -> u64 {
+        self.memory.get()
     }
 
     /// Microseconds from acceptance to the end of handling.
@@ -160,11 +174,15 @@ mod tests {
         let (one, sum) = (Tally::default(), Tally::default());
         one.message_handled(Duration::from_micros(50));
         one.batch_taken(3);
+        one.burned(7);
+        one.holds(70);
+        one.holds(50);
         sum.add(&one);
         sum.add(&one);
         assert_eq!(
             (sum.handled(), sum.latency.sum(), sum.batches.sum()),
             (2, 100, 6)
         );
+        assert_eq!((sum.fuel(), sum.memory()), (14, 70), "the most is no sum");
     }
 }

@@ -205,6 +205,10 @@ impl Directory {
     /// Removes a tenant's own; the operator's of the same name is seen again.
     pub(crate) async fn remove(&self, scope: &TenantScope, name: &str) -> Result<(), Error> {
         let kept: Option<Kept> = self.documents.get(scope, name).await?;
+        if kept.is_none() && self.operators.contains_key(name) {
+            let detail = format!("provider {name} is the server's own, for all tenants");
+            return Err(Error::new(Code::PermissionDenied, detail));
+        }
         if kept.is_none() {
             return Err(not_found(name));
         }

@@ -9,6 +9,7 @@ mod directory;
 mod ledger;
 mod meters;
 mod prepare;
+mod straight;
 
 pub use call::{Ceiling, Completed, Completion, NotCompleted};
 pub use directory::{Provider, ProviderView};

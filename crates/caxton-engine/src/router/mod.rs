@@ -36,7 +36,7 @@ use crate::port::secrets::NoSecrets;
 use crate::port::store::{Committed, Op, StoreError, Unit};
 use crate::port::tool::Executors;
 use crate::port::{Clock, Entropy, Model, Secrets, Store};
-use crate::supervise::Timers;
+use crate::supervise::{Standing, Timers};
 use crate::task::Tasks;
 use crate::tools::{ToolMeters, ToolParts};
 use caxton_core::error::{Code, Error};
@@ -115,6 +115,7 @@ pub(crate) struct Shared {
     pub(crate) epoch: Epoch,
     pub(crate) waiters: Waiters,
     pub(crate) timers: Timers,
+    pub(crate) standing: Standing,
     pub(crate) taps: Taps,
     pub(crate) draining: AtomicBool,
     /// The keeper's sweeps so far: coarse time for idle workers.
@@ -209,6 +210,7 @@ impl Shared {
                 epoch,
                 waiters: Waiters::default(),
                 timers: Timers::default(),
+                standing: Standing::default(),
                 taps: Taps::default(),
                 draining: AtomicBool::new(false),
                 sweeps: AtomicU64::new(0),

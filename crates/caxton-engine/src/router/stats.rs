@@ -54,6 +54,11 @@ impl Stats {
         self.tally.lock().fuel()
     }
 
+    /// The most memory that an instance held, in bytes.
+    pub fn memory(&self) -> u64 {
+        self.tally.lock().memory()
+    }
+
     /// Messages handled without a fault.
     pub fn handled(&self) -> u64 {
         self.tally.lock().handled()
@@ -98,6 +103,10 @@ const HANDLED: (&str, &str) = (
     "caxton_messages_handled_total",
     "Messages handled without a fault",
 );
+const FUEL: (&str, &str) = (
+    "caxton_fuel_used_total",
+    "Fuel that agents' handlers used: about an instruction each",
+);
 const LATENCY: (&str, &str) = (
     "caxton_message_seconds",
     "From acceptance of a message to the end of its handling",
@@ -112,7 +121,7 @@ pub(super) fn register(registry: &Registry, shared: Weak<Shared>) {
         use prometheus::core::Describer;
         Opts::new(name, help).describe()
     };
-    let descs: Result<Vec<Desc>, _> = [ACCEPTED, HANDLED, LATENCY, BATCHES]
+    let descs: Result<Vec<Desc>, _> = [ACCEPTED, HANDLED, FUEL, LATENCY, BATCHES]
         .into_iter()
         .map(describe)
         .collect();
@@ -156,6 +165,7 @@ impl Collector for Totals {
         vec![
             counted(ACCEPTED, accepted),
             counted(HANDLED, tally.handled()),
+            counted(FUEL, tally.fuel()),
             spread(LATENCY, latency),
             spread(BATCHES, batches),
         ]

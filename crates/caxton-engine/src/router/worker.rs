@@ -286,6 +286,7 @@ impl Worker {
             return Handled::Failed(panicked());
         };
         self.mailbox.tally().burned(host.fuel());
+        self.mailbox.tally().holds(host.memory());
         match result {
             Ok(()) => {
                 host.finish(&mut self.effects);

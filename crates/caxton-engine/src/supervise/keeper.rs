@@ -19,15 +19,11 @@ const LEDGER_KEPT_US: i64 = 400 * 24 * 3600 * 1_000_000;
 
 /// Starts everything that runs beside the mailboxes.
 pub(crate) fn keep(shared: &Arc<Shared>) {
-    shared
-        .tasks
-        .spawn_until_stop("timers", fire_timers(Arc::clone(shared)));
-    shared
-        .tasks
-        .spawn_until_stop("sweep", sweep(Arc::clone(shared)));
-    shared
-        .tasks
-        .spawn_until_stop("history", forget_history(Arc::clone(shared)));
+    let of = |shared: &Arc<Shared>| Arc::clone(shared);
+    let (timers, idle, history) = (of(shared), of(shared), of(shared));
+    shared.stand("timers", move || fire_timers(of(&timers)));
+    shared.stand("sweep", move || sweep(of(&idle)));
+    shared.stand("history", move || forget_history(of(&history)));
 }
 
 async fn sweep(shared: Arc<Shared>) {

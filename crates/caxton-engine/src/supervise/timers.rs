@@ -13,7 +13,7 @@ use caxton_core::error::Error;
 use caxton_core::message::Identifier;
 use caxton_core::{Acl, MailboxId, MailboxKey, Message, Performative, Timestamp, TraceContext};
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -113,9 +113,9 @@ impl Timers {
         self.wheel.lock().by_due.len()
     }
 
-    fn due(&self, now: Timestamp) -> Vec<Timer> {
+    fn due(&self, now: Timestamp) -> VecDeque<Timer> {
         let mut wheel = self.wheel.lock();
-        let mut due = Vec::new();
+        let mut due = VecDeque::new();
         while due.len() < FIRE_MAX
             && let Some(first) = wheel.by_due.first_entry()
             && first.key().0 <= now
@@ -124,7 +124,7 @@ impl Timers {
             let name = (timer.mailbox.clone(), timer.name.clone());
             wheel.by_name.remove(&name);
             wheel.firing.insert(name);
-            due.push(timer);
+            due.push_back(timer);
         }
         due
     }
@@ -136,6 +136,19 @@ impl Timers {
             .keys()
             .next()
             .map_or(Timestamp::FAR_FUTURE, |(due, _)| *due)
+    }
+}
+
+/// Timers that are about to fire. Those that did not, because firing panicked, are set again, or
+/// whoever sets or cancels one would wait for it for ever.
+struct Due<'a> {
+    timers: &'a Timers,
+    left: VecDeque<Timer>,
+}
+
+impl Drop for Due<'_> {
+    fn drop(&mut self) {
+        self.left.drain(..).for_each(|it| self.timers.put_back(it));
     }
 }
 
@@ -159,8 +172,14 @@ impl Wheel {
 pub(crate) async fn fire_timers(shared: Arc<Shared>) {
     let clock = Arc::clone(&shared.services.clock);
     loop {
-        for timer in shared.timers.due(clock.now()) {
-            let Err(error) = fire(&shared, timer.clone()).await else {
+        let mut due = Due {
+            timers: &shared.timers,
+            left: shared.timers.due(clock.now()),
+        };
+        while let Some(timer) = due.left.front().cloned() {
+            let fired = fire(&shared, timer.clone()).await;
+            due.left.pop_front();
+            let Err(error) = fired else {
                 shared.timers.done(&timer);
                 continue;
             };
@@ -173,6 +192,7 @@ pub(crate) async fn fire_timers(shared: Arc<Shared>) {
             let due = clock.now().plus(RETRY_AFTER);
             shared.timers.put_back(Timer { due, ..timer });
         }
+        drop(due);
         let next = shared.timers.next_due();
         if next == Timestamp::FAR_FUTURE {
             shared.timers.changed.notified().await;

@@ -224,6 +224,11 @@ impl Turn {
         state.written = state.written.min(from);
     }
 
+    /// Whether an event of this id may have been told: a crash may have taken some that were.
+    pub(crate) fn may_have_told(&self, id: u64) -> bool {
+        id < self.state.lock().next
+    }
+
     /// Follows the events after an id; 0: all of them.
     pub fn follow(self: &Arc<Self>, after: u64) -> Follow {
         Follow {

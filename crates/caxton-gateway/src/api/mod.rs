@@ -44,6 +44,7 @@ use caxton_engine::audit::{Act, is_foreign};
 use caxton_engine::port::{Clock, Entropy};
 use caxton_engine::task::Tasks;
 use caxton_engine::{App, OpCtx};
+use futures::future::BoxFuture;
 use futures::{Stream, StreamExt, stream};
 use tokio::sync::{Semaphore, oneshot};
 use tracing::Instrument;
@@ -54,6 +55,7 @@ use crate::gateway::Ports;
 use crate::metrics::DoorMetrics;
 use crate::options::Options;
 use crate::stream::{Place, Streams};
+use crate::tls::Tls;
 
 /// What a refused client is told to wait where the server has too much to do.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -78,6 +80,7 @@ struct Inner {
     backing_up: Arc<Semaphore>,
     listen: OnceLock<SocketAddr>,
     unready: AtomicBool,
+    tls: OnceLock<Tls>,
 }
 
 impl Api {
@@ -94,6 +97,7 @@ impl Api {
             backing_up: Arc::new(Semaphore::new(1)),
             listen: OnceLock::new(),
             unready: AtomicBool::new(false),
+            tls: OnceLock::new(),
             options,
         }))
     }
@@ -134,6 +138,21 @@ impl Api {
     /// Says where the gateway listens; the first word counts.
     pub(crate) fn listens_on(&self, address: SocketAddr) {
         let _ = self.0.listen.set(address);
+    }
+
+    /// Says which certificate the gateway shows; the first word counts.
+    pub(crate) fn shows(&self, tls: Tls) {
+        let _ = self.0.tls.set(tls);
+    }
+
+    /// The gateway's TLS, where it has one and listens.
+    pub(crate) fn tls(&self) -> Option<&Tls> {
+        self.0.tls.get()
+    }
+
+    /// Whether no further operation is taken until one ends.
+    pub(crate) fn is_full(&self) -> bool {
+        self.0.operations.available_permits() == 0
     }
 
     /// Says that nobody should send work here any more; what comes is still taken.
@@ -261,12 +280,13 @@ impl Api {
             error
         })?;
         let (tell, told) = oneshot::channel();
-        let task = async move {
+        // Boxed, or all that makes up a task would be compiled anew for each operation.
+        let task: BoxFuture<'static, ()> = Box::pin(async move {
             let done = work.await;
             drop(place);
             // A caller that has gone does not mind.
             let _ = tell.send(done);
-        };
+        });
         self.tasks().spawn(name, task.in_current_span());
         let told = async {
             told.await.unwrap_or_else(|_| {

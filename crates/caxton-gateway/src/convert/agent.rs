@@ -87,5 +87,6 @@ fn stats(view: &AgentView) -> v1::AgentStats {
         instances: view.instances,
         restarts: view.restarts,
         fuel_used: view.fuel_used,
+        memory_bytes_most: view.memory_bytes_most,
     }
 }

@@ -18,7 +18,7 @@ use caxton_api::{ApiError, duration};
 use caxton_core::{Code, MessageId, TraceContext};
 use caxton_engine::port::{Clock, Entropy};
 use futures::FutureExt;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tokio::sync::Semaphore;
 use tower_http::timeout::TimeoutBody;
 use tracing::Instrument;
@@ -57,6 +57,7 @@ struct Parts {
     metrics: Arc<DoorMetrics>,
     places: Semaphore,
     body_timeout: Duration,
+    headers_bytes_max: usize,
 }
 
 impl Envelope {
@@ -68,6 +69,7 @@ impl Envelope {
             metrics: Arc::new(metrics.clone()),
             places: Semaphore::new(options.requests_max),
             body_timeout: options.body_timeout,
+            headers_bytes_max: usize::try_from(options.headers_bytes_max).unwrap_or(usize::MAX),
         }))
     }
 }
@@ -162,6 +164,15 @@ pub(crate) async fn wrap(
     response
 }
 
+/// Bytes of the path with its query, and of all headers.
+fn head_bytes(request: &Request) -> usize {
+    let uri = request.uri();
+    let path = uri.path().len() + uri.query().map_or(0, str::len);
+    let headers = request.headers().iter();
+    let headers = headers.map(|(name, value)| name.as_str().len() + value.len());
+    path + headers.sum::<usize>()
+}
+
 async fn answer(envelope: &Parts, mut request: Request, next: Next, always: bool) -> Response {
     // Kept for the answer to a panic: the request itself is gone by then.
     let shell = Shell::of(&request);
@@ -172,6 +183,16 @@ async fn answer(envelope: &Parts, mut request: Request, next: Next, always: bool
             "as many requests as the server takes are being answered",
         );
         error.retry_after = Some(RETRY_AFTER);
+        return refuse(&request, error);
+    }
+    let head = head_bytes(&request);
+    if head > envelope.headers_bytes_max {
+        let detail = format!(
+            "path and headers have {head} bytes; {} is the most",
+            envelope.headers_bytes_max
+        );
+        let error = ApiError::new(Code::HeadTooLarge, detail);
+        let error = error.with_status(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
         return refuse(&request, error);
     }
     if let Err(error) = read_timeout(request.headers_mut()) {

@@ -122,6 +122,11 @@ impl Tls {
         }
     }
 
+    /// Whether the certificate in use is good no more.
+    pub(crate) fn has_expired(&self) -> bool {
+        self.0.current.load().expired(now())
+    }
+
     /// Looks at the files from time to time, until it is dropped.
     pub(crate) async fn keep_fresh(&self) {
         loop {

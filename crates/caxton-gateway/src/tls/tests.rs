@@ -370,10 +370,20 @@ async fn files_are_read_again_when_they_change_and_bad_ones_change_nothing() {
         tls.look();
         assert_eq!(leaf().await, now);
         assert!(tls.reload().is_err());
+        assert!(!tls.has_expired());
     }
     std::fs::remove_file(files.path("cert.pem")).unwrap();
     tls.look();
     assert_eq!(leaf().await, now);
+}
+
+#[tokio::test]
+async fn a_certificate_whose_time_is_over_is_used_and_told() {
+    let files = Files::new();
+    files.put(&files.ca.gives(|_| {}, -5, -1));
+    assert!(files.tls().has_expired());
+    files.put(&files.ca.server());
+    assert!(!files.tls().has_expired());
 }
 
 #[tokio::test]

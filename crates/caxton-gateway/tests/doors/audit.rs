@@ -175,6 +175,9 @@ async fn what_cannot_be_audited_is_refused() {
     world.store_broken.store(true, Ordering::SeqCst);
     let refused = world.call("DELETE", &format!("/v1/keys/{id}"), "").await;
     refused.problem(503, Code::AuditUnavailable);
+    let told = world.get("/readyz/audit?verbose").await.is(200).text;
+    let expected = "[!]audit degraded: its last entry could not be written";
+    assert!(told.starts_with(expected), "{told}");
     world.store_broken.store(false, Ordering::SeqCst);
     world
         .as_key(&key, "GET", "/v1/agents", Value::Null)

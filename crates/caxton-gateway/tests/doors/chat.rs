@@ -121,6 +121,13 @@ async fn a_stream_goes_on_exactly_behind_any_event() {
     let headers = [("last-event-id", another)];
     let refused = world.call_with("GET", &path, "", &headers).await;
     refused.problem(400, Code::ParameterMalformed);
+    let never = format!("{turn}.{}", all.len() + 1);
+    let headers = [("last-event-id", never.as_str())];
+    let refused = world.call_with("GET", &path, "", &headers).await;
+    refused.problem(404, Code::ResumeLost);
+    let body = say("hi").to_string();
+    let refused = world.call_with("POST", "/v1/chat", &body, &headers);
+    refused.await.problem(404, Code::ResumeLost);
 }
 
 #[tokio::test]

@@ -102,6 +102,30 @@ async fn a_body_too_large_is_413_with_and_without_its_length() {
 }
 
 #[tokio::test]
+async fn a_head_too_large_is_431_and_says_so() {
+    let world = World::with(|options| options.headers_bytes_max = 10_000).await;
+    let long = "a".repeat(10_000);
+    let headers = [("x-long", long.as_str())];
+    let refused = world.call_with("GET", "/v1/agents", "", &headers).await;
+    assert!(!refused.header("x-request-id").is_empty());
+    refused.problem(431, Code::HeadTooLarge);
+    let path = format!("/v1/agents?state={long}");
+    world.get(&path).await.problem(431, Code::HeadTooLarge);
+    // As the provider's clients know errors.
+    let refused = world.call_with("GET", "/openai/v1/models", "", &headers);
+    let refused = refused.await.is(431).json();
+    assert_eq!(refused["error"]["code"], Code::HeadTooLarge.as_str());
+    // Past twice of it nobody reads on.
+    let longer = "a".repeat(30_000);
+    let headers = [("x-long", longer.as_str())];
+    world
+        .call_with("GET", "/v1/agents", "", &headers)
+        .await
+        .is(431);
+    world.get("/v1/agents").await.is(200);
+}
+
+#[tokio::test]
 async fn a_panic_is_a_problem_and_the_server_lives() {
     let world = World::new().await;
     let path = "/v1/backups/backup-1/verify";

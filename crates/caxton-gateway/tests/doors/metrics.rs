@@ -16,6 +16,7 @@ async fn every_series_is_there_before_it_is_needed() {
     for line in [
         "caxton_messages_accepted_total 0",
         "caxton_dead_letters_total 0",
+        "caxton_fuel_used_total 0",
         "caxton_handler_faults_total{kind=\"trap\"} 0",
         "caxton_streams 0",
         "caxton_limit_refusals_total{kind=\"rate_key\"} 0",

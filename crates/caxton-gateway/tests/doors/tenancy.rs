@@ -51,6 +51,8 @@ async fn a_tenants_life() {
         .json();
     assert_eq!(renamed["displayName"], "Acme Ltd");
     assert_eq!(world.get("/v1/tenants/acme").await.json(), renamed);
+    let same = world.call("PATCH", "/v1/tenants/acme", "{}").await.is(200);
+    assert_eq!(same.json(), renamed, "nothing changed, its time neither");
 
     for storage in ["dedicated", "shared"] {
         let moved = json!({ "storage": storage }).to_string();

@@ -9,7 +9,7 @@ use super::{Global, parse, target};
 use crate::failure::{Failure, Outcome};
 use caxton_api::client::{Client, ClientError};
 use caxton_api::v1::{
-    Agent, DeleteAgentRequest, DrainAgentRequest, GetAgentRequest, ListAgentsRequest,
+    Agent, AgentStats, DeleteAgentRequest, DrainAgentRequest, GetAgentRequest, ListAgentsRequest,
     ListAgentsResponse, StartAgentRequest, StopAgentRequest,
 };
 use caxton_core::Manifest;
@@ -190,7 +190,13 @@ async fn drain(args: DrainArgs, client: &Client, output: &Output) -> Outcome {
         .clone()
         .with_response_timeout(wait.unwrap_or(DRAIN_WAIT) + caxton_api::client::RESPONSE_TIMEOUT);
     let answer = patient.drain_agent(&request).await;
-    brief(&found(answer, &args.agent, client).await?, output)
+    let agent = found(answer, &args.agent, client).await?;
+    brief(&agent, output)?;
+    if agent.state != "draining" {
+        return Ok(());
+    }
+    let failure = Failure::plain(format!("{} has messages left to handle", agent.name));
+    Err(failure.with_hint("it goes on draining: drain it again to wait longer, or stop it"))
 }
 
 /// What a step of the lifecycle came to, in a line.
@@ -253,11 +259,23 @@ fn describe(agent: &Agent) -> String {
         ("handled", stats.messages_handled.to_string()),
         ("failed", stats.messages_failed.to_string()),
         ("waiting", stats.mailbox_messages.to_string()),
+        ("used", used(&stats)),
         ("last error", last_error(&stats)),
         ("breaker", breaker(agent.breaker.as_ref())),
         ("deployed", time(agent.create_time)),
         ("changed", time(agent.update_time)),
     ])
+}
+
+/// What its instances took of the machine since the server's start.
+fn used(stats: &AgentStats) -> String {
+    format!(
+        "fuel {}, memory {} at most, {} instances now, {} restarts",
+        stats.fuel_used,
+        size(stats.memory_bytes_most),
+        stats.instances,
+        stats.restarts
+    )
 }
 
 /// The model, and those that are asked where it cannot answer.
@@ -293,7 +311,7 @@ fn component(agent: &Agent) -> String {
     parts.join(" ")
 }
 
-fn last_error(stats: &caxton_api::v1::AgentStats) -> String {
+fn last_error(stats: &AgentStats) -> String {
     let code = stats.last_error_code.as_deref().unwrap_or_default();
     let text = stats.last_error.as_deref().unwrap_or_default();
     // The text may carry its code already.

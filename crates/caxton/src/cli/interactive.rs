@@ -56,9 +56,11 @@ pub fn run(global: &Global, output: &Output) -> Outcome {
         // There is none the first time.
         let _ = editor.load_history(history);
     }
-    if std::io::stdin().is_terminal() {
+    let terminal = std::io::stdin().is_terminal();
+    if terminal {
         output.note("Tab completes, Ctrl-D ends; `help` lists the commands");
     }
+    let mut last = true;
     loop {
         match editor.readline("caxton> ") {
             Ok(line) => {
@@ -66,8 +68,11 @@ pub fn run(global: &Global, output: &Output) -> Outcome {
                 match words(&line) {
                     Ok(words) if words.is_empty() => {}
                     Ok(words) if ends(&words) => break,
-                    Ok(words) => carry_out(&program, global, words, output)?,
-                    Err(failure) => failure.print(output.colors_stderr()),
+                    Ok(words) => last = carry_out(&program, global, words, output)?,
+                    Err(failure) => {
+                        failure.print(output.colors_stderr());
+                        last = false;
+                    }
                 }
             }
             Err(ReadlineError::Interrupted) => {}
@@ -76,7 +81,11 @@ pub fn run(global: &Global, output: &Output) -> Outcome {
         }
     }
     drop(signals);
-    Ok(())
+    // Whoever sat at the prompt has seen how each command ended; a script sees how the last one did.
+    match terminal || last {
+        true => Ok(()),
+        false => Err(Failure::silent()),
+    }
 }
 
 /// Takes interrupts from their default, which would end the prompt, for as long as this is kept.
@@ -117,12 +126,17 @@ fn ends(words: &[String]) -> bool {
     matches!(words, [only] if only == "exit" || only == "quit")
 }
 
-/// Runs a command to its end. What it wrote and how it ended is its own; only that it could not be
-/// run at all is a failure.
-fn carry_out(program: &PathBuf, global: &Global, words: Vec<String>, output: &Output) -> Outcome {
+/// Runs a command to its end, and gives whether it did what it was asked. What it wrote and how it
+/// ended is its own; only that it could not be run at all is a failure.
+fn carry_out(
+    program: &PathBuf,
+    global: &Global,
+    words: Vec<String>,
+    output: &Output,
+) -> Outcome<bool> {
     if words.first().is_some_and(|it| it == "interactive") {
         output.note("this is the prompt already");
-        return Ok(());
+        return Ok(true);
     }
     let mut command = Command::new(program);
     command.args(words);
@@ -145,10 +159,10 @@ fn carry_out(program: &PathBuf, global: &Global, words: Vec<String>, output: &Ou
             .into_iter()
             .filter_map(|(name, value)| Some((name, value?))),
     );
-    command
+    let status = command
         .status()
         .map_err(|error| Failure::plain("cannot run the command").because(error.to_string()))?;
-    Ok(())
+    Ok(status.success())
 }
 
 /// Completes what is typed.

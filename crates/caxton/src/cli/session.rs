@@ -9,7 +9,7 @@ use caxton_api::v1::{
     CreateSessionRequest, DeleteSessionRequest, GetSessionFileRequest, GetSessionRequest,
     GetTurnRequest, ListSessionFilesRequest, ListSessionFilesResponse, ListSessionMessagesRequest,
     ListSessionMessagesResponse, ListSessionsRequest, ListSessionsResponse, ResetSessionRequest,
-    Session, ToolRules, Turn, UpdateSessionRequest,
+    Session, SessionMessage, ToolRules, Turn, UpdateSessionRequest,
 };
 use clap::{Args, Subcommand};
 use std::io::{IsTerminal as _, Write as _};
@@ -364,7 +364,7 @@ async fn messages(args: MessagesArgs, client: &Client, output: &Output) -> Outco
             message.index.to_string(),
             clock(message.create_time.as_ref()),
             who,
-            short(&message.content, 100),
+            short(&told(message), 100),
         ]
     });
     let rows = rows.collect();
@@ -374,6 +374,30 @@ async fn messages(args: MessagesArgs, client: &Client, output: &Output) -> Outco
         .map(|it| it.index.to_string())
         .collect();
     output.list(&data, &columns, rows, &names)
+}
+
+/// A message's text; where it has none, what else it is made of.
+fn told(message: &SessionMessage) -> String {
+    if !message.content.is_empty() {
+        return message.content.clone();
+    }
+    let parts = message.parts.iter().map(|part| {
+        let of = |text: &Option<String>| text.clone().unwrap_or_default();
+        match part.r#type.as_str() {
+            "tool_call" => format!("[calls {} {}]", of(&part.name), of(&part.arguments)),
+            "tool_result" => {
+                let texts = part.content.iter().map(|it| of(&it.text));
+                let texts = texts.collect::<Vec<_>>().join(" ");
+                let how = match part.is_error {
+                    Some(true) => "error",
+                    _ => "result",
+                };
+                format!("[{how}: {texts}]")
+            }
+            other => format!("[{other}]"),
+        }
+    });
+    parts.collect::<Vec<_>>().join(" ")
 }
 
 fn text(session: &Session) -> String {
@@ -419,4 +443,42 @@ fn tools(rules: Option<&ToolRules>) -> String {
         said.push("shown, not made".to_owned());
     }
     said.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use caxton_api::v1::MessagePart;
+
+    #[test]
+    fn what_tools_are_asked_and_answer_is_seen() {
+        let part = |kind: &str| MessagePart {
+            r#type: kind.to_owned(),
+            ..MessagePart::default()
+        };
+        let message = |parts| SessionMessage {
+            parts,
+            ..SessionMessage::default()
+        };
+        let call = message(vec![MessagePart {
+            name: Some("fetch".to_owned()),
+            arguments: Some("{\"url\":1}".to_owned()),
+            ..part("tool_call")
+        }]);
+        assert_eq!(told(&call), "[calls fetch {\"url\":1}]");
+        let answered = |is_error| {
+            let text = MessagePart {
+                text: Some("not there".to_owned()),
+                ..part("text")
+            };
+            message(vec![MessagePart {
+                content: vec![text],
+                is_error: Some(is_error),
+                ..part("tool_result")
+            }])
+        };
+        assert_eq!(told(&answered(false)), "[result: not there]");
+        assert_eq!(told(&answered(true)), "[error: not there]");
+        assert_eq!(told(&message(vec![part("image")])), "[image]");
+    }
 }

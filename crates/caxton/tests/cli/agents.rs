@@ -176,3 +176,37 @@ fn messages_are_seen_as_they_pass() {
         (Some("request"), Some("seen"))
     );
 }
+
+#[test]
+fn what_an_agent_takes_of_the_machine_is_seen() {
+    let home = Home::new();
+    let server = home.serve();
+    home.deploy("echo");
+    home.ask("echo", "request", "hello");
+    let stats = || home.json(&["agent", "show", "echo"])["stats"].take();
+    let number = |value: &serde_json::Value| -> u64 {
+        let text = value.as_str().map(str::to_owned);
+        text.unwrap_or_else(|| value.to_string()).parse().unwrap()
+    };
+    let first = stats();
+    let (fuel, memory) = (
+        number(&first["fuelUsed"]),
+        number(&first["memoryBytesMost"]),
+    );
+    assert!(fuel > 100, "{first}");
+    assert!((64 << 10..64 << 20).contains(&memory), "{first}");
+    home.ask("echo", "request", "hello again");
+    let second = stats();
+    assert!(number(&second["fuelUsed"]) > fuel, "{second}");
+    assert_eq!(
+        number(&second["memoryBytesMost"]),
+        memory,
+        "the same instance, no more"
+    );
+    let table = home.ok(&["agent", "show", "echo"]);
+    assert!(
+        table.contains("KiB at most") || table.contains("MiB at most"),
+        "{table}"
+    );
+    drop(server);
+}

@@ -110,4 +110,12 @@ fn lines_may_come_from_a_pipe() {
     assert_eq!(String::from_utf8(ran.stdout).unwrap(), "echo\necho\n");
     let words = String::from_utf8(ran.stderr).unwrap();
     assert!(words.contains("there is no agent nobody"), "{words}");
+    let ran = home.pipe(&["interactive"], b"agent list\nagent show nobody\n");
+    assert_eq!(
+        ran.status.code(),
+        Some(1),
+        "as the last line ended: {ran:?}"
+    );
+    let ran = home.pipe(&["interactive"], b"agent list 'oops\n");
+    assert_eq!(ran.status.code(), Some(1), "{ran:?}");
 }
