@@ -275,7 +275,7 @@ fn tenants_key(data: &Path) -> anyhow::Result<String> {
         many,
         "--tokens",
         many,
-        "--cost",
+        "--cost-micros",
         many,
     ])?;
     run(&[

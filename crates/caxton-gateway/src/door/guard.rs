@@ -14,7 +14,7 @@ use http::StatusCode;
 use super::auth::{Authenticator, Caller};
 use super::failures::{Attempt, Failures};
 use super::log::Noted;
-use super::{Shell, limits, tokens};
+use super::{Shell, is_grpc, limits, tokens};
 use crate::api::Api;
 use crate::jwt::JwtAuthenticator;
 use crate::ws;
@@ -48,6 +48,7 @@ impl Guard {
     /// Answers for somebody who is known.
     async fn answer(&self, caller: Caller, request: Request, next: Next) -> Response {
         let api = &self.0.api;
+        let is_grpc = is_grpc(request.headers());
         let operation = limits::operation(&request);
         let noted = Noted::begin(api, &caller, operation, &request);
         let (state, refusal) = match limits::take(api, &caller, operation).await {
@@ -68,7 +69,9 @@ impl Guard {
             true => limits::quota(api, &caller).await,
             false => None,
         };
-        if let Some(state) = quota.or(state) {
+        if let Some(state) = quota.or(state)
+            && (!is_grpc || limits::is_tight(&state))
+        {
             limits::tell(response.headers_mut(), &state);
         }
         noted.end(api, &caller.tenant, &response);

@@ -83,6 +83,16 @@ pub(crate) async fn quota(api: &Api, caller: &Caller) -> Option<RateState> {
     found.ok().flatten()
 }
 
+/// Of a limit with less than this part left a gRPC client is told too. Metadata of every answer would
+/// cost both sides more than all the rest of a limit does, and its clients do not look there.
+const TOLD_BELOW: u64 = 5;
+
+/// Whether little is left, or nothing.
+pub(crate) fn is_tight(state: &RateState) -> bool {
+    let (count, decision) = (state.rate.count, &state.decision);
+    !decision.allowed || decision.warned || decision.remaining < count / TOLD_BELOW
+}
+
 /// Headers that [`tell`] adds, and those of the envelope after it.
 const HEADERS_ADDED: usize = 10;
 
