@@ -3,11 +3,12 @@
 //! It is read from HTTP headers and gRPC metadata by the same code, so that both doors agree. It is
 //! what the caller *says*; the server decides what of it to believe.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
 use caxton_core::{Code, TraceContext};
-use http::{Extensions, HeaderMap, HeaderName, header};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Uri, header};
 
 use crate::ApiError;
 
@@ -21,8 +22,6 @@ pub static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub static API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// The W3C trace context.
 pub static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-/// The W3C trace context's companion.
-pub static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 /// Where an SSE client left off.
 pub static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
@@ -42,18 +41,16 @@ pub const CREDENTIAL_BYTES_MAX: usize = 17 << 10;
 pub struct CallContext {
     /// The operation, such as `caxton.v1.CaxtonManagement/SendMessage`.
     pub method: &'static str,
-    /// The path that was asked for, without its query.
-    pub instance: String,
+    /// Where it was asked for; absent over gRPC, where the method is the path.
+    pub uri: Option<Uri>,
     /// The key, if one was given.
     pub credential: Option<Credential>,
     /// `Caxton-Tenant`, as given.
     pub tenant: Option<String>,
     /// `traceparent`, where it is well-formed.
-    pub traceparent: Option<String>,
-    /// `tracestate`, where there is a `traceparent`.
-    pub tracestate: Option<String>,
+    pub trace: Option<TraceContext>,
     /// `x-request-id`, where it is fit to be repeated: printable ASCII, not too long.
-    pub request_id: Option<String>,
+    pub request_id: Option<HeaderValue>,
     /// `Idempotency-Key`.
     pub idempotency_key: Option<String>,
     /// `Last-Event-ID`: a stream goes on after this event.
@@ -64,14 +61,21 @@ pub struct CallContext {
     pub extensions: Extensions,
 }
 
-/// A key as the caller gave it.
+/// A key as the caller gave it, in its header.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Credential(String);
+pub struct Credential {
+    header: HeaderValue,
+    /// A scheme stands before it.
+    bearer: bool,
+}
 
 impl Credential {
     /// The secret text; for looking it up, never for a log.
     pub fn expose(&self) -> &str {
-        &self.0
+        // What could not be read so was refused when the context was read.
+        let text = self.header.to_str().unwrap_or_default().trim();
+        let key = text.split_once(' ').filter(|_| self.bearer);
+        key.map_or(text, |(_, key)| key.trim())
     }
 }
 
@@ -89,28 +93,21 @@ impl CallContext {
     /// `Authorization` of another scheme than Bearer.
     pub fn read(
         method: &'static str,
-        instance: &str,
+        uri: Option<&Uri>,
         headers: &HeaderMap,
         extensions: Extensions,
     ) -> Result<Self, ApiError> {
         let own = |text: Option<&str>| text.map(str::to_owned);
-        let traceparent = text(headers, &TRACEPARENT)
-            .ok()
-            .flatten()
-            .filter(|it| TraceContext::parse(it).is_some());
-        let tracestate = match traceparent {
-            Some(_) => text(headers, &TRACESTATE).ok().flatten(),
-            None => None,
-        };
+        let traceparent = text(headers, &TRACEPARENT).ok().flatten();
+        // Only repeated, so an odd one is dropped and not an error.
+        let request_id = text(headers, &REQUEST_ID).ok().flatten();
         Ok(Self {
             method,
-            instance: instance.to_owned(),
-            credential: own(credential(headers)?).map(Credential),
+            uri: uri.cloned(),
+            credential: found(headers)?.map(|(_, credential)| credential),
             tenant: own(tenant(headers)?),
-            traceparent: own(traceparent),
-            tracestate: own(tracestate),
-            // Only repeated, so an odd one is dropped and not an error.
-            request_id: own(text(headers, &REQUEST_ID).ok().flatten()),
+            trace: traceparent.and_then(TraceContext::parse),
+            request_id: request_id.and_then(|_| headers.get(&REQUEST_ID).cloned()),
             idempotency_key: own(text(headers, &IDEMPOTENCY_KEY)?),
             last_event_id: own(text(headers, &LAST_EVENT_ID)?),
             timeout: headers
@@ -120,19 +117,25 @@ impl CallContext {
         })
     }
 
+    /// The path that was asked for, without its query.
+    pub fn instance(&self) -> Cow<'_, str> {
+        match &self.uri {
+            Some(uri) => uri.path().into(),
+            None => format!("/{}", self.method).into(),
+        }
+    }
+
     /// The trace id of `traceparent`: 32 hex digits.
-    pub fn trace_id(&self) -> Option<&str> {
-        self.traceparent.as_deref()?.get(3..35)
+    pub fn trace_id(&self) -> Option<String> {
+        self.trace.as_ref().map(TraceContext::trace_id_hex)
     }
 
     /// Adds to an error what only the door knows: the path and the trace.
     #[must_use]
     pub fn complete(&self, mut error: ApiError) -> ApiError {
-        error
-            .instance
-            .get_or_insert_with(|| self.instance.as_str().into());
+        error.instance.get_or_insert_with(|| self.instance().into());
         if error.trace_id.is_none() {
-            error.trace_id = self.trace_id().map(str::to_owned);
+            error.trace_id = self.trace_id();
         }
         error
     }
@@ -152,8 +155,20 @@ pub fn tenant(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
 /// `ParameterMalformed` for a header that cannot be read, `Unauthenticated` for an `Authorization` of
 /// another scheme than Bearer.
 pub fn credential(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
-    let read = |name: &HeaderName| text_within(headers, name, CREDENTIAL_BYTES_MAX);
-    let Some(authorization) = read(&header::AUTHORIZATION)? else {
+    Ok(found(headers)?.map(|(text, _)| text))
+}
+
+/// The text of the credential, and the same to be kept.
+fn found(headers: &HeaderMap) -> Result<Option<(&str, Credential)>, ApiError> {
+    let read = |name: &HeaderName| -> Result<_, ApiError> {
+        let text = text_within(headers, name, CREDENTIAL_BYTES_MAX)?;
+        let credential = headers.get(name).map(|it| Credential {
+            header: it.clone(),
+            bearer: *name == header::AUTHORIZATION,
+        });
+        Ok(text.zip(credential))
+    };
+    let Some((authorization, credential)) = read(&header::AUTHORIZATION)? else {
         return read(&API_KEY);
     };
     let (scheme, key) = authorization.split_once(' ').unwrap_or((authorization, ""));
@@ -162,7 +177,7 @@ pub fn credential(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
         let detail = "the Authorization header is not `Bearer` and a key";
         return Err(ApiError::new(Code::Unauthenticated, detail));
     }
-    Ok(Some(key))
+    Ok(Some((key, credential)))
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, ApiError> {
@@ -226,7 +241,7 @@ mod tests {
         }
         CallContext::read(
             "caxton.v1.Server/GetServerStatus",
-            "/v1/x",
+            Some(&Uri::from_static("/v1/x?a=b")),
             &map,
             Extensions::new(),
         )
@@ -270,9 +285,8 @@ mod tests {
     fn a_trace_is_taken_only_if_well_formed() {
         let trace = "0af7651916cd43dd8448eb211c80319c";
         let check = |traceparent: &'static str, expected: Option<&str>| {
-            let context = read(&[("traceparent", traceparent), ("tracestate", "a=1")]).unwrap();
-            assert_eq!(context.trace_id(), expected, "{traceparent}");
-            assert_eq!(context.tracestate.is_some(), expected.is_some());
+            let context = read(&[("traceparent", traceparent)]).unwrap();
+            assert_eq!(context.trace_id().as_deref(), expected, "{traceparent}");
         };
         check(
             "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",

@@ -38,7 +38,7 @@ impl<T> futures::Stream for Stream<T> {
 pub fn open<T>(method: &'static str, request: Request<T>) -> Result<(CallContext, T), Status> {
     let (metadata, extensions, request) = request.into_parts();
     let headers = metadata.into_headers();
-    let context = CallContext::read(method, &format!("/{method}"), &headers, extensions)?;
+    let context = CallContext::read(method, None, &headers, extensions)?;
     Ok((context, request))
 }
 

@@ -7,7 +7,9 @@ use crate::bounds::{
     SUMMARY_TOKENS_MAX,
 };
 use crate::valid::{is_new, text_of, told, valid};
-use caxton_core::model::{ChatMessage, ChatRole, ModelRequest, Part, SystemMark, ToolSpec};
+use caxton_core::model::{
+    ChatMessage, ChatRole, ModelRequest, Part, SystemMark, Thinking, ToolSpec,
+};
 
 /// What summaries are asked for with.
 const SUMMARY_PROMPT: &str = "You sum up a conversation between a user and an assistant. The assistant \
@@ -188,6 +190,7 @@ impl Context {
         text.push_str("\nSum up all of it.");
         let mut request = ModelRequest::new(vec![ChatMessage::user(text)], window.summary());
         SUMMARY_PROMPT.clone_into(&mut request.system);
+        request.thinking = Some(Thinking::Off);
         request
     }
 

@@ -3,14 +3,15 @@
 //! that stops): nothing was decided, and the message is handled again.
 
 use crate::reading::{Reading, read};
-use crate::turn::Spent;
-use crate::world::{Begun, Opening, World};
+use crate::world::{Begun, World};
 use caxton_core::error::{Code, Error};
 use caxton_core::model::{Part, StopReason};
 use caxton_core::session::{
-    ASK_LANGUAGE, Ask, HANDS_MAX, Handed, Session, SessionId, TurnEvent, TurnFailure, TurnOutcome,
+    ASK_LANGUAGE, Ask, HANDS_MAX, Handed, Session, SessionId, Spent, TurnEvent, TurnFailure,
+    TurnOutcome,
 };
 use caxton_core::{AgentName, Message, Performative};
+use caxton_engine::host::Opening;
 use std::sync::Arc;
 
 /// Handles one message.
@@ -56,7 +57,11 @@ pub(crate) async fn handle<W: World>(world: &mut W, message: &Message) -> Result
         lane.world.tell(started)?;
     }
     match ask {
-        Ask::Say(say) => lane.say(*say, session).await,
+        Ask::Say(mut say) => {
+            // Only another assistant says what it has done already.
+            say.handed = say.handed.filter(|_| lane.begun.handed);
+            lane.say(*say, session).await
+        }
         Ask::Reset { summarize } => lane.reset(session, summarize).await,
         Ask::Remove => lane.remove(session).await,
         Ask::Configure { thinking, tools } => lane.configure(session, thinking, tools).await,
@@ -74,6 +79,8 @@ fn opening(message: &Message, ask: &Ask) -> Result<Opening, Error> {
     Ok(Opening {
         session,
         handed: from_agent && acl.language.as_deref() == Some(ASK_LANGUAGE),
+        sender: message.sender().map(|it| it.name.clone()),
+        parent: message.parent,
         passing: match ask {
             Ask::Say(say) => say.passing,
             // Nothing is said in it that was to be kept.
@@ -159,16 +166,19 @@ impl<'a, W: World> Lane<'a, W> {
         }
         let ask = match ask {
             Ask::Say(mut say) => {
-                let hands = say.handed.as_ref().map_or(0, |handed| handed.hands);
+                let (hands, spent) = say
+                    .handed
+                    .map_or((0, Spent::default()), |it| (it.hands, it.spent));
                 if hands >= HANDS_MAX {
                     let detail = format!("the message went through {HANDS_MAX} hands");
                     let error = Error::new(Code::HandoverRefused, detail);
-                    return self.fail(&error, Spent::default(), session.entries).await;
+                    return self.fail(&error, spent, session.entries).await;
                 }
                 say.handed = Some(Handed {
                     from: me.to_string(),
                     note: String::new(),
                     hands: hands + 1,
+                    spent,
                 });
                 Ask::Say(say)
             }

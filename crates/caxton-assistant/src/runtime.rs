@@ -3,13 +3,13 @@
 use crate::drive;
 use crate::turn::{Event, Spent};
 use crate::voice::Voice;
-use crate::world::{Asked, Begun, Opening, Question, World};
+use crate::world::{Asked, Begun, Question, World};
 use bytes::Bytes;
 use caxton_core::error::{Code, Error};
 use caxton_core::model::{ModelEvent, ModelName};
 use caxton_core::session::{Ask, Entry, Session, SessionId, TurnEvent};
 use caxton_core::{Acl, AgentId, AgentName, Manifest, Message, Timestamp};
-use caxton_engine::host::Host;
+use caxton_engine::host::{Host, Opening};
 use caxton_engine::models::{Ceiling, Completed, Completion, NotCompleted};
 use caxton_engine::port::behavior::{Artifact, Behavior, Fault, Program, Runtime};
 use caxton_engine::port::model::ModelFacts;
@@ -173,21 +173,18 @@ impl World for HostWorld {
     }
 
     async fn begin(&mut self, opening: Opening) -> Result<Option<Begun>, Error> {
-        let Opening {
-            session,
-            handed,
-            passing,
-        } = opening;
+        let handed = opening.handed;
         // What this lane did before is committed when its handler first waits: a session is read after
         // that, or the turn before would be missing in it.
         tokio::task::yield_now().await;
-        let Some(turn) = self.host.turn_begin(&session, handed, passing).await? else {
+        let Some(turn) = self.host.turn_begin(opening).await? else {
             return Ok(None);
         };
         self.turn = Some(Arc::clone(&turn));
         Ok(Some(Begun {
             id: turn.id(),
             session: turn.session().clone(),
+            handed,
             passing: turn.is_passing(),
             told: told(&turn),
         }))
@@ -199,6 +196,10 @@ impl World for HostWorld {
 
     fn is_cancelled(&self) -> bool {
         self.turn.as_ref().is_some_and(|turn| turn.is_cancelled())
+    }
+
+    fn stands(&self, agent: &AgentName) -> bool {
+        self.host.stands(agent)
     }
 
     async fn end(&mut self, last: TurnEvent, entries: u64) -> Result<(), Error> {

@@ -57,10 +57,14 @@ impl<W: World> Lane<'_, W> {
             rules: Some(session.tools.clone()),
         };
         let offered = self.world.tools(side).await?;
-        let toolbox = Toolbox::new(&self.world.manifest(), &offered, say.client.as_ref());
+        // Nobody is offered who would not take it.
+        let mut handover = assistant.handover.clone();
+        handover.retain(|name| self.world.stands(name));
+        let toolbox = Toolbox::new(&offered, handover, say.client.as_ref());
         let before = std::mem::take(&mut self.said_before);
-        let mut turn =
-            Turn::new(settings, toolbox, beginning.context).going_on(beginning.kept, before);
+        let spent = say.handed.as_ref().map(|it| it.spent).unwrap_or_default();
+        let turn = Turn::new(settings, toolbox, beginning.context);
+        let mut turn = turn.going_on(beginning.kept, before, spent);
         let end = self.run(&mut turn, &assistant).await?;
         let ended = Ended {
             turn,
@@ -152,6 +156,7 @@ impl<W: World> Lane<'_, W> {
             top_p: client.top_p,
             stop: client.stop,
             tool_choice: client.tool_choice,
+            parallel_calls: client.parallel_calls,
             extra: client.extra,
             passing: self.begun.passing,
             hands: say.handed.as_ref().map_or(0, |handed| handed.hands),
@@ -293,7 +298,7 @@ impl<W: World> Lane<'_, W> {
     /// Keeps what was said, ends the turn and answers.
     async fn keep(
         &mut self,
-        say: Say,
+        mut say: Say,
         mut session: Session,
         ended: Ended,
         end: End,
@@ -340,7 +345,17 @@ impl<W: World> Lane<'_, W> {
         match how {
             How::Completed(outcome) => self.complete(outcome, entries).await,
             How::Failed(failure) => self.failed(failure, entries).await,
-            How::HandedOver { to, note } => self.give(say, to, note, passed_on),
+            How::HandedOver { to, note } => {
+                let handed = say.handed.take();
+                let before = handed.map_or((0, Spent::default()), |it| (it.hands, it.spent));
+                let handed = Handed {
+                    from: self.me().to_string(),
+                    note,
+                    hands: before.0 + 1,
+                    spent: before.1.plus(spent),
+                };
+                self.give(say, to, handed, passed_on)
+            }
         }
     }
 
@@ -354,12 +369,11 @@ impl<W: World> Lane<'_, W> {
         &mut self,
         mut say: Say,
         to: AgentName,
-        note: String,
+        handed: Handed,
         said: Vec<ChatMessage>,
     ) -> Result<(), Error> {
-        let from = self.me().to_string();
         self.tell(TurnEvent::HandedOver {
-            from: from.clone(),
+            from: handed.from.clone(),
             to: to.to_string(),
         })?;
         if self.begun.passing {
@@ -368,8 +382,7 @@ impl<W: World> Lane<'_, W> {
             say.client = Some(client);
             say.parts.clear();
         }
-        let hands = say.handed.map_or(0, |handed| handed.hands) + 1;
-        say.handed = Some(Handed { from, note, hands });
+        say.handed = Some(handed);
         let ask = Ask::Say(Box::new(say));
         self.world.hand_over(to, &self.message.acl, &ask)
     }

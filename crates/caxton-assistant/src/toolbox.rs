@@ -2,10 +2,10 @@
 //! host says; here they get names that every provider takes, beside those that the client brought.
 
 use crate::bounds::TOOL_NAME_BYTES_MAX;
+use caxton_core::AgentName;
 use caxton_core::model::{ToolChoice, ToolSpec};
 use caxton_core::session::ClientSide;
 use caxton_core::tool::{Function, ToolId};
-use caxton_core::{AgentName, Manifest};
 use caxton_engine::tools::OfferedTool;
 use serde_json::json;
 
@@ -33,9 +33,13 @@ pub struct Toolbox {
 }
 
 impl Toolbox {
-    /// The tools that are offered, and the client's. Where both have one of the same name, it is the
-    /// client's.
-    pub fn new(manifest: &Manifest, offered: &[OfferedTool], client: Option<&ClientSide>) -> Self {
+    /// The tools that are offered, the assistants that may be handed over to, and the client's tools.
+    /// Where two have the same name, it is the client's.
+    pub fn new(
+        offered: &[OfferedTool],
+        handover: Vec<AgentName>,
+        client: Option<&ClientSide>,
+    ) -> Self {
         let mut toolbox = Self::default();
         for spec in client.iter().flat_map(|it| &it.tools) {
             toolbox.add(spec.clone(), Tool::Client);
@@ -51,10 +55,9 @@ impl Toolbox {
             let spec = ToolSpec::new(toolbox.free(&name), description.clone(), input.clone());
             toolbox.add(spec, Tool::Call(tool.id.clone()));
         }
-        let handover = manifest.assistant.as_ref().map(|it| &it.handover);
-        if let Some(names) = handover.filter(|names| !names.is_empty()) {
-            toolbox.handover.clone_from(names);
-            toolbox.add(hand_over_spec(names), Tool::HandOver);
+        if !handover.is_empty() {
+            toolbox.add(hand_over_spec(&handover), Tool::HandOver);
+            toolbox.handover = handover;
         }
         toolbox
     }
@@ -148,9 +151,8 @@ mod tests {
     use caxton_core::tool::{Effect, FunctionName, ToolKind};
     use std::sync::Arc;
 
-    fn toolbox(offered: &[&str], handover: &str, client: &[&str]) -> Toolbox {
-        let text =
-            format!("name = \"me\"\nbehavior = \"assistant\"\n[assistant]\nhandover = {handover}");
+    fn toolbox(offered: &[&str], handover: &[&str], client: &[&str]) -> Toolbox {
+        let handover = handover.iter().map(|it| AgentName::parse(it).unwrap());
         let offered = offered.iter().map(|id| OfferedTool {
             id: ToolId::parse(id).unwrap(),
             kind: ToolKind::Builtin,
@@ -172,7 +174,7 @@ mod tests {
             tools: tools.collect(),
             ..ClientSide::default()
         };
-        Toolbox::new(&Manifest::parse(&text).unwrap(), &offered, Some(&client))
+        Toolbox::new(&offered, handover.collect(), Some(&client))
     }
 
     #[test]
@@ -187,7 +189,7 @@ mod tests {
             "files.read",
             "fetch",
         ];
-        let toolbox = toolbox(&offered, "[\"d\"]", &["ask_c"]);
+        let toolbox = toolbox(&offered, &["d"], &["ask_c"]);
         let id = |text: &str| Tool::Call(ToolId::parse(text).unwrap());
         let agent = |name: &str| id(&format!("agent:{name}"));
         assert_eq!(toolbox.find("files_read"), Some(&id("files.read")));
@@ -209,8 +211,8 @@ mod tests {
 
     #[test]
     fn without_names_there_is_no_handover_and_the_clients_own_tool_goes_before() {
-        assert_eq!(toolbox(&[], "[]", &[]).specs(), []);
-        let toolbox = toolbox(&[], "[\"d\"]", &["hand_over"]);
+        assert_eq!(toolbox(&[], &[], &[]).specs(), []);
+        let toolbox = toolbox(&[], &["d"], &["hand_over"]);
         assert_eq!(toolbox.find("hand_over"), Some(&Tool::Client));
         assert_eq!(toolbox.specs().len(), 1);
     }

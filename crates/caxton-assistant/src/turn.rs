@@ -47,7 +47,9 @@ pub struct Turn {
     /// Messages of the turn that are in the history already.
     kept: usize,
     state: State,
+    /// What it took, and what it had taken when it was handed over.
     spent: Spent,
+    before: Spent,
     steps: u32,
     /// What was said aloud, as the outcome has it.
     outcome: Vec<Part>,
@@ -73,6 +75,7 @@ impl Turn {
             kept: 0,
             state: State::Fresh,
             spent: Spent::default(),
+            before: Spent::default(),
             steps: 0,
             outcome: Vec::new(),
             summaries: 0,
@@ -84,11 +87,11 @@ impl Turn {
         }
     }
 
-    /// A turn that another began: so many of its messages are in the history already, and this is what
-    /// was said aloud.
+    /// A turn that another began: so many of its messages are in the history already, this is what was
+    /// said aloud, and so much it took.
     #[must_use]
-    pub fn going_on(mut self, kept: usize, said: String) -> Self {
-        self.kept = kept;
+    pub fn going_on(mut self, kept: usize, said: String, before: Spent) -> Self {
+        (self.kept, self.before) = (kept, before);
         if !said.is_empty() {
             self.outcome.push(Part::text(said));
         }
@@ -218,10 +221,11 @@ impl Turn {
         let mut request = self
             .context
             .request(self.toolbox.specs(), settings.window.output);
-        request.thinking = settings.thinking;
+        request.thinking = Some(settings.thinking);
         request.temperature = settings.temperature;
         request.top_p = settings.top_p;
         request.stop.clone_from(&settings.stop);
+        request.parallel_calls = settings.parallel_calls;
         request.extra.clone_from(&settings.extra);
         // Whether a client comes back with the same history, it knows itself.
         request.goes_on = !settings.passing;
@@ -237,18 +241,23 @@ impl Turn {
         Effect::Ask {
             request: Box::new(request),
             aloud,
-            tokens: left(self.settings.tokens_max, self.spent.tokens.total()),
+            tokens: left(self.settings.tokens_max, self.total().tokens.total()),
             cost_micros: self.cost_left(),
         }
     }
 
     /// What the turn may still cost, where it has a ceiling.
     fn cost_left(&self) -> Option<u64> {
-        left(self.settings.cost_micros_max, self.spent.cost_micros)
+        left(self.settings.cost_micros_max, self.total().cost_micros)
+    }
+
+    /// What the turn took, whoever had it.
+    fn total(&self) -> Spent {
+        self.before.plus(self.spent)
     }
 
     fn within_limits(&self, now: Timestamp) -> Result<(), Error> {
-        let settings = &self.settings;
+        let (settings, total) = (&self.settings, self.total());
         if now >= settings.deadline {
             let ms = settings.timeout_ms_max;
             let detail = format!("turn_timeout_ms_max = {ms}");
@@ -260,15 +269,11 @@ impl Turn {
                 u64::from(settings.steps_max),
                 u64::from(self.steps),
             ),
-            (
-                "turn_tokens_max",
-                settings.tokens_max,
-                self.spent.tokens.total(),
-            ),
+            ("turn_tokens_max", settings.tokens_max, total.tokens.total()),
             (
                 "turn_cost_micros_max",
                 settings.cost_micros_max,
-                self.spent.cost_micros,
+                total.cost_micros,
             ),
         ];
         for (name, max, used) in limits {
@@ -401,20 +406,21 @@ impl Turn {
     }
 
     fn completed(&mut self, stop: StopReason) -> Effect {
+        let total = self.total();
         let outcome = TurnOutcome {
             parts: std::mem::take(&mut self.outcome),
             agent: self.settings.agent.to_string(),
             model: self.answered_by.clone(),
             stop,
-            usage: self.spent.tokens,
-            cost_micros: self.spent.cost_micros,
-            calls: self.spent.calls,
+            usage: total.tokens,
+            cost_micros: total.cost_micros,
+            calls: total.calls,
         };
         self.end(false, How::Completed(outcome))
     }
 
     fn failed(&mut self, error: &Error) -> Effect {
-        let failure = failure(error, self.spent);
+        let failure = failure(error, self.total());
         if error.code == Code::ContextTooLong && self.steps == 0 {
             // What no model can see is not part of the conversation, or every later turn had to leave
             // it out again.

@@ -6,25 +6,19 @@ use caxton_core::error::Error;
 use caxton_core::model::{ModelName, ModelRequest};
 use caxton_core::session::{Ask, Entry, Session, SessionId, TurnEvent, TurnId};
 use caxton_core::{Acl, AgentId, AgentName, Manifest, Timestamp};
+use caxton_engine::host::Opening;
 use caxton_engine::port::model::ModelFacts;
 use caxton_engine::tools::{Done, OfferedTool, Prepared, ToolAsk, ToolSide};
 use std::future::Future;
 use std::sync::Arc;
-
-/// What a turn is begun with.
-#[derive(Clone, Debug)]
-pub(crate) struct Opening {
-    pub(crate) session: SessionId,
-    /// The message came from another assistant, and its turn goes on.
-    pub(crate) handed: bool,
-    pub(crate) passing: bool,
-}
 
 /// A turn that has begun.
 #[derive(Clone, Debug)]
 pub(crate) struct Begun {
     pub(crate) id: TurnId,
     pub(crate) session: SessionId,
+    /// It goes on from another assistant's.
+    pub(crate) handed: bool,
     /// Nothing of it is kept but the accounts.
     pub(crate) passing: bool,
     /// What whoever follows was told before the server last stopped.
@@ -62,6 +56,8 @@ pub(crate) trait World: Send {
     ) -> impl Future<Output = Result<Option<Begun>, Error>> + Send;
     fn tell(&mut self, event: TurnEvent) -> Result<(), Error>;
     fn is_cancelled(&self) -> bool;
+    /// Whether an agent runs, so that it takes what it is given.
+    fn stands(&self, agent: &AgentName) -> bool;
     fn end(
         &mut self,
         last: TurnEvent,

@@ -102,7 +102,7 @@ async fn what_thinks_is_heard_and_how_much_is_the_sessions() {
             "completed End"
         ]
     );
-    assert_eq!(world.last_request().thinking, Thinking::Low);
+    assert_eq!(world.last_request().thinking, Some(Thinking::Low));
     // What it may think with comes beside what it may answer with.
     assert_eq!(world.last_request().output_tokens_max, 4_096 + 4_096);
     let id = SessionId::parse("s").unwrap();
@@ -113,7 +113,7 @@ async fn what_thinks_is_heard_and_how_much_is_the_sessions() {
         .unwrap();
     assert_eq!(session.thinking, Some(Thinking::High));
     world.chat("a", "s", "hi").await;
-    assert_eq!(world.last_request().thinking, Thinking::High);
+    assert_eq!(world.last_request().thinking, Some(Thinking::High));
     // Thoughts of a turn that is over do not go back, and are in the history.
     assert_eq!(
         world.last_request().messages[1],
@@ -125,7 +125,7 @@ async fn what_thinks_is_heard_and_how_much_is_the_sessions() {
         ..Say::default()
     };
     events(world.start_say("a", "s", say).await.unwrap()).await;
-    assert_eq!(world.last_request().thinking, Thinking::Off);
+    assert_eq!(world.last_request().thinking, Some(Thinking::Off));
     assert_eq!(world.entries("s").await[1].message.parts.len(), 2);
 }
 

@@ -135,6 +135,7 @@ pub struct ClientSide {
     /// Tools of the client's own: a call of one ends the turn, for the client to answer.
     pub tools: Vec<ToolSpec>,
     pub tool_choice: ToolChoice,
+    pub parallel_calls: Option<bool>,
     pub output_tokens_max: Option<u32>,
     pub temperature: Option<f64>,
     pub top_p: Option<f64>,
@@ -150,6 +151,33 @@ pub struct Handed {
     pub from: String,
     pub note: String,
     pub hands: u32,
+    /// What the turn took until then.
+    #[serde(default)]
+    pub spent: Spent,
+}
+
+/// What calls of models and tools took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spent {
+    pub tokens: Tokens,
+    pub cost_micros: u64,
+    /// Of this turn's own models.
+    pub calls: u32,
+}
+
+impl Spent {
+    pub fn add(&mut self, other: Self) {
+        *self = self.plus(other);
+    }
+
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            tokens: self.tokens.plus(other.tokens),
+            cost_micros: self.cost_micros.saturating_add(other.cost_micros),
+            calls: self.calls.saturating_add(other.calls),
+        }
+    }
 }
 
 impl Ask {

@@ -57,7 +57,7 @@ pub(crate) async fn take_upload(
     let agent = agent.map(|(_, name)| name.to_owned());
     let (uri, headers) = (request.uri().clone(), request.headers().clone());
     let extensions = request.extensions().clone();
-    let context = match CallContext::read(method, uri.path(), &headers, extensions) {
+    let context = match CallContext::read(method, Some(&uri), &headers, extensions) {
         Ok(context) => context,
         Err(error) => return error.into_response(),
     };

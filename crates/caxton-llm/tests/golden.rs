@@ -109,7 +109,7 @@ fn models_are_told_to_think_in_their_own_way() {
     for (dialect, kind, model) in cases {
         for level in caxton_core::model::Thinking::ALL {
             let mut request = support::least();
-            request.thinking = level;
+            request.thinking = Some(level);
             request.output_tokens_max = 40_000;
             request.temperature = Some(0.3);
             let traits = table.traits(kind, model);

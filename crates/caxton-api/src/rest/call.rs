@@ -44,10 +44,10 @@ pub(crate) fn open(
     bytes_max: usize,
 ) -> Result<(CallContext, Input), Response> {
     let (parts, body) = request.into_parts();
-    let instance = parts.uri.path();
-    let context = CallContext::read(method, instance, &parts.headers, parts.extensions).map_err(
+    let uri = &parts.uri;
+    let context = CallContext::read(method, Some(uri), &parts.headers, parts.extensions).map_err(
         |mut error| {
-            error.instance = Some(instance.into());
+            error.instance = Some(uri.path().into());
             let trace = parts.headers.get(&TRACEPARENT);
             let trace = trace.and_then(|it| it.to_str().ok()?.get(3..35));
             error.trace_id = trace.map(str::to_owned);

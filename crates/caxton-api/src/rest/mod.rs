@@ -120,7 +120,7 @@ pub async fn method_unknown(request: Request) -> Response {
 /// Answers an error to a request no operation took.
 pub fn refused(request: Request, error: ApiError) -> Response {
     let (parts, _) = request.into_parts();
-    match CallContext::read("", parts.uri.path(), &parts.headers, parts.extensions) {
+    match CallContext::read("", Some(&parts.uri), &parts.headers, parts.extensions) {
         Ok(context) => context.complete(error).into_response(),
         Err(_) => error.into_response(),
     }

@@ -41,7 +41,6 @@ fn settings() -> Settings {
 }
 
 fn toolbox() -> Toolbox {
-    let text = "name = \"me\"\nbehavior = \"assistant\"\n[assistant]\nhandover = [\"other\"]";
     let counter = AgentName::parse("counter").unwrap();
     let offered = [OfferedTool {
         id: ToolId::Agent(counter),
@@ -59,7 +58,8 @@ fn toolbox() -> Toolbox {
         tools: vec![ToolSpec::new("weather", "", json!({"type": "object"}))],
         ..ClientSide::default()
     };
-    Toolbox::new(&Manifest::parse(text).unwrap(), &offered, Some(&client))
+    let handover = vec![AgentName::parse("other").unwrap()];
+    Toolbox::new(&offered, handover, Some(&client))
 }
 
 fn context(seen: &[ChatMessage]) -> Context {
@@ -544,7 +544,8 @@ fn whoever_goes_on_says_and_keeps_its_own() {
         ChatMessage::assistant("One moment."),
         ChatMessage::user("(handed over)"),
     ];
-    let mut turn = turn_with(settings(), context).going_on(2, "One moment.".into());
+    let mut turn =
+        turn_with(settings(), context).going_on(2, "One moment.".into(), Spent::default());
     let effects = check(&mut turn, Event::Begin, &["ask"]);
     assert_eq!(request(&effects).messages.len(), 3);
     let effects = check(&mut turn, answered(&[text("Done.")]), &["completed End"]);

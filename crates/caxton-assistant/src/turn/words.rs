@@ -4,8 +4,9 @@ use crate::context::Window;
 use crate::toolbox::Tool;
 use caxton_core::error::Error;
 use caxton_core::model::{
-    ChatMessage, Extra, ModelName, ModelReply, ModelRequest, Part, Thinking, Tokens, ToolChoice,
+    ChatMessage, Extra, ModelName, ModelReply, ModelRequest, Part, Thinking, ToolChoice,
 };
+pub use caxton_core::session::Spent;
 use caxton_core::session::{TurnEvent, TurnFailure, TurnOutcome};
 use caxton_core::{AgentName, Timestamp};
 use serde_json::Value;
@@ -22,6 +23,7 @@ pub struct Settings {
     pub top_p: Option<f64>,
     pub stop: Vec<String>,
     pub tool_choice: ToolChoice,
+    pub parallel_calls: Option<bool>,
     pub extra: Option<Extra>,
     /// The history is the client's: nothing of it is summed up or left out.
     pub passing: bool,
@@ -80,23 +82,6 @@ impl Answered {
     }
 }
 
-/// What calls of models and tools took.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Spent {
-    pub tokens: Tokens,
-    pub cost_micros: u64,
-    /// Of this turn's own models.
-    pub calls: u32,
-}
-
-impl Spent {
-    pub fn add(&mut self, other: Self) {
-        self.tokens = self.tokens.plus(other.tokens);
-        self.cost_micros = self.cost_micros.saturating_add(other.cost_micros);
-        self.calls = self.calls.saturating_add(other.calls);
-    }
-}
-
 /// A call of a tool.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Call {
@@ -135,6 +120,7 @@ pub struct End {
     pub said: Vec<ChatMessage>,
     /// It did not end well, and this is how far it came.
     pub broken: bool,
+    /// By this assistant.
     pub spent: Spent,
     pub how: How,
 }

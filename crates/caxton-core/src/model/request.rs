@@ -125,10 +125,14 @@ pub struct ModelRequest {
     pub tools: Vec<ToolSpec>,
     #[serde(default)]
     pub tool_choice: ToolChoice,
+    /// Whether one answer may call several tools; absent: as the provider has it.
+    #[serde(default)]
+    pub parallel_calls: Option<bool>,
     /// Tokens the answer may have, thinking included: what is reserved for it.
     pub output_tokens_max: u32,
+    /// Absent: as the provider has it where nothing is said.
     #[serde(default)]
-    pub thinking: Thinking,
+    pub thinking: Option<Thinking>,
     #[serde(default)]
     pub temperature: Option<f64>,
     #[serde(default)]
@@ -152,8 +156,9 @@ impl ModelRequest {
             messages,
             tools: Vec::new(),
             tool_choice: ToolChoice::Auto,
+            parallel_calls: None,
             output_tokens_max,
-            thinking: Thinking::Off,
+            thinking: None,
             temperature: None,
             top_p: None,
             stop: Vec::new(),

@@ -167,7 +167,7 @@ impl App {
             return Ok(record);
         }
         let turn = turns.at_hand(scope.tenant(), id);
-        Ok(record_of(&*turn.ok_or_else(|| no_turn(id))?))
+        Ok(turn.ok_or_else(|| no_turn(id))?.record())
     }
 
     /// Ends a turn that runs or waits; one that has ended stays as it is. What was said until then is
@@ -241,19 +241,6 @@ fn no_turn(id: TurnId) -> Error {
     Error::new(Code::TurnNotFound, format!("there is no turn {id}"))
 }
 
-fn record_of(turn: &Turn) -> TurnRecord {
-    TurnRecord {
-        id: turn.id(),
-        session: turn.session().clone(),
-        agent: turn.agent().clone(),
-        key: turn.key().map(str::to_owned),
-        state: turn.state(),
-        created: turn.created(),
-        ended: None,
-        entries: 0,
-    }
-}
-
 fn running(turn: &Turn) -> Result<crate::port::store::Op, Error> {
-    crate::documents::put(&turn.id().to_string(), &record_of(turn))
+    crate::documents::put(&turn.id().to_string(), &turn.record())
 }

@@ -2,9 +2,9 @@
 
 use super::App;
 use crate::jobs::{Call, Feed, Invoked};
-use crate::limits::Unit;
+use crate::limits::{Reservation, Unit};
 use crate::opctx::OpCtx;
-use caxton_core::error::Error;
+use caxton_core::error::{Code, Error};
 use caxton_core::grant::Permission;
 use caxton_core::manifest::MailboxMode;
 use caxton_core::{AgentId, ConversationId, Message, Timestamp};
@@ -33,11 +33,14 @@ impl App {
             .quotas
             .reserve(&ctx.tenant, key.as_deref(), Unit::Messages, 1, self.now())
             .await?;
-        let asked = self.jobs.invoke(&call, message, deadline, feed.as_ref());
-        let done = asked.await;
-        // An answer that did not come was asked for all the same.
-        let took = !matches!(&done, Err(error) if error.code != caxton_core::Code::CallTimeout);
-        one.settle(u64::from(took));
+        // Whoever goes away meanwhile has asked all the same.
+        let mut one = Asked(Some(one));
+        let done = self.jobs.invoke(&call, message, deadline, feed.as_ref());
+        let done = done.await;
+        let refused = |error: &Error| error.code != Code::CallTimeout;
+        if done.as_ref().is_err_and(refused) {
+            one.0 = None;
+        }
         done
     }
 
@@ -63,6 +66,17 @@ impl App {
             message.acl.conversation_id = Some(ConversationId::parse(&message.id.to_string())?);
         }
         Ok(Arc::new(message))
+    }
+}
+
+/// A message that counts as sent, unless it was refused.
+struct Asked(Option<Reservation>);
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        if let Some(one) = self.0.take() {
+            one.settle(1);
+        }
     }
 }
 

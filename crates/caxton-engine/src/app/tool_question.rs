@@ -9,6 +9,7 @@ use crate::port::Answer;
 use crate::port::store::CallId;
 use caxton_core::agent::{MailboxId, MailboxKey};
 use caxton_core::error::{Code, Error};
+use caxton_core::lifecycle::Phase;
 use caxton_core::{Acl, AgentId, Message};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,11 @@ impl Outlet for Asking {
             let done = self.app.agent_invoke(&self.ctx, asked, None).await?;
             Ok(done.reply)
         })
+    }
+
+    fn stands(&self, agent: &AgentId) -> bool {
+        let entry = self.app.entry(agent);
+        entry.is_ok_and(|entry| entry.phase() == Phase::Running)
     }
 }
 

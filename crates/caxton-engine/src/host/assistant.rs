@@ -12,21 +12,30 @@ use caxton_core::error::{Code, Error};
 use caxton_core::manifest::Durability;
 use caxton_core::model::{ModelEvent, ModelName};
 use caxton_core::session::{ASK_LANGUAGE, Ask, Entry, Session, SessionId, TurnEvent};
-use caxton_core::{Acl, AgentId, AgentName, Performative};
+use caxton_core::{Acl, AgentId, AgentName, MessageId, Performative};
 use std::sync::Arc;
 
 /// Entries of the ledger whose answers are let go with one turn: more than a turn has model calls.
 const REPLIES_ROWS: u32 = 1_000;
 
+/// What a turn is begun with.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    pub session: SessionId,
+    /// The message came from another assistant, and its turn goes on.
+    pub handed: bool,
+    /// Nothing of it is kept but the accounts.
+    pub passing: bool,
+    /// Who asks.
+    pub sender: Option<AgentName>,
+    /// What whoever asks was asked.
+    pub parent: Option<MessageId>,
+}
+
 impl Host {
     /// The turn of the message being handled. `None`: it has ended already, and there is nothing to
-    /// do. `handed` is whether the message came from another assistant, which went on with its own.
-    pub async fn turn_begin(
-        &mut self,
-        session: &SessionId,
-        handed: bool,
-        passing: bool,
-    ) -> Result<Option<Arc<Turn>>, Error> {
+    /// do.
+    pub async fn turn_begin(&mut self, opening: Opening) -> Result<Option<Arc<Turn>>, Error> {
         self.charge()?;
         let Some(current) = self.inner.current.as_ref() else {
             return Err(Error::new(
@@ -36,7 +45,7 @@ impl Host {
         };
         let (tenant, message) = (&self.inner.mailbox.agent.tenant, current.message);
         let turns = &self.inner.services.turns;
-        let id = match handed {
+        let id = match opening.handed {
             true => turns.alias_of(tenant, message).await?.unwrap_or(message),
             false => message,
         };
@@ -45,13 +54,20 @@ impl Host {
             None => turns.begin(NewTurn {
                 tenant: tenant.clone(),
                 id,
-                session: session.clone(),
                 agent: self.inner.mailbox.agent.name.clone(),
-                key: None,
-                passing,
+                key: turns.key_behind(tenant, opening.sender.as_ref(), opening.parent),
+                session: opening.session,
+                passing: opening.passing,
             })?,
         };
         Ok(turn.handle().then_some(turn))
+    }
+
+    /// Whether an agent of the tenant runs, so that it takes what it is given.
+    pub fn stands(&self, agent: &AgentName) -> bool {
+        let tenant = self.inner.mailbox.agent.tenant.clone();
+        let agent = AgentId::new(tenant, agent.clone());
+        self.inner.services.outlet.stands(&agent)
     }
 
     /// A session of the tenant.
@@ -180,17 +196,13 @@ impl Host {
         let now = self.inner.services.clock.now();
         if !turn.is_passing() {
             let record = TurnRecord {
-                id: turn.id(),
-                session: turn.session().clone(),
-                agent: turn.agent().clone(),
-                key: turn.key().map(str::to_owned),
                 state: match completed {
                     true => TurnState::Completed,
                     false => TurnState::Failed,
                 },
-                created: turn.created(),
                 ended: Some(now),
                 entries,
+                ..turn.record()
             };
             let id = record.id.to_string();
             self.inner.effects.ops.push(documents::put(&id, &record)?);
@@ -241,7 +253,7 @@ impl Host {
             ([], Some(sender)) => vec![sender.clone()],
             (named, _) => named.to_vec(),
         };
-        let message = self.send(acl)?;
+        let message = self.send_own(acl)?;
         let alias = self
             .inner
             .services

@@ -9,7 +9,7 @@ use crate::port::Answer;
 use crate::port::store::CallId;
 use caxton_core::error::{Code, Error};
 use caxton_core::manifest::Durability;
-use caxton_core::{Acl, MailboxId, Message, Timestamp};
+use caxton_core::{Acl, AgentId, MailboxId, Message, Timestamp};
 use std::fmt;
 use std::sync::Arc;
 use std::task::Poll;
@@ -19,6 +19,9 @@ use std::time::Duration;
 pub trait Outlet: Send + Sync + fmt::Debug {
     /// Sends the request and waits for its answer until the deadline.
     fn call(&self, call: WaitingCall) -> Answer<'_, Result<Arc<Message>, Error>>;
+
+    /// Whether an agent runs now.
+    fn stands(&self, agent: &AgentId) -> bool;
 }
 
 /// A call about to leave.
@@ -99,6 +102,7 @@ impl Host {
         if acl.reply_with.is_none() {
             acl.reply_with = Some(format!("{}.{}", id.message, id.index));
         }
+        super::send::may_speak(&acl)?;
         self.check(&acl)?;
         let request = self.stamp(acl, Some(waiting));
         self.inner.used.calls += 1;

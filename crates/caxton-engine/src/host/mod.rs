@@ -15,6 +15,7 @@ mod state;
 mod timer;
 mod tool;
 
+pub use assistant::Opening;
 pub use call::{Outlet, WaitingCall};
 pub use effects::{Effects, TimerEffect};
 pub use guest_metrics::{GuestMetric, GuestMetrics};

@@ -2,12 +2,19 @@
 
 use super::Host;
 use caxton_core::error::{Code, Error};
+use caxton_core::session::ASK_LANGUAGE;
 use caxton_core::{Acl, AgentId, Identifier, MailboxId, Message, MessageId, TraceContext};
 use std::sync::Arc;
 
 impl Host {
     /// Queues a message; it leaves when the handler's effects are committed. Gives its id.
     pub fn send(&mut self, acl: Acl) -> Result<MessageId, Error> {
+        may_speak(&acl)?;
+        self.send_own(acl)
+    }
+
+    /// The same for what the server's own behaviors say, in whatever language.
+    pub(super) fn send_own(&mut self, acl: Acl) -> Result<MessageId, Error> {
         self.charge()?;
         let max = self.inner.manifest.limits.sends_per_message_max;
         if self.inner.used.sends >= max {
@@ -94,4 +101,14 @@ impl Host {
         }
         trace
     }
+}
+
+/// Refuses the language in which doors and assistants ask for turns: what changes a session is for
+/// whoever may change sessions, and no agent may by itself.
+pub(super) fn may_speak(acl: &Acl) -> Result<(), Error> {
+    if acl.language.as_deref() != Some(ASK_LANGUAGE) {
+        return Ok(());
+    }
+    let detail = format!("no agent sends {ASK_LANGUAGE}: send what is to be said as text");
+    Err(Error::new(Code::PermissionDenied, detail))
 }

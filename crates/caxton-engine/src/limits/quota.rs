@@ -16,7 +16,7 @@ use caxton_core::{TenantId, Timestamp};
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -186,8 +186,27 @@ struct Count {
     usage: Usage,
     /// Reserved and not settled, by unit.
     reserved: [u64; 3],
+    /// It is not as it is written down.
     dirty: bool,
+    /// It is being written down.
+    writing: bool,
 }
+
+impl Count {
+    fn add(&mut self, unit: Unit, used: u64) {
+        let of = self.usage.used(unit);
+        of.day = of.day.saturating_add(used);
+        of.month = of.month.saturating_add(used);
+        self.dirty |= used > 0;
+    }
+
+    /// Whether it can be read again as it is.
+    fn is_kept(&self) -> bool {
+        !self.dirty && !self.writing && self.reserved.iter().all(|amount| *amount == 0)
+    }
+}
+
+type Counts = HashMap<Holder, Count>;
 
 /// What was reserved. Dropped without being settled it is given back.
 #[derive(Debug)]
@@ -222,7 +241,7 @@ impl Drop for Reservation {
 
 #[derive(Debug, Default)]
 struct Inner {
-    counts: Mutex<HashMap<Holder, Count>>,
+    counts: Mutex<Counts>,
 }
 
 impl Inner {
@@ -235,10 +254,7 @@ impl Inner {
             if let Some(left) = count.reserved.get_mut(unit as usize) {
                 *left = left.saturating_sub(reserved);
             }
-            let of = count.usage.used(unit);
-            of.day = of.day.saturating_add(used);
-            of.month = of.month.saturating_add(used);
-            count.dirty |= used > 0;
+            count.add(unit, used);
         }
     }
 }
@@ -249,6 +265,9 @@ pub(crate) struct Quotas {
     refusals: Refusals,
     at_hand: Cache<Holder, Option<Arc<Quota>>>,
     inner: Arc<Inner>,
+    /// Held from where a count is looked for to where it is at hand: none is let go meanwhile, so that
+    /// what is read is what it is.
+    loading: tokio::sync::Mutex<()>,
 }
 
 impl fmt::Debug for Quotas {
@@ -269,6 +288,7 @@ impl Quotas {
             refusals,
             at_hand: Cache::new(QUOTAS_AT_HAND_MAX),
             inner: Arc::default(),
+            loading: tokio::sync::Mutex::default(),
         }
     }
 
@@ -312,11 +332,12 @@ impl Quotas {
         now: Timestamp,
     ) -> Result<Usage, Error> {
         let holder = (tenant.clone(), key.to_owned());
-        self.load(&holder).await?;
-        let mut counts = self.inner.counts.lock();
-        let count = counts.entry(holder).or_default();
-        count.usage.turn(now);
-        Ok(count.usage)
+        self.counted_by(std::slice::from_ref(&holder), |counts| {
+            let count = counts.entry(holder.clone()).or_default();
+            count.usage.turn(now);
+            count.usage
+        })
+        .await
     }
 
     /// Reserves an amount for a tenant and, where it has one, its key. Errors: `CX-4031` with the time
@@ -344,15 +365,14 @@ impl Quotas {
     ) -> Result<(), Error> {
         let mut holders: Vec<Holder> = vec![(tenant.clone(), String::new())];
         holders.extend(key.map(|key| (tenant.clone(), key.to_owned())));
-        for holder in &holders {
-            self.load(holder).await?;
-        }
-        for holder in &holders {
-            let mut counts = self.inner.counts.lock();
-            counts.entry(holder.clone()).or_default().usage.turn(now);
-        }
-        self.inner.settle(&holders, unit, 0, amount);
-        Ok(())
+        self.counted_by(&holders, |counts| {
+            for holder in &holders {
+                let count = counts.entry(holder.clone()).or_default();
+                count.usage.turn(now);
+                count.add(unit, amount);
+            }
+        })
+        .await
     }
 
     /// Reserves as much as there is, from `least` to `most`.
@@ -365,41 +385,41 @@ impl Quotas {
         most: u64,
         now: Timestamp,
     ) -> Result<Reservation, Error> {
-        let mut amount = most.max(least);
         let mut holders: Vec<Holder> = vec![(tenant.clone(), String::new())];
         holders.extend(key.map(|key| (tenant.clone(), key.to_owned())));
         let mut limits = Vec::with_capacity(holders.len());
         for (tenant, key) in &holders {
             limits.push(unit.of(&*self.quota(tenant, key).await?));
         }
-        for holder in &holders {
-            self.load(holder).await?;
-        }
-        let mut counts = self.inner.counts.lock();
-        for (holder, limit) in holders.iter().zip(&limits) {
-            let count = counts.entry(holder.clone()).or_default();
-            count.usage.turn(now);
-            if let Some(limit) = limit.filter(|it| it.overage == Overage::Refuse) {
-                let used = *count.usage.used(unit);
-                let used = match limit.period {
-                    Period::Day => used.day,
-                    Period::Month => used.month,
-                };
-                let reserved = count.reserved.get(unit as usize).copied().unwrap_or(0);
-                let left = limit.limit.saturating_sub(used.saturating_add(reserved));
-                if least > left {
-                    self.refusals.add("quota", unit.name());
-                    return Err(exceeded(holder, unit, limit, (least, left), now));
+        let reserve = |counts: &mut Counts| {
+            let mut amount = most.max(least);
+            for (holder, limit) in holders.iter().zip(&limits) {
+                let count = counts.entry(holder.clone()).or_default();
+                count.usage.turn(now);
+                if let Some(limit) = limit.filter(|it| it.overage == Overage::Refuse) {
+                    let used = *count.usage.used(unit);
+                    let used = match limit.period {
+                        Period::Day => used.day,
+                        Period::Month => used.month,
+                    };
+                    let reserved = count.reserved.get(unit as usize).copied().unwrap_or(0);
+                    let left = limit.limit.saturating_sub(used.saturating_add(reserved));
+                    if least > left {
+                        return Err(exceeded(holder, unit, limit, (least, left), now));
+                    }
+                    amount = amount.min(left);
                 }
-                amount = amount.min(left);
             }
-        }
-        for holder in &holders {
-            let count = counts.entry(holder.clone()).or_default();
-            if let Some(reserved) = count.reserved.get_mut(unit as usize) {
-                *reserved = reserved.saturating_add(amount);
+            for holder in &holders {
+                let count = counts.entry(holder.clone()).or_default();
+                if let Some(reserved) = count.reserved.get_mut(unit as usize) {
+                    *reserved = reserved.saturating_add(amount);
+                }
             }
-        }
+            Ok(amount)
+        };
+        let reserved = self.counted_by(&holders, reserve).await?;
+        let amount = reserved.inspect_err(|_| self.refusals.add("quota", unit.name()))?;
         Ok(Reservation {
             quotas: Some(Arc::clone(&self.inner)),
             holders,
@@ -464,23 +484,39 @@ impl Quotas {
         Ok(found)
     }
 
-    /// Reads a count that is not in memory.
-    async fn load(&self, holder: &Holder) -> Result<(), Error> {
-        if self.inner.counts.lock().contains_key(holder) {
-            return Ok(());
+    /// Does something with counts that are all at hand: those that are not are read before.
+    async fn counted_by<T>(
+        &self,
+        holders: &[Holder],
+        work: impl FnOnce(&mut Counts) -> T,
+    ) -> Result<T, Error> {
+        {
+            let mut counts = self.inner.counts.lock();
+            if holders.iter().all(|holder| counts.contains_key(holder)) {
+                return Ok(work(&mut counts));
+            }
         }
-        let (tenant, key) = holder;
-        let found: Option<Usage> = self.documents.get(&Self::scope(tenant), key).await?;
+        let _loading = self.loading.lock().await;
+        let mut found = Vec::with_capacity(holders.len());
+        for holder in holders {
+            if self.inner.counts.lock().contains_key(holder) {
+                continue;
+            }
+            let (tenant, key) = holder;
+            let usage: Option<Usage> = self.documents.get(&Self::scope(tenant), key).await?;
+            found.push((holder, usage.unwrap_or_default()));
+        }
         let mut counts = self.inner.counts.lock();
-        if counts.len() >= COUNTS_MAX {
-            counts.retain(|_, it| it.dirty || it.reserved.iter().any(|amount| *amount > 0));
+        if counts.len() + found.len() > COUNTS_MAX {
+            counts.retain(|holder, it| !it.is_kept() || holders.contains(holder));
         }
-        // Whoever was faster has counted on already.
-        counts.entry(holder.clone()).or_insert(Count {
-            usage: found.unwrap_or_default(),
-            ..Count::default()
-        });
-        Ok(())
+        for (holder, usage) in found {
+            counts.entry(holder.clone()).or_insert(Count {
+                usage,
+                ..Count::default()
+            });
+        }
+        Ok(work(&mut counts))
     }
 
     /// Writes down what has changed. What cannot be written now is written the next time.
@@ -489,7 +525,7 @@ impl Quotas {
             let mut counts = self.inner.counts.lock();
             let mut changed: HashMap<TenantId, Vec<(String, Usage)>> = HashMap::new();
             for ((tenant, key), count) in counts.iter_mut().filter(|(_, it)| it.dirty) {
-                count.dirty = false;
+                (count.dirty, count.writing) = (false, true);
                 let rows = changed.entry(tenant.clone()).or_default();
                 rows.push((key.clone(), count.usage));
             }
@@ -501,12 +537,14 @@ impl Quotas {
                 Ok(ops) => self.documents.commit(&Self::scope(&tenant), ops).await,
                 Err(error) => Err(error),
             };
-            if let Err(error) = wrote {
+            if let Err(error) = &wrote {
                 tracing::warn!(%tenant, %error, "usage was not written down");
-                let failed: HashSet<&String> = rows.iter().map(|(key, _)| key).collect();
-                let mut counts = self.inner.counts.lock();
-                for ((of, key), count) in counts.iter_mut() {
-                    count.dirty |= *of == tenant && failed.contains(key);
+            }
+            let mut counts = self.inner.counts.lock();
+            for (key, _) in rows {
+                if let Some(count) = counts.get_mut(&(tenant.clone(), key)) {
+                    count.writing = false;
+                    count.dirty |= wrote.is_err();
                 }
             }
         }

@@ -123,8 +123,11 @@ struct Asking<'a> {
     deadline: Timestamp,
     open: OpenCall,
     reply: ModelReply,
-    /// Of tries that failed.
+    /// The try has reached the provider, as far as that can be told.
+    asked: bool,
+    /// Of tries that failed, each at its own model's price.
     spent: Tokens,
+    spent_micros: u64,
     /// An estimate of what goes in.
     input: u64,
 }
@@ -158,7 +161,9 @@ impl Models {
             deadline: ask.deadline,
             open: self.ledger.open(tenant, record, reserved),
             reply: ModelReply::default(),
+            asked: false,
             spent: Tokens::default(),
+            spent_micros: 0,
             input,
         };
         asking.run(ask, &candidates, output, seen).await
@@ -191,6 +196,7 @@ impl Asking<'_> {
             {
                 Ok(()) => return Ok(self.completed(candidate.facts.price).await),
                 Err(End::Stopped(error)) if error.code == Code::BreakerOpen => {
+                    self.spend(candidate.facts.price);
                     (error, ModelFaultKind::Overloaded, failover.skip())
                 }
                 Err(End::Stopped(error)) => {
@@ -198,6 +204,9 @@ impl Asking<'_> {
                     return Err(self.stopped(error).await);
                 }
                 Err(End::Fault(fault)) => {
+                    // One that said at once that it will not has taken nothing.
+                    self.asked &=
+                        matches!(fault.kind, ModelFaultKind::Timeout | ModelFaultKind::Cut);
                     tracing::warn!(tenant = %self.caller.turn.tenant(), turn = %self.caller.turn.id(), model = %candidate.name, status = fault.status, %fault, "a model failed");
                     self.spend(candidate.facts.price);
                     let next = match self.open.record.visible {
@@ -234,6 +243,7 @@ impl Asking<'_> {
         let (models, tenant) = (self.models, self.caller.turn.tenant().clone());
         let endpoint = &candidate.endpoint;
         let thing = Thing::of_provider(&tenant, endpoint);
+        self.asked = false;
         let admitted = models.breakers.admit(thing).map_err(|left_alone| {
             let detail = format!(
                 "provider {} failed several times in a row",
@@ -282,6 +292,7 @@ impl Asking<'_> {
         let sent = self.models.clock.now();
         let first_word = self.models.options.first_word_timeout;
         let beginning = self.models.model.stream(call);
+        self.asked = true;
         let mut waiting = Waiting::new(self.models, self.caller, self.deadline);
         let mut stream = waiting.wait(sent, first_word, beginning).await??;
         let (mut heard, mut patience) = (sent, first_word);
@@ -345,13 +356,16 @@ impl Asking<'_> {
 
     /// Adds what the last try took to what was spent.
     fn spend(&mut self, price: Option<Price>) {
-        // A provider that refused took nothing; one that began to answer took what it said, or about
-        // what it was given and gave.
-        let began = self.open.record.visible || self.reply.usage.is_some();
+        // A provider that refused took nothing; one that was left amid its work, or left it, took what it
+        // said, or about what it was given and gave.
+        let began = self.asked || self.open.record.visible || self.reply.usage.is_some();
         if began {
-            self.spent = self.spent.plus(self.used());
+            let used = self.used();
+            self.spent = self.spent.plus(used);
+            let cost = price.unwrap_or_default().cost_micros(&used);
+            self.spent_micros = self.spent_micros.saturating_add(cost);
         }
-        self.account(price, self.spent);
+        self.account(self.spent, self.spent_micros);
     }
 
     /// What the last try took: as the provider said, or as it seems.
@@ -376,16 +390,19 @@ impl Asking<'_> {
         }
     }
 
-    fn account(&mut self, price: Option<Price>, tokens: Tokens) {
+    fn account(&mut self, tokens: Tokens, cost_micros: u64) {
         let record = &mut self.open.record;
-        record.tokens = tokens;
-        record.cost_micros = price.unwrap_or_default().cost_micros(&tokens);
+        (record.tokens, record.cost_micros) = (tokens, cost_micros);
         record.duration_ms = millis(self.models.clock.now().since(record.began));
     }
 
     async fn completed(mut self, price: Option<Price>) -> Completed {
-        let tokens = self.spent.plus(self.used());
-        self.account(price, tokens);
+        let used = self.used();
+        let cost = price.unwrap_or_default().cost_micros(&used);
+        self.account(
+            self.spent.plus(used),
+            self.spent_micros.saturating_add(cost),
+        );
         // An answer that goes on to tools is needed if the turn is handled again.
         let goes_on = self.caller.durable && self.reply.tool_calls().next().is_some();
         if goes_on {

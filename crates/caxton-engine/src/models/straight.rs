@@ -13,6 +13,10 @@ impl Models {
         let mut seen = |event: &ModelEvent| match event {
             ModelEvent::Text(text) => turn.emit(TurnEvent::Text { text: text.clone() }),
             ModelEvent::Thinking(text) => turn.emit(TurnEvent::Thinking { text: text.clone() }),
+            ModelEvent::ThinkingSigned(text) if !text.is_empty() => {
+                let signature = text.clone();
+                turn.emit(TurnEvent::ThinkingSigned { signature })
+            }
             _ => Ok(()),
         };
         match self.complete(caller, completion, &mut seen).await {

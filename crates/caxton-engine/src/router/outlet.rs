@@ -6,6 +6,7 @@ use crate::host::{Outlet, WaitingCall};
 use crate::port::Answer;
 use crate::port::store::{CallId, Op};
 use caxton_core::error::{Code, Error};
+use caxton_core::lifecycle::Phase;
 use caxton_core::{AgentId, Message, Timestamp};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,6 +21,11 @@ impl Outlet for Way {
                 None => Err(Error::new(Code::Draining, "the engine has stopped")),
             }
         })
+    }
+
+    fn stands(&self, agent: &AgentId) -> bool {
+        let entry = self.0.upgrade().and_then(|shared| shared.agent(agent));
+        entry.is_some_and(|entry| entry.phase() == Phase::Running)
     }
 }
 

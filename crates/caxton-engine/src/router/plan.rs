@@ -8,7 +8,7 @@ use super::waiters::Claim;
 use crate::host::TimerEffect;
 use crate::mailbox::{Item, Mailbox, SYSTEM_PLACES, Wake};
 use crate::port::store::{DeadLetter, DeadLetterId, Op, Timer};
-use crate::turn::{Turn, TurnState};
+use crate::turn::{GivenUp, Turn, TurnState};
 use caxton_core::error::{Code, Error};
 use caxton_core::manifest::Durability;
 use caxton_core::message::Identifier;
@@ -276,6 +276,9 @@ impl Plan {
             self.bury(shared, message, mailbox, 0, error);
         }
         self.tell_failure(shared, message, receiver, error, origin);
+        // A turn that was handed over to whoever does not take it.
+        let turns = &shared.services.turns;
+        self.end(turns.given_up_at_hand(&message.tenant, message.id, error));
     }
 
     /// Gives a message up.
@@ -303,6 +306,23 @@ impl Plan {
             letter,
             message: Arc::clone(message),
         });
+    }
+
+    /// Ends the turn of a message that nobody will handle any more, where it is of one.
+    pub(crate) async fn end_turn(&mut self, shared: &Shared, message: &Message, error: &Error) {
+        let turns = &shared.services.turns;
+        self.end(turns.given_up(&message.tenant, message.id, error).await);
+    }
+
+    fn end(&mut self, given_up: Result<Option<GivenUp>, Error>) {
+        match given_up {
+            Ok(Some(GivenUp { turn, last, ops })) => {
+                self.ops.extend(ops);
+                self.ends.push((turn, last));
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "a turn could not be ended"),
+        }
     }
 
     /// Plans a `failure` from `ams` to whoever sent a message that was not delivered or handled.

@@ -452,8 +452,7 @@ impl Worker {
                 plan.bury(shared, message, mailbox, item.attempts, &error);
             }
             plan.tell_failure(shared, message, self.entry.id(), &error, origin);
-            let turns = &shared.services.turns;
-            turns.give_up(&message.tenant, message.id, &error);
+            plan.end_turn(shared, message, &error).await;
         } else if item.durable && counts {
             let (message, attempts) = (item.message.id, item.attempts);
             plan.ops.push(Op::Attempt {

@@ -106,6 +106,30 @@ impl Drop for Entry {
     }
 }
 
+/// A call that is made. It costs its price whatever it comes to, given up midway too.
+struct UnderWay {
+    tools: Arc<Tools>,
+    reserved: Option<Reservation>,
+}
+
+impl UnderWay {
+    fn begin(tools: &Arc<Tools>, reserved: Option<Reservation>) -> Self {
+        tools.meters.calls_now.inc();
+        let tools = Arc::clone(tools);
+        Self { tools, reserved }
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.tools.meters.calls_now.dec();
+        if let Some(reserved) = self.reserved.take() {
+            let price = reserved.amount();
+            reserved.settle(price);
+        }
+    }
+}
+
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
@@ -182,7 +206,7 @@ impl Prepared {
                     // From here on nobody knows whether it took effect.
                     entry.given_up = ToolOutcome::Interrupted;
                 }
-                self.made().await
+                self.made(&mut entry).await
             }
             Err(error) => (Err(error), Took::default()),
         };
@@ -319,7 +343,7 @@ impl Prepared {
     }
 
     /// Makes the call. Gives what it took, too.
-    async fn made(&mut self) -> (Result<ToolAnswer, Error>, Took) {
+    async fn made(&mut self, entry: &mut Entry) -> (Result<ToolAnswer, Error>, Took) {
         let tools = Arc::clone(&self.tools);
         let mut took = Took::default();
         let place = match tools.place(&self.tenant) {
@@ -335,14 +359,14 @@ impl Prepared {
         {
             return (Err(error), took);
         }
-        tools.meters.calls_now.inc();
-        let answer = self.carried_out(&mut took).await;
-        tools.meters.calls_now.dec();
-        drop(place);
-        if let Some(reserved) = reserved {
-            reserved.settle(self.price_micros);
-            took.cost_micros = took.cost_micros.saturating_add(self.price_micros);
+        let under_way = UnderWay::begin(&tools, reserved);
+        // One that is given up from here on has cost what it costs.
+        if let Some(record) = entry.record.as_mut() {
+            record.cost_micros = self.price_micros;
         }
+        let answer = self.carried_out(&mut took).await;
+        drop((under_way, place));
+        took.cost_micros = took.cost_micros.saturating_add(self.price_micros);
         (
             answer.map(|answer| cut(answer, self.result_bytes_max)),
             took,
@@ -354,9 +378,12 @@ impl Prepared {
             return Ok(None);
         }
         let (price, now) = (self.price_micros, self.tools.clock.now());
-        let quotas = &self.tools.quotas;
+        let (tenant, quotas) = (&self.tenant, &self.tools.quotas);
+        let turn = self.record.turn;
+        let turn = turn.and_then(|turn| self.tools.turns.at_hand(tenant, turn));
+        let key = turn.as_ref().and_then(|turn| turn.key());
         let unit = Unit::CostMicros;
-        let reserved = quotas.reserve(&self.tenant, None, unit, price, now).await?;
+        let reserved = quotas.reserve(tenant, key, unit, price, now).await?;
         Ok(Some(reserved))
     }
 

@@ -1,7 +1,7 @@
 //! One turn, as it runs.
 
 use super::NewTurn;
-use super::kept::{Chunk, TurnState};
+use super::kept::{Chunk, TurnRecord, TurnState};
 use super::told::{Numbered, Told};
 use caxton_core::error::{Code, Error};
 use caxton_core::model::Tokens;
@@ -119,6 +119,20 @@ impl Turn {
             Some(TurnEvent::Completed(_)) => TurnState::Completed,
             Some(TurnEvent::Failed(_)) => TurnState::Failed,
             _ => TurnState::Running,
+        }
+    }
+
+    /// What is kept of it while it runs.
+    pub(crate) fn record(&self) -> TurnRecord {
+        TurnRecord {
+            id: self.id,
+            session: self.session.clone(),
+            agent: self.agent.clone(),
+            key: self.key.clone(),
+            state: self.state(),
+            created: self.created,
+            ended: None,
+            entries: 0,
         }
     }
 

@@ -241,14 +241,20 @@ impl Turns {
         before: Timestamp,
     ) -> Result<bool, Error> {
         let asked = PageRequest::first(PAGE_ROWS);
-        let page = self.documents.list::<TurnRecord>(scope, "", &asked).await?;
         let mut ops = Vec::new();
-        for record in page
-            .rows
-            .iter()
-            .filter(|it| it.ended.is_some_and(|at| at < before))
-        {
-            ops.extend(self.forgetting(scope, record.id).await?);
+        let mut turns = asked.clone();
+        // Past those that have not ended: a page of them must not keep the rest for ever.
+        while ops.is_empty() {
+            let page = self.documents.list::<TurnRecord>(scope, "", &turns).await?;
+            let old = |it: &&TurnRecord| it.ended.is_some_and(|at| at < before);
+            for record in page.rows.iter().filter(old) {
+                ops.extend(self.forgetting(scope, record.id).await?);
+            }
+            let newest = page.rows.last().map(|it| it.created);
+            let Some(token) = page.next.filter(|_| newest.is_some_and(|at| at < before)) else {
+                break;
+            };
+            turns.token = Some(token);
         }
         let page = self.documents.list::<Alias>(scope, "", &asked).await?;
         let before_ms = u64::try_from(before.as_us() / 1_000).unwrap_or(0);
@@ -296,11 +302,57 @@ impl Turns {
         Ok(events)
     }
 
-    /// Ends a turn whose message nobody will handle any more.
-    pub(crate) fn give_up(&self, tenant: &TenantId, id: TurnId, error: &Error) {
-        if let Some(turn) = self.at_hand(tenant, id) {
-            let _ = turn.emit(TurnEvent::Failed(failure(error)));
-            self.ended(&turn);
+    /// Whose quota a message counts in besides its tenant's: of the key that sent it, or of the key
+    /// behind the turn in which an assistant asks it.
+    pub(crate) fn key_behind(
+        &self,
+        tenant: &TenantId,
+        sender: Option<&AgentName>,
+        parent: Option<MessageId>,
+    ) -> Option<String> {
+        if let Some(id) = sender.and_then(|it| it.as_str().strip_prefix("key.")) {
+            return Some(format!("key:{id}"));
+        }
+        let turn = self.of_message(tenant, parent?)?;
+        turn.key().map(str::to_owned)
+    }
+
+    /// The turn at hand that a message began or goes on with.
+    fn of_message(&self, tenant: &TenantId, message: MessageId) -> Option<Arc<Turn>> {
+        let inner = self.inner.lock();
+        let alias = inner.aliases.get(&(tenant.clone(), message));
+        let id = alias.copied().unwrap_or(message);
+        inner.turns.get(&(tenant.clone(), id)).cloned()
+    }
+
+    /// The end of a turn whose message nobody will handle any more, and what is to be written of it.
+    /// Nothing where the message is of no turn, or of one that has ended.
+    pub(crate) async fn given_up(
+        &self,
+        tenant: &TenantId,
+        message: MessageId,
+        error: &Error,
+    ) -> Result<Option<GivenUp>, Error> {
+        if self.of_message(tenant, message).is_none() {
+            let id = self.alias_of(tenant, message).await?.unwrap_or(message);
+            let Some(turn) = self.find(tenant, id).await? else {
+                return Ok(None);
+            };
+            return given_up(turn, error, self.clock.now());
+        }
+        self.given_up_at_hand(tenant, message, error)
+    }
+
+    /// The same for a turn at hand.
+    pub(crate) fn given_up_at_hand(
+        &self,
+        tenant: &TenantId,
+        message: MessageId,
+        error: &Error,
+    ) -> Result<Option<GivenUp>, Error> {
+        match self.of_message(tenant, message) {
+            Some(turn) => given_up(turn, error, self.clock.now()),
+            None => Ok(None),
         }
     }
 
@@ -395,6 +447,33 @@ impl Turns {
         let inner = self.inner.lock();
         inner.turns.len().saturating_sub(inner.ended.len())
     }
+}
+
+/// A turn that is given up: its last event, and what is to be written of it before that is told.
+#[derive(Debug)]
+pub(crate) struct GivenUp {
+    pub(crate) turn: Arc<Turn>,
+    pub(crate) last: TurnEvent,
+    pub(crate) ops: Vec<Op>,
+}
+
+fn given_up(turn: Arc<Turn>, error: &Error, now: Timestamp) -> Result<Option<GivenUp>, Error> {
+    if turn.has_ended() {
+        return Ok(None);
+    }
+    let last = TurnEvent::Failed(failure(error));
+    let mut ops = Vec::new();
+    if !turn.is_passing() {
+        let record = TurnRecord {
+            state: TurnState::Failed,
+            ended: Some(now),
+            ..turn.record()
+        };
+        ops.push(documents::put(&record.id.to_string(), &record)?);
+        let chunk = turn.closing(&last);
+        ops.push(documents::put(&chunk.id(), &chunk)?);
+    }
+    Ok(Some(GivenUp { turn, last, ops }))
 }
 
 /// An error as the end of a turn that cost nothing.

@@ -37,7 +37,6 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 use caxton_api::{ApiError, ApiStream, CallContext, duration};
-use caxton_core::TraceContext;
 use caxton_core::error::{Code, Error};
 use caxton_core::grant::Permission;
 use caxton_engine::audit::{Act, is_foreign};
@@ -177,8 +176,7 @@ impl Api {
             return Err(ApiError::new(Code::Unauthenticated, detail));
         };
         let (tenant, principal) = (caller.tenant.clone(), caller.principal().clone());
-        let trace = call.traceparent.as_deref().and_then(TraceContext::parse);
-        let trace = trace.ok_or_else(|| {
+        let trace = call.trace.ok_or_else(|| {
             // The envelope puts one on every request.
             ApiError::new(Code::Internal, "the request reached no envelope")
         })?;
@@ -195,16 +193,16 @@ impl Api {
     /// to the audit, and so is what the platform does or sees in a tenant.
     async fn admit(&self, call: &CallContext, ctx: &OpCtx) -> Result<(), ApiError> {
         let needed = permission(call.method)?;
-        let (action, target) = (call.method, call.instance.as_str());
+        let action = call.method;
         if !ctx.principal.may(needed, &ctx.tenant) {
-            let denied = Act::denied(action, target, Code::PermissionDenied);
+            let denied = Act::denied(action, call.instance(), Code::PermissionDenied);
             self.app().audit_note(ctx, denied).await?;
             let detail = format!("{} needs the permission {}", ctx.principal, needed.as_str());
             return Err(ApiError::new(Code::PermissionDenied, detail));
         }
         // What administers is written down by `App`, with what it is done to.
         if is_foreign(&ctx.principal, &ctx.tenant) && touches_data(needed) {
-            let seen = Act::permitted(action, target);
+            let seen = Act::permitted(action, call.instance());
             self.app().audit_note(ctx, seen).await?;
         }
         Ok(())

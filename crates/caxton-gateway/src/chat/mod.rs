@@ -45,7 +45,7 @@ pub(crate) async fn take_chat(State(api): State<Api>, request: Request, next: Ne
     };
     let (uri, headers) = (request.uri().clone(), request.headers());
     let extensions = request.extensions().clone();
-    let call = match CallContext::read(method, uri.path(), headers, extensions) {
+    let call = match CallContext::read(method, Some(&uri), headers, extensions) {
         Ok(call) => call,
         Err(error) => return error.into_response(),
     };
@@ -122,7 +122,7 @@ pub(crate) fn followed(call: &CallContext, follow: &Follow) -> Followed {
     Followed {
         turn: follow.turn().id(),
         session: follow.turn().session().clone(),
-        trace_id: call.trace_id().map(str::to_owned),
+        trace_id: call.trace_id(),
     }
 }
 

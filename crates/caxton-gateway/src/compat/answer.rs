@@ -68,8 +68,15 @@ impl Gathered {
     }
 
     fn signed(&mut self, more: &str) {
-        if let Some(Part::Thinking { signature, .. }) = self.parts.last_mut() {
-            signature.get_or_insert_default().push_str(more);
+        match self.parts.last_mut() {
+            Some(Part::Thinking { signature, .. }) => {
+                signature.get_or_insert_default().push_str(more);
+            }
+            // What was thought is not shown, and wanted back all the same.
+            _ => self.parts.push(Part::Thinking {
+                text: String::new(),
+                signature: Some(more.to_owned()),
+            }),
         }
     }
 }

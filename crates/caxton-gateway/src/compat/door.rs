@@ -45,7 +45,7 @@ pub(super) async fn open(
     request: Request,
 ) -> Result<Opened, Response> {
     let (uri, extensions) = (request.uri().clone(), request.extensions().clone());
-    let call = CallContext::read(method, uri.path(), request.headers(), extensions);
+    let call = CallContext::read(method, Some(&uri), request.headers(), extensions);
     let call = call.map_err(|error| refuse(&uri, None, error))?;
     match api.open(&call).await {
         Ok(ctx) => Ok(Opened { call, ctx, request }),
@@ -59,7 +59,7 @@ fn refuse(uri: &Uri, call: Option<&CallContext>, error: ApiError) -> Response {
         Some(call) => call.complete(error),
         None => error,
     };
-    let request_id = call.and_then(|call| call.request_id.as_deref());
+    let request_id = call.and_then(|call| call.request_id.as_ref()?.to_str().ok());
     match Family::of(uri.path()) {
         Some(family) => family.refuse(&error, request_id),
         None => error.into_response(),
@@ -69,7 +69,7 @@ fn refuse(uri: &Uri, call: Option<&CallContext>, error: ApiError) -> Response {
 /// Ends an operation with its answer.
 pub(super) fn finish(call: &CallContext, answer: Result<Response, ApiError>) -> Response {
     answer.unwrap_or_else(|error| {
-        let uri = call.instance.parse().unwrap_or_default();
+        let uri = call.uri.clone().unwrap_or_default();
         refuse(&uri, Some(call), error)
     })
 }
@@ -213,6 +213,6 @@ pub(super) fn of(call: &CallContext, follow: &Follow, model: String) -> Of {
     Of {
         turn: follow.turn().id(),
         model,
-        trace_id: call.trace_id().map(str::to_owned),
+        trace_id: call.trace_id(),
     }
 }

@@ -168,6 +168,7 @@ pub(super) fn asked(asked: &Asked) -> Value {
         "messages": asked.messages,
         "tools": asked.tools,
         "tool_choice": asked.tool_choice,
+        "parallel_calls": asked.parallel_calls,
         "output_tokens_max": asked.output_tokens_max,
         "thinking": asked.thinking,
         "temperature": asked.temperature,

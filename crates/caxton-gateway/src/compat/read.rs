@@ -60,9 +60,13 @@ impl Fields {
     }
 
     pub(super) fn flag(&mut self, name: &str) -> Result<bool, ApiError> {
+        Ok(self.flag_given(name)?.unwrap_or(false))
+    }
+
+    pub(super) fn flag_given(&mut self, name: &str) -> Result<Option<bool>, ApiError> {
         match self.take(name) {
-            None => Ok(false),
-            Some(Value::Bool(flag)) => Ok(flag),
+            None => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(flag)),
             Some(_) => Err(wrong(&self.place(name), "is neither true nor false")),
         }
     }

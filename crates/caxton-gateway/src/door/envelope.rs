@@ -20,9 +20,9 @@ use caxton_engine::port::{Clock, Entropy};
 use futures::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tokio::sync::Semaphore;
-use tower_http::timeout::TimeoutBody;
 use tracing::Instrument;
 
+use super::patience::Patient;
 use super::{Shell, refuse};
 use crate::api::Api;
 use crate::compat::error::Family;
@@ -202,7 +202,7 @@ async fn answer(envelope: &Parts, mut request: Request, next: Next, always: bool
     let timeout = envelope.body_timeout;
     let request = request.map(|body| match body.is_end_stream() {
         true => body,
-        false => Body::new(TimeoutBody::new(timeout, body)),
+        false => Body::new(Patient::new(body, timeout)),
     });
     match AssertUnwindSafe(next.run(request)).catch_unwind().await {
         Ok(response) => response,

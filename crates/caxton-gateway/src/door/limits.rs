@@ -89,8 +89,8 @@ const TOLD_BELOW: u64 = 5;
 
 /// Whether little is left, or nothing.
 pub(crate) fn is_tight(state: &RateState) -> bool {
-    let (count, decision) = (state.rate.count, &state.decision);
-    !decision.allowed || decision.warned || decision.remaining < count / TOLD_BELOW
+    let (burst, decision) = (state.rate.burst, &state.decision);
+    !decision.allowed || decision.warned || decision.remaining < burst / TOLD_BELOW
 }
 
 /// Headers that [`tell`] adds, and those of the envelope after it.

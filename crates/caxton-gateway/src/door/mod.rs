@@ -9,6 +9,7 @@ pub(crate) mod fallback;
 pub(crate) mod guard;
 pub(crate) mod limits;
 pub(crate) mod log;
+mod patience;
 pub(crate) mod tokens;
 
 use axum::extract::Request;

@@ -142,7 +142,7 @@ impl Speaker {
 fn opened(parts: &Parts, method: &'static str) -> Result<CallContext, ApiError> {
     let call = CallContext::read(
         method,
-        parts.uri.path(),
+        Some(&parts.uri),
         &parts.headers,
         parts.extensions.clone(),
     )?;

@@ -75,17 +75,18 @@ impl Told {
     }
 
     async fn next(&mut self) -> Option<Vec<Numbered>> {
-        let batch = match std::mem::take(&mut self.read) {
-            read if read.is_empty() => self.follow.next().await?,
-            read => read,
-        };
-        if batch.iter().any(|(_, event)| event.is_last())
-            && let Some(kept) = self.kept.take()
+        // What is not given yet stays here: whoever waits for it may give a sign of life meanwhile.
+        if self.read.is_empty() {
+            self.read = self.follow.next().await?;
+        }
+        if self.read.iter().any(|(_, event)| event.is_last())
+            && let Some(kept) = self.kept.as_mut()
         {
             // Whoever keeps it may fail, which is in its log; the client has its answer anyhow.
             let _ = kept.await;
+            self.kept = None;
         }
-        Some(batch)
+        Some(std::mem::take(&mut self.read))
     }
 }
 

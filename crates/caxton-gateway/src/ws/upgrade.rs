@@ -19,7 +19,7 @@ use crate::door::refuse;
 pub(crate) async fn upgrade(State(api): State<Api>, mut request: Request) -> Response {
     let context = CallContext::read(
         "",
-        request.uri().path(),
+        Some(request.uri()),
         request.headers(),
         request.extensions().clone(),
     );

@@ -11,7 +11,7 @@ use caxton_core::session::{
     Ask, Entry, Say, Session, SessionId, TurnEvent, TurnFailure, TurnOutcome,
 };
 use caxton_core::{Message, Timestamp};
-use caxton_engine::host::Host;
+use caxton_engine::host::{Host, Opening};
 use caxton_engine::port::Answer;
 use caxton_engine::port::behavior::{Artifact, Program, Runtime};
 use caxton_engine::port::model::{Model, ModelCall, ModelFacts, ModelStream, ProviderKind};
@@ -45,7 +45,14 @@ async fn handle(host: &mut Host, message: &Message, gate: &Semaphore) -> Result<
     let id = SessionId::parse(id.as_str())?;
     let ask = Ask::of(message.acl.language.as_deref(), &message.acl.content)?;
     let passing = !matches!(&ask, Ask::Say(say) if !say.passing);
-    let Some(turn) = host.turn_begin(&id, false, passing).await? else {
+    let opening = Opening {
+        session: id.clone(),
+        handed: false,
+        passing,
+        sender: message.sender().map(|it| it.name.clone()),
+        parent: message.parent,
+    };
+    let Some(turn) = host.turn_begin(opening).await? else {
         return Ok(());
     };
     let session = host.session_load(&id).await?;

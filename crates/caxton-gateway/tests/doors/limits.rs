@@ -94,6 +94,28 @@ async fn keys_and_operations_have_rates() {
         .insert("x-api-key", two.parse().unwrap());
     let status = client.list_agents(asked).await.unwrap_err();
     assert_eq!(status.code(), tonic::Code::ResourceExhausted, "{status:?}");
+    let told = |status: &tonic::Status, name: &str| {
+        let value = status.metadata().get(name).and_then(|it| it.to_str().ok());
+        value.unwrap_or_default().to_owned()
+    };
+    assert_eq!(told(&status, "ratelimit-policy"), "\"key\";q=3;w=3600");
+    assert_eq!(told(&status, "x-ratelimit-remaining"), "0");
+    assert_ne!(told(&status, "retry-after"), "");
+    // Of an answer that is given it hears nothing while there is plenty, and something once there is not.
+    put(&world, "/v1/limits", json!({"key": rate(5)})).await;
+    let (_, third) = world.key("acme", "developer", &[]).await;
+    let mut left = Vec::new();
+    for _ in 0..5 {
+        let mut asked = tonic::Request::new(caxton_api::v1::ListAgentsRequest::default());
+        asked
+            .metadata_mut()
+            .insert("x-api-key", third.parse().unwrap());
+        let answer = client.list_agents(asked).await.unwrap();
+        let told = answer.metadata().get("x-ratelimit-remaining");
+        left.push(told.map(|it| it.to_str().unwrap().to_owned()));
+    }
+    let last = Some("0".to_owned());
+    assert_eq!(left, [None, None, None, None, last]);
     counted(&world, "rate_operation", 1).await;
     counted(&world, "rate_key", 2).await;
     counted(&world, "rate_tenant", 0).await;
@@ -136,6 +158,19 @@ async fn a_hundred_messages_at_the_last_of_a_quota() {
         refused.problem(429, Code::QuotaExceeded);
     }
     counted(&world, "quota_messages", 93).await;
+    // The same over gRPC.
+    let mut asked = tonic::Request::new(caxton_api::v1::SendMessageRequest {
+        message: Some(serde_json::from_value(request("a", "x")).unwrap()),
+        wait: String::new(),
+    });
+    asked
+        .metadata_mut()
+        .insert("x-api-key", key.parse().unwrap());
+    let status = world.grpc().await.send_message(asked).await.unwrap_err();
+    assert_eq!(status.code(), tonic::Code::ResourceExhausted, "{status:?}");
+    let policy = status.metadata().get("ratelimit-policy");
+    let policy = policy.and_then(|it| it.to_str().ok()).unwrap_or_default();
+    assert!(policy.starts_with("\"messages\";q=7;w="), "{policy}");
     let usage = world
         .as_key(&key, "GET", "/v1/tenants/acme/usage", Value::Null)
         .await;

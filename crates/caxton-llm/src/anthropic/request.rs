@@ -42,7 +42,7 @@ pub fn request(request: &ModelRequest, model: &str, traits: &Traits) -> Outgoing
     if !request.tools.is_empty() {
         let tools: Vec<Tool<'_>> = request.tools.iter().map(Tool::of).collect();
         body.put("tools", &tools);
-        body.put("tool_choice", &tool_choice(&request.tool_choice));
+        body.put("tool_choice", &tool_choice(request));
     }
     let thinking = thinking(request, traits);
     match &thinking {
@@ -54,7 +54,14 @@ pub fn request(request: &ModelRequest, model: &str, traits: &Traits) -> Outgoing
         }
         Some(Knob::Effort(effort)) => {
             body.put("thinking", &json!({"type": "adaptive"}));
-            body.put("output_config", &json!({"effort": effort}));
+            // Beside what else the client says there; its own word on effort is the more exact one.
+            let given = ours(request.extra.as_ref()).and_then(|it| it.get("output_config"));
+            let mut config = given
+                .and_then(Value::as_object)
+                .cloned()
+                .unwrap_or_default();
+            config.entry("effort").or_insert_with(|| (*effort).into());
+            body.put("output_config", &config);
         }
         // Neither goes with thinking.
         None if traits.may_sample() => {
@@ -157,7 +164,7 @@ fn thinking(request: &ModelRequest, traits: &Traits) -> Option<Knob> {
         request.tool_choice,
         ToolChoice::Required | ToolChoice::Named(_)
     );
-    let level = request.thinking;
+    let level = request.thinking.unwrap_or_default();
     if level == Thinking::Off || traits.quirks.has(Quirk::NoThinking) {
         return None;
     }
@@ -310,13 +317,18 @@ impl<'a> Tool<'a> {
     }
 }
 
-fn tool_choice(choice: &ToolChoice) -> Value {
-    match choice {
+fn tool_choice(request: &ModelRequest) -> Value {
+    let mut choice = match &request.tool_choice {
         ToolChoice::Auto => json!({"type": "auto"}),
-        ToolChoice::None => json!({"type": "none"}),
+        ToolChoice::None => return json!({"type": "none"}),
         ToolChoice::Required => json!({"type": "any"}),
         ToolChoice::Named(name) => json!({"type": "tool", "name": name}),
+    };
+    let fields = choice.as_object_mut();
+    if let Some((fields, parallel)) = fields.zip(request.parallel_calls) {
+        fields.insert("disable_parallel_tool_use".to_owned(), (!parallel).into());
     }
+    choice
 }
 
 /// Messages without content are refused, and so are two of one side: those become one.

@@ -29,7 +29,7 @@ pub fn answer(request: &ModelRequest) -> Vec<ModelEvent> {
         id: format!("demo-{}", turns + 1),
         model: "demo".to_owned(),
     }];
-    if request.thinking > Thinking::Off {
+    if request.thinking.unwrap_or_default() > Thinking::Off {
         let thought = "Rules do not think; the first that fits answers.";
         events.push(ModelEvent::Thinking(thought.to_owned()));
     }

@@ -25,6 +25,7 @@ pub fn request(request: &ModelRequest, model: &str, traits: &Traits) -> Outgoing
         let tools: Vec<Tool<'_>> = request.tools.iter().map(Tool::of).collect();
         body.put("tools", &tools);
         body.put("tool_choice", &tool_choice(&request.tool_choice));
+        body.put_some("parallel_tool_calls", request.parallel_calls.as_ref());
     }
     if traits.may_sample() {
         body.put_some("temperature", request.temperature.as_ref());
@@ -33,7 +34,10 @@ pub fn request(request: &ModelRequest, model: &str, traits: &Traits) -> Outgoing
     if !request.stop.is_empty() && !traits.quirks.has(Quirk::NoStop) {
         body.put("stop", &request.stop);
     }
-    body.put_some("reasoning_effort", traits.effort(request.thinking).as_ref());
+    body.put_some(
+        "reasoning_effort",
+        request.thinking.and_then(|it| traits.effort(it)).as_ref(),
+    );
     body.extra(ours(request.extra.as_ref()));
     Outgoing {
         path: "/chat/completions",

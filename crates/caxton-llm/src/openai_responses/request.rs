@@ -36,12 +36,13 @@ pub fn request(request: &ModelRequest, model: &str, traits: &Traits) -> Outgoing
         let tools: Vec<Tool<'_>> = request.tools.iter().map(Tool::of).collect();
         body.put("tools", &tools);
         body.put("tool_choice", &tool_choice(&request.tool_choice));
+        body.put_some("parallel_tool_calls", request.parallel_calls.as_ref());
     }
     if traits.may_sample() {
         body.put_some("temperature", request.temperature.as_ref());
         body.put_some("top_p", request.top_p.as_ref());
     }
-    if let Some(effort) = traits.effort(request.thinking) {
+    if let Some(effort) = request.thinking.and_then(|it| traits.effort(it)) {
         let mut reasoning = json!({"effort": effort});
         if effort != "none" {
             if let Some(fields) = reasoning

@@ -237,7 +237,7 @@ fn filled(text: &str, call: &ModelCall) -> String {
             "tool_result" => out.push_str(&newest().1),
             "system" => out.push_str(&request.system),
             "messages" => out.push_str(&request.messages.len().to_string()),
-            "thinking" => out.push_str(request.thinking.as_str()),
+            "thinking" => out.push_str(request.thinking.unwrap_or_default().as_str()),
             "attempt" => out.push_str(&call.attempt.to_string()),
             other => {
                 out.push_str("{{");

@@ -95,7 +95,7 @@ pub fn full() -> ModelRequest {
         ),
         ToolSpec::new("camera", "", json!({"type": "object", "properties": {}})),
     ];
-    request.thinking = Thinking::Low;
+    request.thinking = Some(Thinking::Low);
     request.temperature = Some(0.5);
     request.top_p = Some(0.9);
     request.stop = vec!["END".to_owned()];
@@ -147,11 +147,11 @@ pub fn requests() -> Vec<(&'static str, ModelRequest)> {
     let mut forced = least();
     forced.tools = full().tools;
     forced.tool_choice = ToolChoice::Named("weather".to_owned());
-    forced.thinking = Thinking::High;
+    forced.thinking = Some(Thinking::High);
     forced.output_tokens_max = 32_000;
     forced.temperature = Some(1.0);
     let mut thinks = least();
-    thinks.thinking = Thinking::High;
+    thinks.thinking = Some(Thinking::High);
     thinks.output_tokens_max = 4_000;
     thinks.temperature = Some(0.2);
     let mut odd = ModelRequest::new(

@@ -38,6 +38,10 @@ impl Outlet for Echoing {
             Ok(Arc::new(answer))
         })
     }
+
+    fn stands(&self, _: &AgentId) -> bool {
+        true
+    }
 }
 
 pub fn services() -> Arc<Services> {

@@ -34,7 +34,7 @@ pub(crate) fn decode(bytes: &[u8], counting: bool) -> Result<Asked, ApiError> {
     }
     asked.stream = fields.flag("stream")?;
     asked.tools = tools(fields.list("tools")?)?;
-    asked.tool_choice = tool_choice(&mut fields)?;
+    (asked.tool_choice, asked.parallel_calls) = tool_choice(&mut fields)?;
     asked.thinking = thinking(&mut fields)?;
     asked.temperature = fields.number("temperature")?;
     asked.top_p = fields.number("top_p")?;
@@ -147,11 +147,13 @@ fn tools(items: Vec<Value>) -> Result<Vec<ToolSpec>, ApiError> {
     items.into_iter().enumerate().map(tool).collect()
 }
 
-fn tool_choice(fields: &mut Fields) -> Result<ToolChoice, ApiError> {
+/// Which tool is called, and whether several are.
+fn tool_choice(fields: &mut Fields) -> Result<(ToolChoice, Option<bool>), ApiError> {
     let Some(mut choice) = fields.object("tool_choice")? else {
-        return Ok(ToolChoice::Auto);
+        return Ok((ToolChoice::Auto, None));
     };
-    Ok(match choice.text_needed("type")?.as_str() {
+    let one = choice.flag_given("disable_parallel_tool_use")?;
+    let which = match choice.text_needed("type")?.as_str() {
         "auto" => ToolChoice::Auto,
         "any" => ToolChoice::Required,
         "none" => ToolChoice::None,
@@ -160,7 +162,8 @@ fn tool_choice(fields: &mut Fields) -> Result<ToolChoice, ApiError> {
             let what = "is none of auto, any, none, tool";
             return Err(wrong(&choice.place("type"), what));
         }
-    })
+    };
+    Ok((which, one.map(|one| !one)))
 }
 
 /// The level whose budget is the nearest that is not below what was asked for.

@@ -89,7 +89,9 @@ impl Stream {
                 self.turn_to(Open::Thinking, out);
                 self.delta(Delta::Thinking { thinking: text }, out);
             }
-            TurnEvent::ThinkingSigned { signature } if self.open == Some(Open::Thinking) => {
+            TurnEvent::ThinkingSigned { signature } => {
+                // Where what was thought is not shown the block has nothing else in it.
+                self.turn_to(Open::Thinking, out);
                 self.delta(Delta::Signature { signature }, out);
                 // What is signed is whole: more of it is another block.
                 self.close(out);

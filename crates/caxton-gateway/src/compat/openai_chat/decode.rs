@@ -32,6 +32,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Completion, ApiError> {
     let include_usage = options.map(|mut it| it.flag("include_usage")).transpose()?;
     asked.tools = tools(fields.list("tools")?)?;
     asked.tool_choice = tool_choice(&mut fields)?;
+    asked.parallel_calls = fields.flag_given("parallel_tool_calls")?;
     let completion_max = fields.count("max_completion_tokens")?;
     asked.output_tokens_max = completion_max.or(fields.count("max_tokens")?);
     asked.thinking = effort(fields.text("reasoning_effort")?, "reasoning_effort")?;

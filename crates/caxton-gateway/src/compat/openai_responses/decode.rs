@@ -50,6 +50,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Creation, ApiError> {
     let given_choice = fields.take("tool_choice").unwrap_or_else(|| json!("auto"));
     asked.tools = tools(&given_tools)?;
     asked.tool_choice = tool_choice(&given_choice)?;
+    asked.parallel_calls = fields.flag_given("parallel_tool_calls")?;
     asked.stream = fields.flag("stream")?;
     asked.output_tokens_max = fields.count("max_output_tokens")?;
     asked.temperature = fields.number("temperature")?;
@@ -70,6 +71,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Creation, ApiError> {
         metadata,
         tools: given_tools,
         tool_choice: given_choice,
+        parallel_calls: asked.parallel_calls.unwrap_or(true),
         text: text.clone(),
         reasoning,
         max_output_tokens: asked.output_tokens_max,

@@ -11,6 +11,7 @@ fn shape() -> Shape {
         metadata: json!({"a": "b"}),
         tools: json!([]),
         tool_choice: json!("auto"),
+        parallel_calls: true,
         ..Shape::default()
     }
 }
