@@ -10,7 +10,7 @@ use caxton_core::session::{
     ASK_LANGUAGE, Ask, HANDS_MAX, Handed, Session, SessionId, Spent, TurnEvent, TurnFailure,
     TurnOutcome,
 };
-use caxton_core::{AgentName, Message, Performative};
+use caxton_core::{AgentId, AgentName, Message, Performative};
 use caxton_engine::host::Opening;
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub(crate) async fn handle<W: World>(world: &mut W, message: &Message) -> Result
             return reply(world, message, Performative::NotUnderstood, reason);
         }
     };
-    let opening = match opening(message, &ask) {
+    let opening = match opening(world.agent(), message, &ask) {
         Ok(opening) => opening,
         Err(error) => {
             let reason = format!("{} {}", error.code, error.detail);
@@ -69,11 +69,11 @@ pub(crate) async fn handle<W: World>(world: &mut W, message: &Message) -> Result
 }
 
 /// The session that a message is of: its conversation, or one of its own.
-fn opening(message: &Message, ask: &Ask) -> Result<Opening, Error> {
+fn opening(me: &AgentId, message: &Message, ask: &Ask) -> Result<Opening, Error> {
     let acl = &message.acl;
     let session = match &acl.conversation_id {
         Some(conversation) => SessionId::parse(conversation.as_str())?,
-        None => SessionId::of(message.id),
+        None => SessionId::of(message.delivery_to(me)),
     };
     let from_agent = message.sender().is_some_and(|it| !it.name.is_outside());
     Ok(Opening {

@@ -57,6 +57,12 @@ impl MessageId {
         Self(Uuid::from_bytes(bytes))
     }
 
+    /// Another id of the same time: of what the `n`-th receiver makes of a message. 0 is the id itself.
+    #[must_use]
+    pub const fn nth(self, n: u16) -> Self {
+        Self(Uuid::from_u128(self.0.as_u128() ^ n as u128))
+    }
+
     /// When it was made: whole milliseconds since 1970.
     pub fn as_ms(&self) -> u64 {
         (self.0.as_u128() >> 80) as u64

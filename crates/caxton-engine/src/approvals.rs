@@ -10,7 +10,7 @@ use crate::task::Tasks;
 use crate::tools::{CallId, ToolMeters};
 use caxton_core::error::{Code, Error, shown};
 use caxton_core::session::TurnId;
-use caxton_core::tool::{Function, ToolId, canonical};
+use caxton_core::tool::{Definition, Function, ToolId, canonical};
 use caxton_core::{AgentName, Digest, TenantId, Timestamp};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -113,11 +113,17 @@ pub struct Decision {
 }
 
 /// What is agreed to, in short.
-pub(crate) fn digest(tool: &ToolId, function: &Function, arguments: &Value) -> Digest {
+fn digest(
+    tool: &ToolId,
+    function: &Function,
+    definition: Option<&Definition>,
+    arguments: &Value,
+) -> Digest {
     let said = json!([
         tool.to_string(),
         function.fingerprint().to_string(),
-        arguments
+        arguments,
+        definition,
     ]);
     Digest::of(canonical(&said).as_bytes())
 }
@@ -382,6 +388,8 @@ pub(crate) struct Asking<'a> {
     pub(crate) id: CallId,
     pub(crate) tool: &'a ToolId,
     pub(crate) function: &'a Function,
+    /// Where the call goes.
+    pub(crate) definition: Option<&'a Definition>,
     pub(crate) arguments: &'a Value,
     pub(crate) shown: Value,
     pub(crate) agent: AgentName,
@@ -395,7 +403,7 @@ impl Asking<'_> {
     pub(crate) fn approval(self) -> Approval {
         Approval {
             id: self.id.to_string(),
-            digest: digest(self.tool, self.function, self.arguments),
+            digest: digest(self.tool, self.function, self.definition, self.arguments),
             tool: self.tool.clone(),
             agent: self.agent,
             session: self.session,

@@ -2,6 +2,7 @@
 
 use crate::guest::Guest;
 use crate::meter::Late;
+use caxton_core::error::Error;
 use caxton_engine::port::Fault;
 use caxton_engine::port::behavior::FaultKind;
 use std::fmt::Write;
@@ -20,6 +21,10 @@ pub(crate) fn of_error(error: &wasmtime::Error, guest: &Guest) -> Fault {
     }
     if let Some(fault) = of_crowd(error) {
         return fault;
+    }
+    // Of the server, which stops.
+    if let Some(error) = error.downcast_ref::<Error>() {
+        return Fault::new(FaultKind::Internal, error.to_string());
     }
     let trap = error.downcast_ref::<Trap>();
     if trap == Some(&Trap::OutOfFuel) {

@@ -22,6 +22,7 @@ fn settings(window: Window) -> Settings {
         top_p: None,
         stop: Vec::new(),
         tool_choice: ToolChoice::Auto,
+        parallel_calls: None,
         extra: None,
         passing: false,
         hands: 0,

@@ -4,7 +4,6 @@
 use super::*;
 use crate::bounds::{BAD_CALLS_MAX, CALLS_PER_STEP_MAX, SAME_CALLS_MAX};
 use crate::context::Window;
-use caxton_core::Manifest;
 use caxton_core::model::{Thinking, Tokens, ToolChoice, ToolSpec};
 use caxton_core::session::{ClientSide, HANDS_MAX};
 use caxton_core::tool::{Effect as Effects, Function, FunctionName, ToolId, ToolKind};
@@ -29,6 +28,7 @@ fn settings() -> Settings {
         top_p: None,
         stop: Vec::new(),
         tool_choice: ToolChoice::Auto,
+        parallel_calls: None,
         extra: None,
         passing: false,
         hands: 0,

@@ -208,6 +208,15 @@ pub struct Message {
 }
 
 impl Message {
+    /// The id of what a receiver makes of it: its turn, its calls of tools. The first receiver's is the
+    /// message's own.
+    pub fn delivery_to(&self, receiver: &AgentId) -> MessageId {
+        let receivers = &self.acl.receivers;
+        let place = receivers.iter().position(|it| it.id == *receiver);
+        self.id
+            .nth(place.and_then(|it| u16::try_from(it).ok()).unwrap_or(0))
+    }
+
     /// The sender's name; a stamped message has one.
     pub fn sender(&self) -> Option<&AgentId> {
         self.acl.sender.as_ref().map(|sender| &sender.id)

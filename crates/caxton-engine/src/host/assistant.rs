@@ -43,7 +43,7 @@ impl Host {
                 "no turn begins inside init",
             ));
         };
-        let (tenant, message) = (&self.inner.mailbox.agent.tenant, current.message);
+        let (tenant, message) = (&self.inner.mailbox.agent.tenant, current.delivery);
         let turns = &self.inner.services.turns;
         let id = match opening.handed {
             true => turns.alias_of(tenant, message).await?.unwrap_or(message),

@@ -141,6 +141,8 @@ impl Services {
 #[derive(Clone, Debug)]
 pub struct Current {
     pub message: MessageId,
+    /// The id of what this receiver makes of it.
+    pub(crate) delivery: MessageId,
     /// 1 for the first try.
     pub attempt: u32,
     /// The message may have been handled before, up to some call: recorded answers are replayed.
@@ -235,6 +237,7 @@ impl Host {
         let inner = &mut *self.inner;
         inner.current = Some(Current {
             message: message.id,
+            delivery: message.delivery_to(&inner.mailbox.agent),
             attempt,
             replay,
             hop: message.hop,

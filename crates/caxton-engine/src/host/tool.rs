@@ -110,7 +110,7 @@ impl Host {
             return Err(Error::new(Code::ToolLimit, detail));
         }
         let call = CallId {
-            message: current.message,
+            message: current.delivery,
             index: self.inner.used.tool_calls,
         };
         self.inner.used.tool_calls += 1;

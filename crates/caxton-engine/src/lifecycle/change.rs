@@ -202,7 +202,7 @@ impl Shared {
                 );
             }
             plan.tell_failure(self, &item.message, entry.id(), error, origin);
-            plan.end_turn(self, &item.message, error).await;
+            plan.end_turn(self, &item.message, entry.id(), error).await;
         }
         let outcome = plan.carry_out(self, &entry.id().tenant).await;
         if outcome.is_err() {

@@ -278,7 +278,8 @@ impl Plan {
         self.tell_failure(shared, message, receiver, error, origin);
         // A turn that was handed over to whoever does not take it.
         let turns = &shared.services.turns;
-        self.end(turns.given_up_at_hand(&message.tenant, message.id, error));
+        let delivery = message.delivery_to(receiver);
+        self.end(turns.given_up_at_hand(&message.tenant, delivery, error));
     }
 
     /// Gives a message up.
@@ -309,9 +310,15 @@ impl Plan {
     }
 
     /// Ends the turn of a message that nobody will handle any more, where it is of one.
-    pub(crate) async fn end_turn(&mut self, shared: &Shared, message: &Message, error: &Error) {
-        let turns = &shared.services.turns;
-        self.end(turns.given_up(&message.tenant, message.id, error).await);
+    pub(crate) async fn end_turn(
+        &mut self,
+        shared: &Shared,
+        message: &Message,
+        receiver: &AgentId,
+        error: &Error,
+    ) {
+        let (turns, delivery) = (&shared.services.turns, message.delivery_to(receiver));
+        self.end(turns.given_up(&message.tenant, delivery, error).await);
     }
 
     fn end(&mut self, given_up: Result<Option<GivenUp>, Error>) {

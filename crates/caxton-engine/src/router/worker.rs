@@ -452,7 +452,8 @@ impl Worker {
                 plan.bury(shared, message, mailbox, item.attempts, &error);
             }
             plan.tell_failure(shared, message, self.entry.id(), &error, origin);
-            plan.end_turn(shared, message, &error).await;
+            plan.end_turn(shared, message, self.entry.id(), &error)
+                .await;
         } else if item.durable && counts {
             let (message, attempts) = (item.message.id, item.attempts);
             plan.ops.push(Op::Attempt {

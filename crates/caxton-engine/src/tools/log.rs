@@ -28,9 +28,10 @@ const SCAN_PAGES_MAX: u32 = 50;
 /// Entries forgotten in one commit.
 const FORGET_ROWS: u32 = 200;
 
-/// Which call: of a message, the n-th.
+/// Which call: of a message to an agent, the n-th.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CallId {
+    /// The delivery's own id: two receivers of one message have nothing in common.
     pub(crate) message: MessageId,
     pub(crate) index: u32,
 }

@@ -5,16 +5,16 @@ use super::Tools;
 use super::call::{Prepared, WayOut, must_be_once};
 use super::log::{CallId, ToolCallRecord, ToolOutcome};
 use super::registry::{FunctionState, Offered};
-use crate::approvals::{self, Approval, ApprovalState, Asking};
+use crate::approvals::{Approval, ApprovalState, Asking};
 use crate::audit::Act;
-use crate::port::tool::ToolTarget;
+use crate::port::tool::{ToolAnswer, ToolTarget};
 use caxton_core::error::{Code, Error, shown};
 use caxton_core::session::TurnId;
 use caxton_core::tool::agents;
 use caxton_core::tool::permit::Pattern;
 use caxton_core::tool::{
-    Effect, Function, FunctionName, Layers, Level, Rules, ToolId, ToolKind, ToolName, Verdict,
-    decide, redact,
+    Definition, Effect, Function, FunctionName, Layers, Level, Rules, ToolId, ToolKind, ToolName,
+    Verdict, decide, redact,
 };
 use caxton_core::{AgentId, TraceContext};
 use serde_json::Value;
@@ -105,6 +105,14 @@ enum Found {
 }
 
 impl Found {
+    /// Where the call goes; nowhere else than here for what is built in.
+    fn definition(&self) -> Option<&Definition> {
+        match self {
+            Self::Tool(target, ..) => target.definition.as_ref(),
+            Self::Agent(_) => None,
+        }
+    }
+
     fn function(&self) -> &Arc<Function> {
         match self {
             Self::Tool(_, offered, ..) | Self::Agent(offered) => &offered.function,
@@ -217,7 +225,7 @@ impl Tools {
         };
         let approval = match verdict {
             Verdict::Ask(_) if earlier.is_none() => {
-                let asked = self.asked(caller, call, &ask, &function).await?;
+                let asked = self.asked(caller, call, &ask, &found).await?;
                 record.approval = Some(asked.id.clone());
                 Some(asked)
             }
@@ -313,7 +321,7 @@ impl Tools {
         caller: &Caller<'_>,
         call: CallId,
         record: &mut ToolCallRecord,
-    ) -> Result<Option<Result<crate::port::tool::ToolAnswer, Error>>, Error> {
+    ) -> Result<Option<Result<ToolAnswer, Error>>, Error> {
         let tenant = &caller.agent.tenant;
         let Some((known, answer)) = self.log.earlier(tenant, call).await? else {
             return Ok(None);
@@ -336,7 +344,9 @@ impl Tools {
                 Ok(Some(Err(interruption(&record.tool))))
             }
             (ToolOutcome::Interrupted, None) => Ok(Some(Err(interruption(&record.tool)))),
-            // It ended without an answer, and may be tried again with the same outcome.
+            // It was made, and what came of it was told: made again it might take effect twice.
+            (ToolOutcome::Failed, None) => Ok(made_and_failed(known)),
+            // It was not made, and may be tried again with the same outcome.
             _ => Ok(None),
         }
     }
@@ -346,12 +356,14 @@ impl Tools {
         caller: &Caller<'_>,
         call: CallId,
         ask: &ToolAsk,
-        function: &Function,
+        found: &Found,
     ) -> Result<Approval, Error> {
+        let function = &**found.function();
         let asking = Asking {
             id: call,
             tool: &ask.id,
             function,
+            definition: found.definition(),
             arguments: &ask.arguments,
             // All of it: nobody agrees to what they were not shown.
             shown: redact::whole(&function.input, &ask.arguments),
@@ -361,16 +373,9 @@ impl Tools {
             now: self.clock.now(),
             timeout: caller.approval_timeout,
         };
-        let asked = self
-            .approvals
-            .ask(&caller.agent.tenant, asking.approval())
-            .await?;
         // Approved is what was asked for then; that it is the same now is what the digest says.
-        debug_assert_eq!(
-            asked.digest,
-            approvals::digest(&ask.id, function, &ask.arguments)
-        );
-        Ok(asked)
+        let approval = asking.approval();
+        self.approvals.ask(&caller.agent.tenant, approval).await
     }
 
     /// Writes down a call that was not made.
@@ -526,6 +531,22 @@ pub(super) fn denied(id: &ToolId, level: Level, why: &str) -> Error {
         Level::Session => "the session",
     };
     Error::new(Code::ToolDenied, format!("{id} {why} ({whose})"))
+}
+
+/// What came of a call that was made and failed; nothing where it was refused before it was made.
+fn made_and_failed(known: ToolCallRecord) -> Option<Result<ToolAnswer, Error>> {
+    let code = known.code.as_deref().and_then(Code::parse)?;
+    let refused = [
+        Code::ToolLeftAlone,
+        Code::ToolLimit,
+        Code::QuotaExceeded,
+        Code::EgressRefused,
+        Code::Draining,
+        Code::StorageBusy,
+        Code::StorageFailed,
+        Code::StorageFull,
+    ];
+    (!refused.contains(&code)).then(|| Err(Error::new(code, known.detail)))
 }
 
 fn interruption(tool: &ToolId) -> Error {

@@ -1,6 +1,6 @@
 //! `messaging`: what is being handled, send, call.
 
-use super::{interface, refusal};
+use super::{interface, refusal, unless_stopping};
 use crate::bindings::{Delivery, types};
 use crate::guest::Guest;
 use crate::message;
@@ -45,7 +45,7 @@ pub(super) fn add(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
                 let timeout = Duration::from_millis(u64::from(timeout_ms));
                 let host = store.data_mut().host()?;
                 let answer = match message::lift(message, &host.agent().tenant) {
-                    Ok(acl) => host.call(acl, timeout).await,
+                    Ok(acl) => unless_stopping(host.call(acl, timeout).await)?,
                     Err(error) => Err(error),
                 };
                 let answer = answer.map(|answer| message::to_owned(&answer.acl));

@@ -17,7 +17,7 @@ mod tools;
 
 use crate::bindings::types;
 use crate::guest::Guest;
-use caxton_core::error::Error;
+use caxton_core::error::{Code, Error};
 use wasmtime::component::Linker;
 
 /// The package and version all interfaces are of.
@@ -65,6 +65,15 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> 
 }
 
 /// A refusal, as the guest sees it.
+/// A server that stops is no answer: the handler ends here, and whoever starts the server next has the
+/// message handled again, from what is recorded of it.
+fn unless_stopping<T>(answer: Result<T, Error>) -> wasmtime::Result<Result<T, Error>> {
+    match answer {
+        Err(error) if error.code == Code::Draining => Err(error.into()),
+        answer => Ok(answer),
+    }
+}
+
 fn refusal(error: Error) -> types::Error {
     types::Error {
         code: error.code.as_str().to_owned(),

@@ -1,7 +1,7 @@
 //! `tools`: what an agent may call besides other agents. Permission, approval, limits and the log are
 //! the host's; what is here translates, and makes a value of everything that can go wrong.
 
-use super::{interface, refusal};
+use super::{interface, refusal, unless_stopping};
 use crate::bindings::{tool_types, tools};
 use crate::guest::Guest;
 use crate::meter::{EFFECT_CALL_FUEL, charge, with_bytes};
@@ -50,7 +50,7 @@ pub(super) fn add(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
                 charge(&mut store, with_bytes(EFFECT_CALL_FUEL, bytes)).await?;
                 let host = store.data_mut().host()?;
                 let answer = match ask(&name, &arguments, timeout_ms) {
-                    Ok(ask) => host.tool_call(ask).await.map(answered),
+                    Ok(ask) => unless_stopping(host.tool_call(ask).await)?.map(answered),
                     Err(error) => Err(error),
                 };
                 if let Ok((_, bytes)) = &answer {

@@ -162,14 +162,9 @@ impl Registry {
 
     async fn open(&self, scope: &TenantScope, kept: Kept) -> Result<Registered, Error> {
         let tenant = scope.tenant();
-        let secret = match &kept.sealed {
-            Some(sealed) => {
-                let place = Self::place(tenant, &kept.name);
-                let open = String::from_utf8(self.secrets.open(&place, sealed)?);
-                let lost = |_| Error::new(Code::SecretsUnavailable, "the secret kept is no text");
-                Some(Secret::new(&open.map_err(lost)?))
-            }
-            None => None,
+        let (secret, locked) = match self.secret(tenant, &kept) {
+            Ok(secret) => (secret, None),
+            Err(error) => (None, Some(error)),
         };
         let component = match &kept.definition {
             Definition::Wasm { component } => {
@@ -190,12 +185,28 @@ impl Registry {
         };
         let kind = kept.definition.kind();
         let description = kept.description.clone();
-        Ok(Registered::new(target, kind, description, Some(kept)))
+        let mut registered = Registered::new(target, kind, description, Some(kept));
+        registered.locked = locked;
+        Ok(registered)
+    }
+
+    /// Its secret, opened. Errors: `CX-7030`.
+    fn secret(&self, tenant: &TenantId, kept: &Kept) -> Result<Option<Secret>, Error> {
+        let Some(sealed) = &kept.sealed else {
+            return Ok(None);
+        };
+        let place = Self::place(tenant, &kept.name);
+        let open = String::from_utf8(self.secrets.open(&place, sealed)?);
+        let lost = |_| Error::new(Code::SecretsUnavailable, "the secret kept is no text");
+        Ok(Some(Secret::new(&open.map_err(lost)?)))
     }
 
     /// The functions of a tool as they are now: what an MCP server said is asked for anew when it is
     /// older than a minute. Errors: `CX-8008` and others where the tool cannot say.
     pub(crate) async fn current(&self, tool: &Registered) -> Result<Vec<Arc<Offered>>, Error> {
+        if let Some(locked) = &tool.locked {
+            return Err(locked.clone());
+        }
         let is_fresh =
             |now: Timestamp| !tool.may_change() || now.since(tool.told_at()) < BELIEVED_FOR;
         let now = self.clock.now();
@@ -319,7 +330,7 @@ impl Registry {
             sealed,
             price_micros: tool.price_micros,
             agreed: Vec::new(),
-            revision: before.as_ref().map_or(1, |before| before.revision + 1),
+            revision: revision(before.as_ref(), now),
             created: before.as_ref().map_or(now, |before| before.created),
             updated: now,
         };
@@ -338,6 +349,9 @@ impl Registry {
             Some(functions) => functions,
             None => {
                 let tried = self.open(scope, kept.clone()).await?;
+                if let Some(locked) = tried.locked {
+                    return Err(locked);
+                }
                 self.describe(&tried.target, tried.kind).await?
             }
         };
@@ -404,7 +418,7 @@ impl Registry {
         for function in &kept.agreed {
             Schemas::of(function)?;
         }
-        kept.revision += 1;
+        kept.revision = revision(Some(&kept), self.clock.now());
         kept.updated = self.clock.now();
         self.put(scope, kept).await
     }
@@ -553,6 +567,12 @@ fn check(tool: &NewTool) -> Result<(), Error> {
         },
         _ => Ok(()),
     }
+}
+
+/// Grows from one to the next, and from a tool that was removed to the one of its name after it.
+fn revision(before: Option<&Kept>, now: Timestamp) -> u64 {
+    let now = u64::try_from(now.as_us()).unwrap_or(0);
+    before.map_or(now, |before| now.max(before.revision + 1))
 }
 
 fn not_found(name: &str) -> Error {

@@ -58,6 +58,8 @@ pub(crate) struct Registered {
     pub(crate) price_micros: u64,
     description: String,
     kept: Option<Kept>,
+    /// Why its secret cannot be opened: it is there to be seen and given another, and cannot be called.
+    pub(super) locked: Option<Error>,
     /// What was agreed to; of an operator's tool, what it said first.
     agreed: OnceLock<BTreeMap<FunctionName, Digest>>,
     offer: ArcSwap<Offer>,
@@ -90,6 +92,7 @@ impl Registered {
             price_micros: kept.as_ref().map_or(0, |kept| kept.price_micros),
             description,
             kept,
+            locked: None,
             agreed,
             offer: ArcSwap::from_pointee(offer),
             failed: Mutex::default(),
@@ -137,8 +140,12 @@ impl Registered {
         self.target.definition.as_ref().and_then(host_of)
     }
 
-    /// Why no call of it can be made now: the tenant lets tools reach other hosts alone.
+    /// Why no call of it can be made now: the tenant lets tools reach other hosts alone, or its secret
+    /// cannot be opened.
     pub(crate) fn unreached(&self, policy: &ToolPolicy) -> Option<String> {
+        if let Some(locked) = &self.locked {
+            return Some(format!("{} {}", locked.code, locked.detail));
+        }
         policy.unreached(self.target.definition.as_ref()?)
     }
 
@@ -158,6 +165,7 @@ impl Registered {
                 state: FunctionState::Gone,
             });
         }
+        let sealed = self.kept.as_ref().and_then(|kept| kept.sealed.as_ref());
         ToolView {
             name: self.target.name.clone(),
             description: self.description.clone(),
@@ -166,7 +174,7 @@ impl Registered {
             hosts: self.host().into_iter().collect(),
             unreached: self.unreached(policy),
             definition: self.target.definition.clone(),
-            has_secret: self.target.secret.is_some(),
+            has_secret: sealed.is_some() || self.target.secret.is_some(),
             operators: self.kept.is_none(),
             price_micros: self.price_micros,
             created: self.kept.as_ref().map(|kept| kept.created),
