@@ -4,7 +4,7 @@
 use crate::opctx::TenantScope;
 use crate::port::Store;
 use crate::port::page::{self, List, Position};
-use crate::port::store::{Op, PAGE_ROWS_MAX, Page, PageRequest, RecordKind, Unit};
+use crate::port::store::{Op, PAGE_ROWS_MAX, Page, PageRequest, RecordKind, RecordRange, Unit};
 use bytes::Bytes;
 use caxton_core::Epoch;
 use caxton_core::error::{Code, Error};
@@ -45,13 +45,36 @@ impl Documents {
         prefix: &str,
         asked: &PageRequest,
     ) -> Result<Page<T>, Error> {
-        let list = List::Records(T::KIND.0, prefix);
+        self.page(scope, RecordRange::prefix(prefix), asked).await
+    }
+
+    /// The same from the other end: the newest first where ids begin with a time.
+    pub(crate) async fn list_newest<T: Document>(
+        &self,
+        scope: &TenantScope,
+        prefix: &str,
+        asked: &PageRequest,
+    ) -> Result<Page<T>, Error> {
+        let range = RecordRange {
+            descending: true,
+            ..RecordRange::prefix(prefix)
+        };
+        self.page(scope, range, asked).await
+    }
+
+    async fn page<T: Document>(
+        &self,
+        scope: &TenantScope,
+        range: RecordRange<'_>,
+        asked: &PageRequest,
+    ) -> Result<Page<T>, Error> {
+        let list = List::Records(T::KIND.0, range.prefix);
         let after = page::position(list, scope, asked.token.as_deref())?;
         let after = after.map(|position| position.id).unwrap_or_default();
         let rows_max = asked.rows_max.clamp(1, PAGE_ROWS_MAX);
         let found = self
             .store
-            .records(scope, T::KIND, prefix, &after, rows_max + 1);
+            .records(scope, T::KIND, range.after(&after), rows_max + 1);
         let mut found = found.await?;
         let more = found.len() > rows_max as usize;
         found.truncate(rows_max as usize);
@@ -74,7 +97,8 @@ impl Documents {
         after: &str,
         rows_max: u32,
     ) -> Result<Vec<T>, Error> {
-        let found = self.store.records(scope, T::KIND, "", after, rows_max);
+        let range = RecordRange::default().after(after);
+        let found = self.store.records(scope, T::KIND, range, rows_max);
         found.await?.iter().map(|(_, body)| read(body)).collect()
     }
 

@@ -10,7 +10,7 @@
 
 use crate::documents::Documents;
 use crate::opctx::{OpCtx, TenantScope};
-use crate::port::store::{Op, RecordKind};
+use crate::port::store::{Op, RecordKind, RecordRange};
 use crate::port::{Clock, Store};
 use bytes::Bytes;
 use caxton_core::error::{Code, Error};
@@ -199,7 +199,8 @@ impl Idempotency {
             let (scope, mut count, mut after) =
                 (Self::scope(tenant), Count::default(), String::new());
             loop {
-                let page = self.store.records(&scope, AGES, "", &after, COUNT_ROWS);
+                let range = RecordRange::default().after(&after);
+                let page = self.store.records(&scope, AGES, range, COUNT_ROWS);
                 let page = page.await?;
                 for (id, body) in &page {
                     count.keys += 1;
@@ -236,7 +237,7 @@ impl Idempotency {
         while wanted() {
             let found = self
                 .store
-                .records(&scope, AGES, "", "", FORGET_ROWS)
+                .records(&scope, AGES, RecordRange::default(), FORGET_ROWS)
                 .await?;
             let (mut ops, mut gone, mut oldest) = (Vec::new(), Vec::new(), None);
             for (age, body) in &found {

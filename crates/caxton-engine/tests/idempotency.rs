@@ -9,7 +9,7 @@ use caxton_core::error::Code;
 use caxton_engine::idempotency::{ANSWER_BYTES_MAX, Begun, Claim};
 use caxton_engine::port::Store as _;
 use caxton_engine::port::memory::MemoryStore;
-use caxton_engine::port::store::RecordKind;
+use caxton_engine::port::store::{RecordKind, RecordRange};
 use caxton_engine::{App, OpCtx, Options, TenantScope};
 use std::time::Duration;
 use support::{Cast, World};
@@ -62,7 +62,7 @@ async fn rows(world: &World) -> (usize, usize) {
     let count = async |kind| {
         let kind = RecordKind(kind);
         store
-            .records(&scope, kind, "", "", 1000)
+            .records(&scope, kind, RecordRange::default(), 1000)
             .await
             .unwrap()
             .len()

@@ -64,6 +64,7 @@ statements! {
     META_PUT = "meta_put";
     RECORD_GET = "record_get";
     RECORD_LIST = "record_list";
+    RECORD_LIST_DOWN = "record_list_down";
     RECORD_PUT = "record_put";
     RECORD_REMOVE = "record_remove";
     SEGMENT_AGENTS = "segment_agents";

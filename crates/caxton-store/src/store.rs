@@ -20,7 +20,7 @@ use caxton_engine::port::page::{self, List, Position};
 use caxton_engine::port::store::{
     AgentRecord, BackupInfo, CallId, CallRecord, Committed, DeadLetter, DeadLetterId, LogName,
     LogRange, MessageFilter, PAGE_ROWS_MAX, Page, PageRequest, Pending, Placement, RecordKind,
-    Recorded, StoreStatus, Timer, Unit,
+    RecordRange, Recorded, StoreStatus, Timer, Unit,
 };
 use caxton_engine::port::{Answer, Store, StoreError};
 use futures::FutureExt as _;
@@ -271,13 +271,18 @@ impl Store for SqliteStore {
         &self,
         scope: &TenantScope,
         kind: RecordKind,
-        prefix: &str,
-        after: &str,
+        range: RecordRange<'_>,
         rows_max: u32,
     ) -> Read<'_, Vec<(String, Bytes)>> {
-        let (prefix, after) = (prefix.to_owned(), after.to_owned());
+        let (prefix, after) = (range.prefix.to_owned(), range.after.to_owned());
+        let descending = range.descending;
         self.read(scope, Vec::new(), move |ask| {
-            rows::records(ask, kind, &prefix, &after, rows_max)
+            let range = RecordRange {
+                prefix: &prefix,
+                after: &after,
+                descending,
+            };
+            rows::records(ask, kind, range, rows_max)
         })
     }
 

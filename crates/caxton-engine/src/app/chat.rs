@@ -185,7 +185,7 @@ impl App {
         Ok(())
     }
 
-    /// The tenant's model calls, oldest first; of one turn where it is named.
+    /// The tenant's model calls, the newest first; of one turn where it is named.
     pub async fn model_call_list(
         &self,
         ctx: &OpCtx,

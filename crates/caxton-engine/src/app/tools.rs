@@ -190,7 +190,7 @@ impl App {
         })
     }
 
-    /// Calls of tools, oldest first. Errors: `CX-8001` for a tool that is not there.
+    /// Calls of tools, the newest first. Errors: `CX-8001` for a tool that is not there.
     pub async fn tool_calls(
         &self,
         ctx: &OpCtx,

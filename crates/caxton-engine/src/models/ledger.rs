@@ -282,7 +282,7 @@ impl Ledger {
         self.documents.commit(&Self::scope(tenant), vec![put]).await
     }
 
-    /// The entries of a tenant, or of one of its turns, oldest first.
+    /// The entries of a tenant, or of one of its turns, the newest first.
     pub(crate) async fn list(
         &self,
         scope: &TenantScope,
@@ -290,7 +290,7 @@ impl Ledger {
         asked: &PageRequest,
     ) -> Result<Page<ModelCallRecord>, Error> {
         let prefix = turn.map(|turn| format!("{turn}.")).unwrap_or_default();
-        self.documents.list(scope, &prefix, asked).await
+        self.documents.list_newest(scope, &prefix, asked).await
     }
 
     /// What takes the answers out of a turn's entries, when it will not be handled again.

@@ -185,13 +185,12 @@ pub trait Store: Send + Sync + fmt::Debug {
     ) -> Read<'_, Vec<String>>;
 
     fn record(&self, scope: &TenantScope, kind: RecordKind, id: &str) -> Read<'_, Option<Bytes>>;
-    /// Records of a kind whose ids begin with `prefix`, in byte order, strictly after `after`.
+    /// Records of a kind with their ids, `rows_max` at most.
     fn records(
         &self,
         scope: &TenantScope,
         kind: RecordKind,
-        prefix: &str,
-        after: &str,
+        range: RecordRange<'_>,
         rows_max: u32,
     ) -> Read<'_, Vec<(String, Bytes)>>;
     /// Entries of a log with their indices, `rows_max` at most.

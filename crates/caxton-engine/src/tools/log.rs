@@ -295,7 +295,7 @@ impl Log {
         documents::remove::<KeptAnswer>(&id.to_string())
     }
 
-    /// Calls, oldest first; of one tool or function where it is named.
+    /// Calls, the newest first; of one tool or function where it is named.
     pub(crate) async fn list(
         &self,
         scope: &TenantScope,
@@ -306,7 +306,7 @@ impl Log {
         let mut asked = asked.clone();
         for _ in 0..SCAN_PAGES_MAX {
             let mut page = match &filter.tool {
-                None => self.documents.list(scope, "", &asked).await?,
+                None => self.documents.list_newest(scope, "", &asked).await?,
                 Some(tool) => self.of_tool(scope, tool, &asked).await?,
             };
             page.rows.retain(|record| filter.takes(record));
@@ -334,7 +334,8 @@ impl Log {
         } else {
             tool.to_owned()
         };
-        let page = self.documents.list::<OfTool>(scope, &prefix, asked).await?;
+        let page = self.documents.list_newest::<OfTool>(scope, &prefix, asked);
+        let page = page.await?;
         let mut rows = Vec::with_capacity(page.rows.len());
         for of in &page.rows {
             let found: Option<ToolCallRecord> = self.documents.get(scope, &of.call).await?;

@@ -12,8 +12,8 @@ use caxton_engine::TenantScope;
 use caxton_engine::port::memory::MemoryStore;
 use caxton_engine::port::store::{
     AgentRecord, BackupInfo, CallId, CallRecord, Committed, DeadLetter, DeadLetterId, LogName,
-    LogRange, MessageFilter, Page, PageRequest, Pending, Placement, RecordKind, Recorded, Store,
-    StoreStatus, Timer, Unit,
+    LogRange, MessageFilter, Page, PageRequest, Pending, Placement, RecordKind, RecordRange,
+    Recorded, Store, StoreStatus, Timer, Unit,
 };
 use caxton_engine::port::{Answer, StoreError};
 
@@ -54,7 +54,7 @@ impl Store for Hanging {
         fn state(scope: &TenantScope, mailbox: &MailboxId, key: &str) -> Option<Bytes>;
         fn state_keys(scope: &TenantScope, mailbox: &MailboxId, prefix: &str, after: &str, rows_max: u32) -> Vec<String>;
         fn record(scope: &TenantScope, kind: RecordKind, id: &str) -> Option<Bytes>;
-        fn records(scope: &TenantScope, kind: RecordKind, prefix: &str, after: &str, rows_max: u32) -> Vec<(String, Bytes)>;
+        fn records(scope: &TenantScope, kind: RecordKind, range: RecordRange<'_>, rows_max: u32) -> Vec<(String, Bytes)>;
         fn log(scope: &TenantScope, log: &LogName, range: LogRange, rows_max: u32) -> Vec<(u64, Bytes)>;
         fn timers(scope: &TenantScope) -> Vec<Timer>;
         fn call(scope: &TenantScope, call: &CallId) -> Option<CallRecord>;

@@ -4,7 +4,7 @@ use caxton_core::{Code, TenantId};
 use caxton_engine::TenantScope;
 use caxton_engine::port::Store as _;
 use caxton_engine::port::memory::{MemoryDisk, MemoryStore};
-use caxton_engine::port::store::RecordKind;
+use caxton_engine::port::store::{RecordKind, RecordRange};
 use serde_json::json;
 
 use crate::support::{KEY, World, agent, request};
@@ -217,7 +217,10 @@ impl Kept {
         let mut all = Vec::new();
         for kind in ["idempotency", "idempotency-age", "key", "keys"] {
             let kind = RecordKind(kind);
-            let rows = store.records(&scope, kind, "", "", 100).await.unwrap();
+            let rows = store
+                .records(&scope, kind, RecordRange::default(), 100)
+                .await
+                .unwrap();
             all.extend(rows.into_iter().map(|(_, body)| body));
         }
         Self(all)

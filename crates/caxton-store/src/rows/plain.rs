@@ -10,7 +10,7 @@ use caxton_core::lifecycle::Phase;
 use caxton_core::{Digest, MailboxId, MessageId, Timestamp};
 use caxton_engine::port::page::Position;
 use caxton_engine::port::store::{
-    AgentRecord, CallId, CallRecord, LogName, LogRange, Pending, RecordKind, Timer,
+    AgentRecord, CallId, CallRecord, LogName, LogRange, Pending, RecordKind, RecordRange, Timer,
 };
 use rusqlite::{OptionalExtension as _, Row, params};
 
@@ -113,12 +113,16 @@ pub(crate) fn record(ask: &Ask<'_>, kind: RecordKind, id: &str) -> Result<Option
 pub(crate) fn records(
     ask: &Ask<'_>,
     kind: RecordKind,
-    prefix: &str,
-    after: &str,
+    range: RecordRange<'_>,
     rows_max: u32,
 ) -> Result<Vec<(String, Bytes)>, Error> {
-    let mut list = ask.conn.prepare_cached(sql::RECORD_LIST)?;
-    let mut rows = list.query(params![ask.tenant, kind.0, after, prefix, rows_max])?;
+    let prefix = range.prefix;
+    let (statement, behind) = match range.descending {
+        true => (sql::RECORD_LIST_DOWN, range.before()),
+        false => (sql::RECORD_LIST, range.after.to_owned()),
+    };
+    let mut list = ask.conn.prepare_cached(statement)?;
+    let mut rows = list.query(params![ask.tenant, kind.0, behind, prefix, rows_max])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let id: String = row.get(0)?;

@@ -14,8 +14,8 @@ use caxton_core::{
 use caxton_engine::TenantScope;
 use caxton_engine::port::store::{
     AgentRecord, BackupInfo, CallId, CallRecord, Committed, DeadLetter, DeadLetterId, LogName,
-    LogRange, MessageFilter, Page, PageRequest, Pending, Placement, RecordKind, Recorded, Store,
-    StoreError, StoreStatus, Timer, Unit,
+    LogRange, MessageFilter, Page, PageRequest, Pending, Placement, RecordKind, RecordRange,
+    Recorded, Store, StoreError, StoreStatus, Timer, Unit,
 };
 use caxton_engine::port::{Answer, MemoryDisk, MemoryStore};
 use futures::FutureExt;
@@ -277,11 +277,10 @@ impl Store for SimStore {
         &self,
         scope: &TenantScope,
         kind: RecordKind,
-        prefix: &str,
-        after: &str,
+        range: RecordRange<'_>,
         rows_max: u32,
     ) -> Read<'_, Vec<(String, Bytes)>> {
-        self.inner.records(scope, kind, prefix, after, rows_max)
+        self.inner.records(scope, kind, range, rows_max)
     }
 
     fn log(

@@ -5,7 +5,7 @@ use super::build::*;
 use bytes::Bytes;
 use caxton_core::TenantId;
 use caxton_engine::opctx::TenantScope;
-use caxton_engine::port::store::{LogName, LogRange, Op, RecordKind, StoreError};
+use caxton_engine::port::store::{LogName, LogRange, Op, RecordKind, RecordRange, StoreError};
 
 const KEYS: RecordKind = RecordKind("key");
 const QUOTAS: RecordKind = RecordKind("quota");
@@ -59,7 +59,17 @@ pub async fn records_are_replaced_listed_and_removed(subject: Subject) {
     assert_eq!(one(KEYS, "gone").await, None);
     assert_eq!(one(QUOTAS, "b/1").await, None);
     let list = async |prefix: &str, after: &str, rows_max| {
-        let rows = store.records(&t, KEYS, prefix, after, rows_max).await;
+        let range = RecordRange::prefix(prefix).after(after);
+        let rows = store.records(&t, KEYS, range, rows_max).await;
+        shown(rows.unwrap())
+    };
+    let down = async |prefix: &str, after: &str, rows_max| {
+        let range = RecordRange {
+            prefix,
+            after,
+            descending: true,
+        };
+        let rows = store.records(&t, KEYS, range, rows_max).await;
         shown(rows.unwrap())
     };
     let all = ["a/1=one", "a/10=", "a/2=two", "b/1=b"];
@@ -68,7 +78,16 @@ pub async fn records_are_replaced_listed_and_removed(subject: Subject) {
     assert_eq!(list("a/", "a/10", 9).await, all[2..3]);
     assert_eq!(list("a/", "b", 9).await, [""; 0]);
     assert_eq!(list("b", "a/1", 9).await, all[3..]);
-    let of_u = store.records(&scope("u"), KEYS, "", "", 9).await.unwrap();
+    let mut newest_first = all;
+    newest_first.reverse();
+    assert_eq!(down("", "", 99).await, newest_first);
+    assert_eq!(down("", "a/2", 1).await, newest_first[2..3]);
+    assert_eq!(down("a/", "", 9).await, newest_first[1..]);
+    assert_eq!(down("a/", "a/10", 9).await, newest_first[3..]);
+    assert_eq!(down("a/", "b/1", 1).await, newest_first[1..2]);
+    assert_eq!(down("b/", "a/1", 9).await, [""; 0]);
+    let all_of = RecordRange::default();
+    let of_u = store.records(&scope("u"), KEYS, all_of, 9).await.unwrap();
     assert_eq!(shown(of_u), ["a/1=of u"]);
 }
 

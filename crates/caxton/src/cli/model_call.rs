@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 
 #[derive(Debug, Subcommand)]
 pub enum ModelCallCommand {
-    /// List model calls, the oldest first.
+    /// List model calls, the newest first.
     #[command(visible_alias = "ls")]
     List(ListArgs),
 }

@@ -9,7 +9,7 @@ use super::page::{self, List, Position};
 use super::store::{
     AgentRecord, BackupInfo, CallId, CallRecord, Committed, DeadLetter, DeadLetterId, LogName,
     LogRange, MessageFilter, PAGE_ROWS_MAX, Page, PageRequest, Pending, Placement, RecordKind,
-    Recorded, Store, StoreError, StoreStatus, Timer, Unit,
+    RecordRange, Recorded, Store, StoreError, StoreStatus, Timer, Unit,
 };
 use crate::opctx::TenantScope;
 use bytes::Bytes;
@@ -238,12 +238,11 @@ impl Store for MemoryStore {
         &self,
         scope: &TenantScope,
         kind: RecordKind,
-        prefix: &str,
-        after: &str,
+        range: RecordRange<'_>,
         rows_max: u32,
     ) -> Read<'_, Vec<(String, Bytes)>> {
         self.read(scope, Vec::new(), |rows| {
-            rows.records(kind, prefix, after, rows_max)
+            rows.records(kind, range, rows_max)
         })
     }
 

@@ -2,7 +2,7 @@
 
 use crate::port::store::{
     AgentRecord, CallId, CallRecord, DeadLetter, DeadLetterId, DeliveryState, DeliveryStatus,
-    LogName, LogRange, MessageFilter, Op, Pending, RecordKind, Recorded, Timer,
+    LogName, LogRange, MessageFilter, Op, Pending, RecordKind, RecordRange, Recorded, Timer,
 };
 use bytes::Bytes;
 use caxton_core::conversation::Conversation;
@@ -130,17 +130,24 @@ impl Tenant {
     pub(super) fn records(
         &self,
         kind: RecordKind,
-        prefix: &str,
-        after: &str,
+        range: RecordRange<'_>,
         rows_max: u32,
     ) -> Vec<(String, Bytes)> {
+        let RecordRange { prefix, after, .. } = range;
+        let rows_max = rows_max as usize;
+        let owned = |((_, id), body): (&(RecordKind, String), &Bytes)| (id.clone(), body.clone());
+        if range.descending {
+            let all = (kind, prefix.to_owned())..(kind, range.before());
+            let found = self.records.range(all).rev();
+            return found.take(rows_max).map(owned).collect();
+        }
         let from = (kind, prefix.max(after).to_owned());
         self.records
             .range(from..)
             .take_while(|((of, id), _)| *of == kind && id.starts_with(prefix))
             .filter(|((_, id), _)| id.as_str() > after)
-            .take(rows_max as usize)
-            .map(|((_, id), body)| (id.clone(), body.clone()))
+            .take(rows_max)
+            .map(owned)
             .collect()
     }
 

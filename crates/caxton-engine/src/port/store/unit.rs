@@ -155,6 +155,42 @@ impl LogRange {
     };
 }
 
+/// Which records of a kind, by their ids in byte order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecordRange<'a> {
+    /// What the ids begin with.
+    pub prefix: &'a str,
+    /// Only those behind this id, in the order asked for; empty: from the beginning of that order.
+    pub after: &'a str,
+    pub descending: bool,
+}
+
+impl<'a> RecordRange<'a> {
+    /// All that begin so, ascending.
+    pub const fn prefix(prefix: &'a str) -> Self {
+        Self {
+            prefix,
+            after: "",
+            descending: false,
+        }
+    }
+
+    /// The same behind an id.
+    #[must_use]
+    pub const fn after(self, after: &'a str) -> Self {
+        Self { after, ..self }
+    }
+
+    /// Of a descending range: what all its ids are below.
+    pub fn before(&self) -> String {
+        let end = format!("{}{}", self.prefix, char::MAX);
+        match self.after {
+            "" => end,
+            after => end.min(after.to_owned()),
+        }
+    }
+}
+
 impl Unit {
     /// Whether everything in it is of its scope's tenant. A store asks before it writes: a unit that
     /// is not is [`StoreError::Failed`] and writes nothing.
