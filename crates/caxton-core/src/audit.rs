@@ -13,10 +13,12 @@ mod summary;
 
 pub use summary::{ACTS_MAX, ActLine, NAMES_MAX, Summary, Tally};
 
+use crate::error::shown;
 use crate::tenant::TenantId;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// The version of the form that hashes are taken of.
@@ -206,6 +208,19 @@ impl Entry {
         self.fault_after(tenant, head).map_or(Ok(()), Err)
     }
 
+    /// A field of an entry's text that is none of an entry's, and that its hash knows nothing of.
+    fn foreign_field(&self, text: &str) -> Option<String> {
+        type Fields = BTreeMap<String, serde::de::IgnoredAny>;
+        let own = serde_json::to_string(self).ok()?;
+        let own: Fields = serde_json::from_str(&own).ok()?;
+        // One that is empty may be written, or left out.
+        let may_be = |name: &str| matches!(name, "behalf" | "target" | "code" | "traceId");
+        let given: Fields = serde_json::from_str(text).ok()?;
+        let mut names = given.into_keys();
+        let foreign = names.find(|name| !own.contains_key(name) && !may_be(name));
+        foreign.map(|name| shown(&name))
+    }
+
     fn fault_after(&self, tenant: &TenantId, head: Head) -> Option<String> {
         if self.sequence != head.sequence + 1 {
             return Some(format!(
@@ -380,6 +395,9 @@ impl Verifier {
         }
         let entry: Entry = serde_json::from_str(text)
             .map_err(|error| self.broken(format!("is no entry: {error}")))?;
+        if let Some(field) = entry.foreign_field(text) {
+            return Err(self.broken(format!("has a field that no entry has: {field}")));
+        }
         if let Some(fault) = entry.fault_after(&tenant, self.head) {
             return Err(self.broken(fault));
         }

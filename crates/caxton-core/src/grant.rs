@@ -341,7 +341,8 @@ impl Subject {
         let known = match text.split_once(':') {
             Some(("key", id)) if !id.is_empty() => Some(Self::Key(id.to_owned())),
             Some(("cert", name)) if !name.is_empty() => Some(Self::Certificate(name.to_owned())),
-            Some(("user", user)) => user.rsplit_once('|').map(|(issuer, subject)| Self::User {
+            // An issuer is an address, which has no bar; a subject may have some.
+            Some(("user", user)) => user.split_once('|').map(|(issuer, subject)| Self::User {
                 issuer: issuer.to_owned(),
                 subject: subject.to_owned(),
             }),
@@ -515,7 +516,7 @@ mod tests {
     fn subjects_read_as_they_are_written() {
         let user = Subject::User {
             issuer: "https://id.example".into(),
-            subject: "u|1".replace('|', "-"),
+            subject: "auth0|65a|1".into(),
         };
         for it in [
             Subject::Key("abc".into()),

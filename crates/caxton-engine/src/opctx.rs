@@ -15,6 +15,8 @@ pub struct OpCtx {
     pub deadline: Option<Timestamp>,
     /// The caller's `Idempotency-Key`.
     pub idempotency_key: Option<String>,
+    /// The operation that was asked for, by its full name; empty where no door asked.
+    pub operation: &'static str,
 }
 
 impl OpCtx {
@@ -25,6 +27,7 @@ impl OpCtx {
             trace,
             deadline: None,
             idempotency_key: None,
+            operation: "",
         }
     }
 

@@ -1,12 +1,14 @@
 //! gRPC's own doors: `grpc.health.v1.Health`, answered from the same checks as `/readyz` at the
 //! moment it is asked, and server reflection.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use caxton_api::{FILE_DESCRIPTOR_SET, SERVICES};
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt};
+use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_server::{Health as HealthService, HealthServer};
@@ -18,13 +20,22 @@ use crate::probes;
 /// How often a watched health is looked at.
 const WATCH_LOOK: Duration = Duration::from_secs(1);
 
+/// Who watches at one time.
+const WATCHES_MAX: usize = 64;
+
 /// The health service.
 #[derive(Debug, Clone)]
-pub(crate) struct Health(Api);
+pub(crate) struct Health {
+    api: Api,
+    watches: Arc<Semaphore>,
+}
 
 impl Health {
     pub(crate) fn new(api: Api) -> Self {
-        Self(api)
+        Self {
+            api,
+            watches: Arc::new(Semaphore::new(WATCHES_MAX)),
+        }
     }
 
     /// Health and both versions of reflection (tools in the field still ask the older).
@@ -51,7 +62,7 @@ impl Health {
     }
 
     async fn status(&self) -> ServingStatus {
-        match probes::is_ready(&self.0).await {
+        match probes::is_ready(&self.api).await {
             true => ServingStatus::Serving,
             false => ServingStatus::NotServing,
         }
@@ -89,7 +100,10 @@ impl HealthService for Health {
         &self,
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        let place = self.0.streams().place().map_err(Status::from)?;
+        // Of their own places: whoever watches needs no key, and takes none of those who have one.
+        let watch = Arc::clone(&self.watches).try_acquire_owned();
+        let watch = watch.map_err(|_| Status::resource_exhausted("too many watch the health"))?;
+        let stop = self.api.streams().stopped();
         let known = is_known(&request.get_ref().service);
         let health = self.clone();
         let changes = stream::unfold(None, move |last: Option<ServingStatus>| {
@@ -101,17 +115,18 @@ impl HealthService for Health {
                         false => ServingStatus::ServiceUnknown,
                     };
                     if last != Some(now) {
-                        return Some((Ok(answer(now)), Some(now)));
+                        return Some((Ok::<_, Status>(answer(now)), Some(now)));
                     }
-                    let clock = health.0.clock();
+                    let clock = health.api.clock();
                     clock.sleep_until(clock.now().plus(WATCH_LOOK)).await;
                 }
             }
             .boxed()
         });
-        let held = place.hold(changes);
-        Ok(Response::new(
-            held.map(|it| it.map_err(Status::from)).boxed(),
-        ))
+        let held = changes.take_until(stop).map(move |status| {
+            let _ = &watch;
+            status
+        });
+        Ok(Response::new(held.boxed()))
     }
 }

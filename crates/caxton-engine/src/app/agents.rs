@@ -103,6 +103,10 @@ impl App {
         let entry = self
             .act(ctx, &ctx.tenant, "agent.deploy", target, work)
             .await?;
+        // It may have been suspended while that was compiled, and the platform may deploy into it anyhow.
+        if self.directory.ensure_active(&ctx.tenant).await.is_err() {
+            self.shared.rest_tenant(&ctx.tenant).await;
+        }
         Ok(AgentView::from(&entry))
     }
 

@@ -138,7 +138,7 @@ impl App {
         Ok(Subject::Key(key.id).to_string())
     }
 
-    pub(super) fn now(&self) -> Timestamp {
+    pub fn now(&self) -> Timestamp {
         self.shared.services.clock.now()
     }
 }

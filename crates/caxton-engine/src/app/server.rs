@@ -16,6 +16,7 @@ pub struct ServerStatus {
     pub started: Timestamp,
     pub now: Timestamp,
     pub draining: bool,
+    pub tenants: u64,
     /// Agents of all tenants, by phase.
     pub agents: Vec<(Phase, u64)>,
     /// Mailboxes with a live instance or about to have one.
@@ -25,6 +26,7 @@ pub struct ServerStatus {
     pub waiting: u64,
     pub messages_accepted: u64,
     pub messages_handled: u64,
+    /// Messages given up on since the start.
     pub dead_letters: u64,
     pub store: StoreStatus,
 }
@@ -38,6 +40,7 @@ impl App {
     /// The same without a caller, for probes: it tells nothing of any tenant.
     pub async fn status(&self) -> Result<ServerStatus, Error> {
         let store = self.shared.services.store.status().await?;
+        let tenants = self.directory.tenants_count().await?;
         let (entries, totals) = (self.shared.agents_all(), self.shared.totals());
         let count = |phase| {
             entries
@@ -49,6 +52,7 @@ impl App {
             started: self.started,
             now: self.shared.services.clock.now(),
             draining: self.is_draining(),
+            tenants,
             agents: Phase::ALL
                 .into_iter()
                 .map(|phase| (phase, count(phase)))

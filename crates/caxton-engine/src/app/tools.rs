@@ -123,8 +123,11 @@ impl App {
     /// Asks a tool again what it offers. Errors: `CX-8001`, `CX-8008`.
     pub async fn tool_refresh(&self, ctx: &OpCtx, name: &ToolName) -> Result<ToolView, Error> {
         let scope = ctx.authorize(Permission::ToolWrite)?;
+        let target = format!("tools/{name}");
         let registry = &self.shared.services.tools.registry;
-        registry.refresh(scope.tenant(), name).await
+        let work = registry.refresh(scope.tenant(), name);
+        self.act(ctx, scope.tenant(), "tool.refresh", target, work)
+            .await
     }
 
     /// Agrees to what a tool offers now. Errors: `CX-8001`, `CX-8008`.

@@ -89,10 +89,11 @@ impl Directory {
         let kept = self.documents.put(&scope, &text, &assignment).await;
         let place = (tenant.clone(), text);
         self.assignments.remove(&place);
+        // Also where the store failed: it may have been written all the same.
+        self.end(Ended::Subject(tenant.clone(), subject.clone()));
         kept?;
         self.assignments
             .insert(place, Some(Arc::new(assignment.clone())));
-        self.end(Ended::Subject(tenant.clone(), subject.clone()));
         Ok(assignment)
     }
 
@@ -105,9 +106,8 @@ impl Directory {
         let scope = Self::scope(tenant);
         let removed = self.documents.remove::<Assignment>(&scope, &text).await;
         self.assignments.remove(&(tenant.clone(), text));
-        removed?;
         self.end(Ended::Subject(tenant.clone(), subject.clone()));
-        Ok(())
+        removed
     }
 }
 

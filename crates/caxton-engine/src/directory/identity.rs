@@ -16,6 +16,8 @@ use tokio::sync::watch;
 pub enum Ended {
     /// A key, by its public id.
     Key(String),
+    /// A key has another secret; those before end then, and those before them at once.
+    Rotated(String, Timestamp),
     /// A tenant was suspended or removed.
     Tenant(TenantId),
     /// Somebody's role changed.
@@ -53,15 +55,22 @@ impl News {
         self.count.send_modify(|count| *count += 1);
     }
 
-    /// Whether any of what ended after `seen` is what is looked for, and how much has ended by now.
-    /// What is too long ago to know is taken to be.
-    fn any(&self, seen: u64, wanted: impl Fn(&Ended) -> bool) -> (bool, u64) {
+    /// The earliest end among what was told after `seen`, and how much has been told by now. What is too
+    /// long ago to know is taken for an end.
+    fn earliest(
+        &self,
+        seen: u64,
+        end: impl Fn(&Ended) -> Option<Timestamp>,
+    ) -> (Option<Timestamp>, u64) {
         let recent = self.recent.lock();
         let count = self.count();
         let new = usize::try_from(count - seen).unwrap_or(usize::MAX);
         let known = recent.len().checked_sub(new);
-        let found = known.is_none_or(|from| recent.range(from..).any(wanted));
-        (found, count)
+        let earliest = match known {
+            Some(from) => recent.range(from..).filter_map(end).min(),
+            None => Some(Timestamp::EPOCH),
+        };
+        (earliest, count)
     }
 }
 
@@ -71,6 +80,8 @@ pub struct Identity {
     pub principal: Principal,
     /// When the credential ends by itself.
     pub expires: Option<Timestamp>,
+    /// It came with a secret that another has taken the place of.
+    outdated: bool,
     news: Arc<News>,
     /// How much had ended before the credential was looked up.
     seen: u64,
@@ -88,38 +99,45 @@ impl Identity {
     /// stream that was opened with it in `tenant` ends then, and its client comes back with what is
     /// good now.
     pub async fn ended(self, tenant: TenantId, clock: Arc<dyn Clock>) {
-        let late = match self.expires {
-            Some(at) => clock.sleep_until(at),
-            None => Box::pin(std::future::pending()),
-        };
-        let told = async {
-            let mut counts = self.news.count.subscribe();
-            let mut seen = self.seen;
-            loop {
-                let wanted = |news: &Ended| concerns(news, &self.principal, &tenant);
-                let (found, count) = self.news.any(seen, wanted);
-                // Nobody tells any more when the server is gone.
-                if found || counts.wait_for(|now| *now != count).await.is_err() {
-                    return;
-                }
-                seen = count;
+        let mut counts = self.news.count.subscribe();
+        let (mut seen, mut end) = (self.seen, self.expires);
+        loop {
+            let (told, count) = self.news.earliest(seen, |news| self.end_by(news, &tenant));
+            end = end.into_iter().chain(told).min();
+            if end.is_some_and(|at| at <= clock.now()) {
+                return;
             }
-        };
-        tokio::select! {
-            () = told => {}
-            () = late => {}
+            seen = count;
+            let late = match end {
+                Some(at) => clock.sleep_until(at),
+                None => Box::pin(std::future::pending()),
+            };
+            tokio::select! {
+                told = counts.wait_for(|now| *now != count) => {
+                    // Nobody tells any more when the server is gone.
+                    if told.is_err() {
+                        return;
+                    }
+                }
+                () = late => return,
+            }
         }
     }
-}
 
-fn concerns(news: &Ended, principal: &Principal, tenant: &TenantId) -> bool {
-    let Principal::Member(member) = principal else {
-        return false;
-    };
-    match news {
-        Ended::Key(id) => matches!(&member.subject, Subject::Key(own) if own == id),
-        Ended::Tenant(ended) => ended == tenant,
-        Ended::Subject(of, subject) => of == tenant && *subject == member.subject,
+    /// When some news ends this identity, if it concerns it.
+    fn end_by(&self, news: &Ended, tenant: &TenantId) -> Option<Timestamp> {
+        let Principal::Member(member) = &self.principal else {
+            return None;
+        };
+        let is_key = |id: &String| matches!(&member.subject, Subject::Key(own) if own == id);
+        let at_once = |concerned: bool| concerned.then_some(Timestamp::EPOCH);
+        match news {
+            Ended::Key(id) => at_once(is_key(id)),
+            Ended::Rotated(id, _) if self.outdated => at_once(is_key(id)),
+            Ended::Rotated(id, until) => is_key(id).then_some(*until),
+            Ended::Tenant(ended) => at_once(ended == tenant),
+            Ended::Subject(of, subject) => at_once(of == tenant && *subject == member.subject),
+        }
     }
 }
 
@@ -132,6 +150,7 @@ impl Directory {
         Identity {
             principal,
             expires,
+            outdated: false,
             news: Arc::clone(&self.news),
             seen,
         }
@@ -160,9 +179,13 @@ impl Directory {
             .secrets
             .iter()
             .find(|it| it.until.is_some() && it.hash == key.hash());
-        let until = old.and_then(|it| it.until).or(known.record.expires);
+        let until = old.and_then(|it| it.until);
+        let until = until.into_iter().chain(known.record.expires).min();
         let principal = Principal::Member(Arc::clone(&known.member));
-        Ok(self.identity(principal, until, seen))
+        Ok(Identity {
+            outdated: old.is_some(),
+            ..self.identity(principal, until, seen)
+        })
     }
 
     /// Who a user is that another authority vouches for. The tenant's own assignment counts first;
@@ -208,12 +231,16 @@ mod tests {
         let news = News::new();
         news.tell(key("old"));
         let seen = news.count();
-        let is = |wanted: &str| news.any(seen, |it| *it == key(wanted)).0;
+        let is = |wanted: &str| {
+            news.earliest(seen, |it| (*it == key(wanted)).then_some(Timestamp::EPOCH))
+                .0
+                .is_some()
+        };
         assert!(!is("old") && !is("mine"));
         news.tell(key("other"));
         news.tell(key("mine"));
         assert!(!is("old") && is("other") && is("mine"));
-        assert_eq!(news.any(seen, |_| false), (false, 3));
+        assert_eq!(news.earliest(seen, |_| None), (None, 3));
     }
 
     #[test]
@@ -222,10 +249,10 @@ mod tests {
         for n in 0..ENDINGS_MAX {
             news.tell(key(n));
         }
-        assert!(!news.any(0, |_| false).0);
+        assert!(news.earliest(0, |_| None).0.is_none());
         news.tell(key("one more"));
-        assert!(news.any(0, |_| false).0);
-        assert!(!news.any(1, |_| false).0);
+        assert!(news.earliest(0, |_| None).0.is_some());
+        assert!(news.earliest(1, |_| None).0.is_none());
         assert_eq!(news.recent.lock().len(), ENDINGS_MAX);
     }
 }

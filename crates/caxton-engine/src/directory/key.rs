@@ -314,10 +314,10 @@ impl Directory {
             hash: text.hash(),
             until: None,
         });
-        self.keep_key(record.clone()).await?;
-        if overlap.is_zero() {
-            self.end(Ended::Key(record.id.clone()));
-        }
+        let kept = self.keep_key(record.clone()).await;
+        // Also where the store failed: it may have been written all the same.
+        self.end(Ended::Rotated(record.id.clone(), now.plus(overlap)));
+        kept?;
         Ok((record, text))
     }
 
@@ -330,13 +330,12 @@ impl Directory {
         let removed = self.documents.commit(&Self::scope(tenant), gone).await;
         // Also where the store failed: it may have been written all the same.
         self.keys.remove(id.as_str());
+        self.end(Ended::Key(id.clone()));
         removed?;
         self.keys.insert(id.clone(), None);
         self.documents
             .remove::<KeyHome>(&Self::platform(), &id)
-            .await?;
-        self.end(Ended::Key(id));
-        Ok(())
+            .await
     }
 
     /// Forgets where the keys of a tenant that goes belong; the keys go with its data.

@@ -2,7 +2,7 @@
 
 use super::{Directory, Ended};
 use crate::documents::Document;
-use crate::port::store::{Page, PageRequest, Placement, RecordKind};
+use crate::port::store::{PAGE_ROWS_MAX, Page, PageRequest, Placement, RecordKind};
 use caxton_core::error::{Code, Error};
 use caxton_core::{TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -178,6 +178,20 @@ impl Directory {
             self.documents.list(&Self::platform(), "", page).await?;
         found.rows.retain(|it| it.state != TenantState::Removed);
         Ok(found)
+    }
+
+    /// How many there are.
+    pub(crate) async fn tenants_count(&self) -> Result<u64, Error> {
+        let mut page = PageRequest::first(PAGE_ROWS_MAX);
+        let mut count = 0;
+        loop {
+            let found = self.tenants(&page).await?;
+            count += found.rows.len() as u64;
+            let Some(token) = found.next else {
+                return Ok(count);
+            };
+            page.token = Some(token);
+        }
     }
 
     pub(crate) async fn tenant_create(&self, draft: TenantDraft) -> Result<TenantRecord, Error> {

@@ -79,6 +79,8 @@ impl Api {
                     claim.answered(kept).await;
                     Ok(answer)
                 }
+                // It was done, and what came of it is not known: doing it again would do it twice.
+                Err(error) if may_have_happened(error.code) => Err(error),
                 Err(error) => {
                     claim.freed().await;
                     Err(error)
@@ -87,4 +89,12 @@ impl Api {
         };
         self.settle(ctx, call.method, Box::pin(keyed)).await
     }
+}
+
+/// Whether what failed so may have taken effect.
+fn may_have_happened(code: Code) -> bool {
+    matches!(
+        code,
+        Code::CallTimeout | Code::ToolTimeout | Code::ToolInterrupted | Code::ToolAnswerMalformed
+    )
 }

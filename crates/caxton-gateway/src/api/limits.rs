@@ -35,6 +35,7 @@ pub(super) async fn tenant_rates(
 ) -> Result<v1::Rates, ApiError> {
     let ctx = api.open(call).await?;
     let tenant = named(&request.tenant)?;
+    api.looks_into(&ctx, &tenant).await?;
     let found = api.app().tenant_rates_show(&ctx, &tenant);
     Ok(written(&api.within(&ctx, found).await?))
 }
@@ -60,6 +61,7 @@ pub(super) async fn quota(
 ) -> Result<v1::Quota, ApiError> {
     let ctx = api.open(call).await?;
     let tenant = named(&request.tenant)?;
+    api.looks_into(&ctx, &tenant).await?;
     let found = api.app().quota_show(&ctx, &tenant, &request.key);
     Ok(shown(&api.within(&ctx, found).await?))
 }
@@ -90,6 +92,7 @@ pub(super) async fn usage(
 ) -> Result<v1::Usage, ApiError> {
     let ctx = api.open(call).await?;
     let tenant = named(&request.tenant)?;
+    api.looks_into(&ctx, &tenant).await?;
     let found = api.app().usage_show(&ctx, &tenant, &request.key);
     let (usage, quota) = api.within(&ctx, found).await?;
     Ok(used(&usage, &quota))
@@ -97,8 +100,7 @@ pub(super) async fn usage(
 
 fn settings(rates: v1::Rates) -> Result<RateSettings, ApiError> {
     let operations = rates.operations.into_iter().map(|(name, it)| {
-        let known = caxton_api::OPERATIONS.iter().any(|row| row.method == name);
-        if !known {
+        if !crate::door::limits::is_operation(&name) {
             let what = "names no operation";
             let shown = caxton_core::error::shown(&name);
             let error = ApiError::new(Code::LimitMalformed, format!("`{shown}` {what}"));

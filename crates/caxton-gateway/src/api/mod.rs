@@ -37,6 +37,7 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 use caxton_api::{ApiError, ApiStream, CallContext, duration};
+use caxton_core::TenantId;
 use caxton_core::error::{Code, Error};
 use caxton_core::grant::Permission;
 use caxton_engine::audit::{Act, is_foreign};
@@ -183,6 +184,7 @@ impl Api {
         let ctx = OpCtx {
             deadline: call.timeout.map(|timeout| self.clock().now().plus(timeout)),
             idempotency_key: call.idempotency_key.clone(),
+            operation: call.method,
             ..OpCtx::new(tenant, principal, trace)
         };
         self.admit(call, &ctx).await?;
@@ -195,17 +197,30 @@ impl Api {
         let needed = permission(call.method)?;
         let action = call.method;
         if !ctx.principal.may(needed, &ctx.tenant) {
-            let denied = Act::denied(action, call.instance(), Code::PermissionDenied);
+            let denied = Act::denied(action, target(call), Code::PermissionDenied);
             self.app().audit_note(ctx, denied).await?;
             let detail = format!("{} needs the permission {}", ctx.principal, needed.as_str());
             return Err(ApiError::new(Code::PermissionDenied, detail));
         }
         // What administers is written down by `App`, with what it is done to.
         if is_foreign(&ctx.principal, &ctx.tenant) && touches_data(needed) {
-            let seen = Act::permitted(action, call.instance());
+            let seen = Act::permitted(action, target(call));
             self.app().audit_note(ctx, seen).await?;
         }
         Ok(())
+    }
+
+    /// Writes down that the platform looks into a tenant that a path names, beside the one it acts in.
+    pub(crate) async fn looks_into(&self, ctx: &OpCtx, tenant: &TenantId) -> Result<(), ApiError> {
+        if *tenant == ctx.tenant || !is_foreign(&ctx.principal, tenant) {
+            return Ok(());
+        }
+        let there = OpCtx {
+            tenant: tenant.clone(),
+            ..ctx.clone()
+        };
+        let seen = Act::permitted(ctx.operation, format!("tenants/{tenant}"));
+        Ok(self.app().audit_note(&there, seen).await?)
     }
 
     /// Gives a stream its place, and its end: when what opened it is good no more, it is over.
@@ -246,6 +261,16 @@ impl Api {
         ctx: &OpCtx,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, ApiError> {
+        let work = async {
+            let done = work.await;
+            if let Err(error) = &done
+                && is_denial(error.code)
+            {
+                let denied = Act::denied(ctx.operation, "", error.code);
+                self.app().audit_note(ctx, denied).await?;
+            }
+            done
+        };
         let Some(deadline) = ctx.deadline else {
             return work.await.map_err(refused);
         };
@@ -321,6 +346,24 @@ impl Api {
         }
         Ok(Some(wait))
     }
+}
+
+/// What an operation is upon, as the audit has it. Nobody is named there: who a role assignment is of
+/// stands in its path, and what is in the chain stays.
+fn target(call: &CallContext) -> String {
+    let path = call.instance();
+    match path.split_once("/roleAssignments/") {
+        Some((before, _)) => format!("{before}/roleAssignments"),
+        None => path.into_owned(),
+    }
+}
+
+/// Whether somebody was told that they may not, by what decides on more than the operation.
+fn is_denial(code: Code) -> bool {
+    matches!(
+        code,
+        Code::PermissionDenied | Code::GrantExceeded | Code::ToolDenied
+    )
 }
 
 /// Whether an operation that needs this sees or changes a tenant's data without being an act that

@@ -37,8 +37,7 @@ pub(crate) fn status(status: &ServerStatus, around: Around) -> v1::ServerStatus 
         start_time: Some(wire(status.started)),
         listen: around.listen.map(|it| it.to_string()).unwrap_or_default(),
         process_id: std::process::id(),
-        // There is one until tenants can be made.
-        tenants: 1,
+        tenants: small(status.tenants),
         agents: count(|_| true),
         agents_running: count(|phase| phase == Phase::Running),
         instances: small(status.mailboxes_live),

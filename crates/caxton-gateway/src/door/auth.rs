@@ -60,6 +60,11 @@ impl Authenticator {
         let certificate = extensions.get::<Peer>().and_then(|it| it.identity.clone());
         let name = certificate.as_deref().and_then(PeerIdentity::name);
         if let (Some(certificate), Some(name)) = (&certificate, name) {
+            // The handshake looked, and its connection may stand for days.
+            if certificate.expires <= self.app.now() {
+                let detail = "the certificate has expired";
+                return Err(ApiError::new(Code::Unauthenticated, detail));
+            }
             let subject = Subject::Certificate(name.to_owned());
             return self
                 .vouched(subject, None, named, certificate.expires)
@@ -91,7 +96,7 @@ impl Authenticator {
             (own, named) => own.or(named),
         };
         let roles = token.roles.iter().filter_map(|it| Role::parse(it).ok());
-        // What one role permits and another does not is permitted: the widest counts.
+        // A principal has one role: of several the widest.
         let role = roles.max_by_key(|it| it.permissions().iter().count());
         let subject = Subject::User {
             issuer: token.issuer.clone(),

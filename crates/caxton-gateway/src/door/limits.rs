@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request};
 use bytes::BytesMut;
-use caxton_api::{ApiError, OPERATIONS};
+use caxton_api::{ApiError, CallContext, OPERATIONS};
 use caxton_engine::limits::RateState;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -37,6 +37,12 @@ static ROUTES: LazyLock<HashMap<String, Methods>> = LazyLock::new(|| {
     }
     routes
 });
+
+/// Whether requests are counted under a name.
+pub(crate) fn is_operation(name: &str) -> bool {
+    let mut methods = ROUTES.values().flatten();
+    methods.any(|(_, method)| *method == name)
+}
 
 /// What is no operation of the contract is counted together.
 const OTHER: &str = "other";
@@ -73,6 +79,16 @@ pub(crate) async fn take(
         clock.sleep_until(clock.now().plus(slow)).await;
     }
     Ok(state)
+}
+
+/// Takes one of the limits for what a standing connection asks for. Errors: `CX-4030`.
+pub(crate) async fn take_one(api: &Api, call: &CallContext) -> Result<(), ApiError> {
+    let Some(caller) = call.extensions.get::<Caller>() else {
+        return Ok(());
+    };
+    let state = take(api, caller, call.method).await?;
+    let refusal = state.as_ref().and_then(RateState::refusal);
+    refusal.map_or(Ok(()), |error| Err(error.into()))
 }
 
 /// Where the caller's tightest quota stands, for an answer that refuses because of a limit.

@@ -14,11 +14,13 @@ use tokio::time::Sleep;
 pub(super) struct Patient {
     body: Body,
     patience: Duration,
+    /// For all of it together, and not for each piece.
+    whole: bool,
     alarm: Option<Pin<Box<Sleep>>>,
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("nothing of the body came for {} s", .0.as_secs())]
+#[error("the body did not come within {} s", .0.as_secs())]
 struct OutOfPatience(Duration);
 
 impl Patient {
@@ -26,8 +28,16 @@ impl Patient {
         Self {
             body,
             patience,
+            whole: false,
             alarm: None,
         }
+    }
+
+    /// One that must come whole within the time.
+    pub(super) const fn whole(body: Body, patience: Duration) -> Self {
+        let mut patient = Self::new(body, patience);
+        patient.whole = true;
+        patient
     }
 }
 
@@ -40,8 +50,16 @@ impl HttpBody for Patient {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
+        if this.whole
+            && let Some(alarm) = &mut this.alarm
+            && alarm.as_mut().poll(context).is_ready()
+        {
+            return Poll::Ready(Some(Err(OutOfPatience(this.patience).into())));
+        }
         if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(context) {
-            this.alarm = None;
+            if !this.whole {
+                this.alarm = None;
+            }
             return Poll::Ready(frame.map(|it| it.map_err(Into::into)));
         }
         let patience = this.patience;
@@ -67,17 +85,9 @@ mod tests {
     use futures::StreamExt as _;
     use http_body_util::BodyExt as _;
 
-    #[tokio::test(start_paused = true)]
-    async fn each_piece_has_its_time_and_the_one_that_does_not_come_ends_it() {
-        let patience = Duration::from_secs(3);
-        let pause = Duration::from_secs(2);
-        // Three pieces, each within its time, longer than that together; then nothing.
-        let pieces = futures::stream::iter(0..3).then(move |_| async move {
-            tokio::time::sleep(pause).await;
-            Ok::<_, BoxError>(Bytes::from_static(b"piece"))
-        });
-        let body = Body::from_stream(pieces.chain(futures::stream::pending()));
-        let mut body = Patient::new(body, patience);
+    /// Three pieces two seconds apart, and then nothing: how many come, after how long the body ends, and
+    /// with what.
+    async fn read(mut body: Patient) -> (u32, Duration, Option<String>) {
         let begun = tokio::time::Instant::now();
         let mut came = 0;
         let last = loop {
@@ -86,9 +96,28 @@ mod tests {
                 other => break other,
             }
         };
-        assert_eq!(came, 3);
-        assert_eq!(begun.elapsed(), pause * 3 + patience);
         let error = last.and_then(Result::err).map(|it| it.to_string());
-        assert_eq!(error.as_deref(), Some("nothing of the body came for 3 s"));
+        (came, begun.elapsed(), error)
+    }
+
+    fn pieces() -> Body {
+        let pieces = futures::stream::iter(0..3).then(|_| async {
+            tokio::time::sleep(PAUSE).await;
+            Ok::<_, BoxError>(Bytes::from_static(b"piece"))
+        });
+        Body::from_stream(pieces.chain(futures::stream::pending()))
+    }
+
+    const PAUSE: Duration = Duration::from_secs(2);
+
+    #[tokio::test(start_paused = true)]
+    async fn each_piece_has_its_time_and_the_one_that_does_not_come_ends_it() {
+        let patience = Duration::from_secs(3);
+        let (came, after, error) = read(Patient::new(pieces(), patience)).await;
+        assert_eq!((came, after), (3, PAUSE * 3 + patience));
+        assert_eq!(error.as_deref(), Some("the body did not come within 3 s"));
+        let (came, after, error) = read(Patient::whole(pieces(), patience)).await;
+        assert_eq!((came, after), (1, patience));
+        assert_eq!(error.as_deref(), Some("the body did not come within 3 s"));
     }
 }

@@ -24,6 +24,7 @@ use super::frame::{self, Asked, malformed};
 use super::{CLOSE_TIMEOUT, PONGS_MISSED_MAX, SUBSCRIPTIONS_MAX, close};
 use crate::api::Api;
 use crate::door::auth::Caller;
+use crate::door::limits;
 
 /// The streams there are, by the name they have here, and the contract's operation behind each.
 pub const STREAMS: [(&str, &str); 4] = [
@@ -199,6 +200,7 @@ impl Session {
         if let Some(caller) = context.extensions.get_mut::<Caller>() {
             caller.identity = caller.identity.clone().caught_up();
         }
+        limits::take_one(&self.api, &context).await?;
         let frames = match name {
             "messages" => {
                 let request: v1::WatchMessagesRequest = bind(&request)?;

@@ -12,6 +12,7 @@ async fn the_status_tells_what_runs() {
     world.deploy("b", "echo", "").await;
     world.call("POST", "/v1/agents/b/stop", "").await.is(200);
     world.ask("a", "x").await;
+    world.tenant("acme").await;
     let status = world.get("/v1/server/status").await.is(200).json();
     assert_eq!(
         (&status["state"], &status["agents"]),
@@ -19,7 +20,7 @@ async fn the_status_tells_what_runs() {
     );
     assert_eq!(
         (&status["agentsRunning"], &status["tenants"]),
-        (&json!(1), &json!(1))
+        (&json!(1), &json!(2))
     );
     assert_eq!(status["processId"], std::process::id());
     assert_eq!(

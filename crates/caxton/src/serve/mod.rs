@@ -67,6 +67,8 @@ impl Server {
         let folder = Folder::at(&config.data.dir);
         folder.create()?;
         let lock = build_lock(&folder)?;
+        // A folder that was brought back without its keys gets new ones, and says what that means.
+        let had_data = folder.join(caxton_store::SHARED_FILE).exists();
         let listener = build_listener(address).await?;
         let key = key::AdminKey::of(&folder, &SystemEntropy)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -86,13 +88,13 @@ impl Server {
         ports.tools.mcp = tools::build_mcp_tools(config, &http);
         ports.model = models::build_model(config, http, &clock)?;
         ports.assistants = models::build_assistants(&ports.model);
-        ports.secrets = models::build_secrets(config, &folder, &entropy)?;
+        ports.secrets = models::build_secrets(config, &folder, had_data, &entropy)?;
         let bound = listener.local_addr().map_err(|error| {
             Failure::plain("cannot read the bound address").because(error.to_string())
         })?;
         let secured = tls::build(config, &folder, bound.ip())?;
         let options = caxton_engine::Options {
-            audit_seed: Some(build_audit_seed(&folder)?),
+            audit_seed: Some(build_audit_seed(&folder, had_data)?),
             audit: build_audit(config, &folder)?,
             models: models::options(config)?,
             tools: tools::options(config)?,
@@ -228,7 +230,7 @@ fn build_audit(config: &Config, folder: &Folder) -> Outcome<AuditOptions> {
     Ok(options)
 }
 
-fn build_audit_seed(folder: &Folder) -> Outcome<[u8; 32]> {
+fn build_audit_seed(folder: &Folder, had_data: bool) -> Outcome<[u8; 32]> {
     let path = folder.join(AUDIT_KEY);
     let failed = |why: String| {
         Failure::plain(format!("cannot use the audit's key {}", path.display())).because(why)
@@ -237,6 +239,13 @@ fn build_audit_seed(folder: &Folder) -> Outcome<[u8; 32]> {
         Ok(bytes) => <[u8; 32]>::try_from(bytes.as_slice())
             .map_err(|_| failed("it does not have 32 bytes; bring it back from a copy".to_owned())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            if had_data {
+                tracing::warn!(
+                    path = %path.display(),
+                    "the data folder has no audit key, and gets a new one: what is signed from now on cannot be \
+                     checked with the key that was noted down before; bring that back from a copy"
+                );
+            }
             let mut seed = [0; 32];
             SystemEntropy.fill(&mut seed);
             folder.keep_private(AUDIT_KEY, &seed)?;

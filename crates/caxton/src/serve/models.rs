@@ -133,6 +133,7 @@ fn secret(name: &str, provider: &Provider) -> Result<Option<Secret>, String> {
 pub fn build_secrets(
     config: &Config,
     folder: &Folder,
+    had_data: bool,
     entropy: &Arc<dyn Entropy>,
 ) -> Outcome<Arc<dyn Secrets>> {
     let elsewhere = given(&config.secrets.master_key_file);
@@ -143,6 +144,13 @@ pub fn build_secrets(
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound && elsewhere.is_none() => {
+            if had_data {
+                tracing::warn!(
+                    path = %path.display(),
+                    "the data folder has no master key, and gets a new one: secrets of tenants that were kept \
+                     under another cannot be opened until that is brought back from a copy (CX-7030)"
+                );
+            }
             let text = caxton_store::new_master_key(&**entropy);
             folder.keep_private(MASTER_KEY, text.as_bytes())?;
             text
