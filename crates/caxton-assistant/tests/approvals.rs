@@ -10,10 +10,11 @@ mod support;
 
 use caxton_core::error::Code;
 use caxton_core::session::TurnEvent;
-use caxton_core::tool::{Effect, ToolName};
+use caxton_core::tool::{Effect, ToolId, ToolName};
+use caxton_core::{Acl, Performative};
 use caxton_engine::port::NativeRuntime;
-use caxton_engine::port::tool::ToolAnswer;
-use caxton_engine::tools::{ApprovalState, ToolOutcome, ToolPolicy};
+use caxton_engine::port::tool::{ToolAnswer, ToolFault, ToolFaultKind};
+use caxton_engine::tools::{ApprovalState, ToolAsk, ToolOutcome, ToolPolicy};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -210,4 +211,96 @@ async fn what_was_taken_away_while_a_person_thought_is_not_done() {
         set(policy(&[], false)).await;
     }
     assert!(hands.made().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_made_and_failed_is_not_made_again_by_a_restart() {
+    let hands = Arc::new(Hands::new(|_| {
+        Box::pin(async {
+            let kind = ToolFaultKind::Timeout;
+            let detail = "no answer came".to_owned();
+            Err(ToolFault { kind, detail })
+        })
+    }));
+    let native = NativeRuntime::default();
+    let mut world = World::with_hands(native, Arc::clone(&hands), |asked| {
+        match (has_results(asked), asked.attempt) {
+            (true, 1) => vec![text("well"), Play::Hang],
+            (true, _) => vec![text("well")],
+            (false, _) => vec![call("1", "mail_send", json!({"to": "ann"}))],
+        }
+    })
+    .await;
+    mail(&world).await;
+    world.assistant("a", "[tools]\nallow = [\"mail\"]\n").await;
+    let turn = world.start("a", "s", "write").await.turn().id();
+    while world.asked() < 2 {
+        tokio::task::yield_now().await;
+    }
+    world.crash().await;
+    let told = words(&world.follow(turn).await);
+    assert!(
+        told.iter().any(|it| it.contains("no answer came")),
+        "{told:?}"
+    );
+    assert_eq!(hands.made().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn receivers_of_one_message_have_no_call_in_common() {
+    let hands = Arc::new(Hands::default());
+    let runtime = ["r1", "r2"]
+        .into_iter()
+        .fold(NativeRuntime::default(), |runtime, name| {
+            native(runtime, name, move |mut host, _| async move {
+                let ask = ToolAsk {
+                    id: ToolId::parse("mail.send").unwrap(),
+                    arguments: json!({"to": name}),
+                    timeout: Duration::ZERO,
+                    cost_micros_max: None,
+                };
+                host.tool_call(ask).await.unwrap();
+                (host, Ok(()))
+            })
+        });
+    let world = World::with_hands(runtime, Arc::clone(&hands), |_| vec![text("hi")]).await;
+    mail(&world).await;
+    for name in ["r1", "r2"] {
+        let rules = "[tools]\nallow = [\"mail.read\"]\nask = [\"mail.send\"]\n";
+        let text = format!("name = \"{name}\"\n{rules}");
+        let package = caxton_engine::app::Package {
+            manifest: caxton_core::Manifest::parse(&text).unwrap(),
+            component: Some(bytes::Bytes::copy_from_slice(name.as_bytes())),
+        };
+        world.app.agent_deploy(&ctx(), package, true).await.unwrap();
+    }
+    let both = Acl::new(Performative::Inform)
+        .to(agent("r1"))
+        .to(agent("r2"))
+        .content("go");
+    world.app.message_send(&ctx(), both, None).await.unwrap();
+    let waiting = loop {
+        let waiting = approvals(&world, ApprovalState::Pending).await;
+        if waiting.len() == 2 {
+            break waiting;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_ne!(waiting[0].id, waiting[1].id);
+    // Each is agreed to for itself.
+    for (n, approval) in waiting.iter().enumerate() {
+        decide(&world, approval, true).await.unwrap();
+        while hands.made().len() < n + 1 {
+            tokio::task::yield_now().await;
+        }
+    }
+    world.pass(Duration::from_secs(2)).await;
+    let mut agents: Vec<_> = calls(&world)
+        .await
+        .iter()
+        .map(|it| it.agent.clone())
+        .collect();
+    agents.sort();
+    let named = |name| Some(caxton_core::AgentName::parse(name).unwrap());
+    assert_eq!(agents, [named("r1"), named("r2")]);
 }

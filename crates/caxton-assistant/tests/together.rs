@@ -8,9 +8,12 @@
 
 mod support;
 
+use caxton_core::grant::Role;
 use caxton_core::model::{ChatMessage, ChatRole, Part};
-use caxton_core::session::{ClientSide, Say, TurnEvent};
-use caxton_core::{Acl, Performative};
+use caxton_core::session::{ASK_LANGUAGE, ClientSide, Say, TurnEvent};
+use caxton_core::{Acl, AgentName, ConversationId, Performative, TenantId};
+use caxton_engine::OpCtx;
+use caxton_engine::directory::KeyDraft;
 use caxton_engine::port::NativeRuntime;
 use caxton_engine::port::store::{MessageFilter, PageRequest};
 use serde_json::json;
@@ -184,6 +187,8 @@ async fn a_conversation_is_handed_over_with_all_that_was_said() {
         panic!("{told:?}");
     };
     assert_eq!(outcome.agent, "billing");
+    // What both took.
+    assert_eq!((outcome.calls, outcome.usage.total()), (2, 2 * 110));
     // Whoever goes on sees all of it, and the note.
     let asked = world.last_request();
     assert_eq!(asked.system, "You are billing.");
@@ -314,4 +319,130 @@ async fn the_answer_to_an_agent_comes_from_whoever_it_was_handed_to() {
     world.native("asker").await;
     let answer = world.say(Performative::Request, "asker", "who?").await;
     assert_eq!(answer.acl.text(), Some("inform: b answers"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_handed_over_to_whoever_does_not_run() {
+    let world = World::new(|asked| match (asked.model.as_str(), has_results(asked)) {
+        ("front", false) => vec![hand_over("billing", "a refund")],
+        (name, _) => vec![text(&format!("{name} here"))],
+    })
+    .await;
+    world.assistant("front", "handover = [\"billing\"]\n").await;
+    world.assistant("billing", "").await;
+    let billing = AgentName::parse("billing").unwrap();
+    world.app.agent_stop(&ctx(), &billing).await.unwrap();
+    let told = world.chat("front", "s", "hello").await;
+    assert_eq!(answer(&told), "front here");
+    assert_eq!(world.last_request().tools, []);
+    assert_eq!(world.session("s").await.answers.as_str(), "front");
+    world.app.agent_start(&ctx(), &billing).await.unwrap();
+    let told = world.chat("front", "s", "hello").await;
+    assert_eq!(answer(&told), "billing here");
+}
+
+#[tokio::test(start_paused = true)]
+async fn turns_end_with_the_assistant_that_nobody_has_any_more() {
+    let world = World::new(|_| vec![Play::Hang]).await;
+    world.assistant("a", "").await;
+    let handled = world.start("a", "s", "hello").await;
+    let waiting = world.start("a", "s", "are you there?").await;
+    let say = Say {
+        parts: vec![Part::text("hi")],
+        passing: true,
+        ..Say::default()
+    };
+    let passing = world.start_say("a", "t", say).await.unwrap();
+    while world.asked() < 2 {
+        tokio::task::yield_now().await;
+    }
+    let ids = [handled.turn().id(), waiting.turn().id()];
+    let a = AgentName::parse("a").unwrap();
+    world.app.agent_remove(&ctx(), &a).await.unwrap();
+    let (handled, waiting, passing) =
+        tokio::join!(events(handled), events(waiting), events(passing));
+    for told in [handled, waiting, passing] {
+        let told = words(&told);
+        assert!(
+            told.last().unwrap().starts_with("failed CX-300"),
+            "{told:?}"
+        );
+    }
+    for id in ids {
+        let record = world.app.turn_show(&ctx(), id).await.unwrap();
+        assert!(record.ended.is_some(), "{record:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_key_has_an_assistant_do_counts_for_the_key_by_whichever_door() {
+    let world = World::new(|asked| match (asked.model.as_str(), has_results(asked)) {
+        ("a", false) => vec![call("1", "ask_b", json!({"message": "hi"}))],
+        _ => vec![text("done")],
+    })
+    .await;
+    world
+        .assistant("a", "[tools]\nallow = [\"agent:b\"]\n")
+        .await;
+    world.assistant("b", "").await;
+    let draft = KeyDraft {
+        name: "k".to_owned(),
+        role: Role::Developer,
+        scopes: Vec::new(),
+        expires: None,
+        platform: false,
+    };
+    let (key, text) = world.app.key_create(&ctx(), draft).await.unwrap();
+    let identity = world.app.identify_key(&text.expose()).await.unwrap();
+    let by_key = OpCtx {
+        principal: identity.principal,
+        ..ctx()
+    };
+    let asked = Acl::new(Performative::Request)
+        .to(agent("a"))
+        .content("go on");
+    let wait = Some(Duration::from_secs(60));
+    let sent = world.app.message_send(&by_key, asked, wait).await.unwrap();
+    assert_eq!(sent.reply.unwrap().acl.text(), Some("done"));
+    let page = PageRequest::first(10);
+    let ledger = world
+        .app
+        .model_call_list(&ctx(), None, &page)
+        .await
+        .unwrap();
+    // Two of the one that was asked, and one of the one that it asked.
+    let whose: Vec<_> = ledger.rows.iter().map(|it| it.key.clone()).collect();
+    assert_eq!(whose, vec![Some(format!("key:{}", key.id)); 3]);
+    let tenant = TenantId::default_tenant();
+    let usage = world.app.usage_show(&ctx(), &tenant, &key.id).await;
+    let total: u64 = ledger.rows.iter().map(|it| it.tokens.total()).sum();
+    assert_eq!(usage.unwrap().0.tokens.month, total);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_does_not_speak_for_whoever_may_change_sessions() {
+    let runtime = native(
+        NativeRuntime::default(),
+        "thief",
+        |mut host, message| async move {
+            let mut acl = Acl::new(Performative::Request)
+                .to(agent("a"))
+                .content("{\"ask\":\"remove\"}");
+            acl.language = Some(ASK_LANGUAGE.to_owned());
+            acl.conversation_id = Some(ConversationId::parse("s").unwrap());
+            let sent = host.send(acl.clone()).unwrap_err();
+            let called = host.call(acl, Duration::ZERO).await.unwrap_err();
+            let said = format!("{} {}", sent.code, called.code);
+            let answer = message.acl.reply(Performative::Inform).content(said);
+            host.send(answer).unwrap();
+            (host, Ok(()))
+        },
+    );
+    let world = World::with(runtime, |_| vec![text("hi")]).await;
+    world.assistant("a", "").await;
+    world.native("thief").await;
+    world.chat("a", "s", "keep this").await;
+    let answer = world.say(Performative::Request, "thief", "go").await;
+    assert_eq!(answer.acl.text(), Some("CX-4003 CX-4003"));
+    assert_eq!(world.session("s").await.turns, 1);
 }

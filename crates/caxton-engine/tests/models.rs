@@ -389,3 +389,31 @@ async fn a_thousand_broken_streams_are_accounted_once_each() {
         "{estimated} say that they are reckoned"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_asked_is_counted_though_nothing_of_an_answer_came() {
+    // It had the whole question when it was left.
+    let world = world().await;
+    world.stage.plays("one/m", [Play::Answer(vec![Step::Hang])]);
+    let mut follow = world.begin().await;
+    let id = follow.turn().id();
+    heard(&mut follow, 1).await;
+    while world.stage.asked().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    world.app.turn_cancel(&ctx(), id).await.unwrap();
+    assert!(ended(follow).await.1.is_err());
+    world.pass(Duration::from_secs(1)).await;
+    let left = &world.ledger().await[0];
+    assert_eq!(left.outcome, CallOutcome::Cancelled);
+    assert!(left.tokens.input > 0 && left.tokens.estimated && left.cost_micros > 0);
+    assert_eq!(world.tokens_used().await, left.tokens.total());
+    // One that refuses has taken nothing.
+    let world = self::world().await;
+    world.stage.plays("one/m", [refuse(Kind::Auth)]);
+    assert!(world.turn().await.1.is_err());
+    world.pass(Duration::from_secs(1)).await;
+    let refused = &world.ledger().await[0];
+    assert_eq!((refused.tokens.total(), refused.cost_micros), (0, 0));
+    assert_eq!(world.tokens_used().await, 0);
+}

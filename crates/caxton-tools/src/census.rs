@@ -15,6 +15,8 @@ use std::time::Duration;
 const INTERVAL: Duration = Duration::from_millis(250);
 /// Processes of this machine that are looked at, of the first that are told.
 const PROCESSES_MAX: usize = 65_536;
+/// Times that a program which is to end is looked at for what it began meanwhile.
+const ROUNDS_MAX: usize = 8;
 /// Ticks of a second in `/proc/PID/stat` (`USER_HZ`; proc(5)): the kernel's promise to programs, whatever
 /// its own clock does.
 const TICKS_PER_SECOND: u64 = 100;
@@ -149,14 +151,35 @@ fn past(bounds: Bounds, memory_bytes: u64, cpu_seconds: u64) -> Option<String> {
     None
 }
 
+/// Ends a program and all that it began, in groups of their own too. What began in such a group and lost
+/// its parent before is not known to be its. To be called while the group's number is nobody else's.
+pub fn end_all(group: i32) {
+    let mut found = members(&processes(), group);
+    for _ in 0..ROUNDS_MAX {
+        // What stands still begins nothing.
+        signal(group, &found, Signal::STOP);
+        let again = members(&processes(), group);
+        let is_all = again.len() <= found.len();
+        found = again;
+        if is_all {
+            break;
+        }
+    }
+    end(group, &found);
+}
+
 fn end(group: i32, members: &[Process]) {
+    signal(group, members, Signal::KILL);
+}
+
+fn signal(group: i32, members: &[Process], signal: Signal) {
     if let Some(group) = Pid::from_raw(group) {
-        let _ = kill_process_group(group, Signal::KILL);
+        let _ = kill_process_group(group, signal);
     }
     // Those that left the group.
     for id in members.iter().filter(|it| it.group != group) {
         if let Some(id) = Pid::from_raw(id.id) {
-            let _ = kill_process(id, Signal::KILL);
+            let _ = kill_process(id, signal);
         }
     }
 }

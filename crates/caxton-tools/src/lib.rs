@@ -9,6 +9,7 @@ pub mod http_tool;
 pub mod mcp;
 mod outward;
 mod process;
+mod redact;
 
 #[cfg(test)]
 mod testing;

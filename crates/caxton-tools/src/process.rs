@@ -1,7 +1,8 @@
 //! Programs that tools run: an MCP server of the operator's, a browser. Each begins with the
 //! environment it is given and no other, in a process group of its own, under limits that hold before
-//! its first instruction; dropped, the whole group is killed.
+//! its first instruction; dropped, the whole group is killed, and what left it.
 
+use crate::census;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
@@ -126,11 +127,9 @@ impl Running {
 
     /// Kills it and all that it began.
     pub fn kill(&mut self) {
-        if let Some(group) = self.group.take()
-            && let Some(group) = rustix::process::Pid::from_raw(group)
-        {
+        if let Some(group) = self.group.take() {
             // It may have ended by itself; until it is waited for, its number is nobody else's.
-            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+            census::end_all(group);
         }
     }
 }

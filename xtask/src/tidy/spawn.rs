@@ -10,6 +10,10 @@ const ALLOWED: &[(&str, &str)] = &[
         "the one task module itself",
     ),
     (
+        "crates/caxton-gateway/src/api/tools.rs",
+        "reads a description of endpoints on the blocking pool; the request waits for it",
+    ),
+    (
         "crates/caxton-tools/src/builtin/fetch/mod.rs",
         "makes pages readable on the blocking pool, a bounded number at a time",
     ),

@@ -157,7 +157,10 @@ pub async fn calls(world: &World) -> Vec<ToolCallRecord> {
     let page = PageRequest::first(100);
     let filter = CallFilter::default();
     let found = world.app.tool_calls(&ctx(), &filter, &page).await;
-    found.unwrap().rows
+    // In the order they were made.
+    let mut rows = found.unwrap().rows;
+    rows.reverse();
+    rows
 }
 
 pub async fn approvals(world: &World, state: ApprovalState) -> Vec<Approval> {

@@ -1,7 +1,6 @@
-//! Whether a call may be made. Four layers speak: the tenant's policy, the server operator's word on
-//! the tool, the agent's manifest and the session. What one denies no other can allow; what one wants
-//! asked is asked; and nothing is allowed that the agent's manifest does not name. What a model reads
-//! can change none of them.
+//! Whether a call may be made. Three layers speak: the tenant's policy, the agent's manifest and the
+//! session. What one denies no other can allow; what one wants asked is asked; and nothing is allowed
+//! that the agent's manifest does not name. What a model reads can change none of them.
 
 use super::{AGENT_PREFIX, Effect, FunctionName, ToolId, ToolName};
 use crate::agent::AgentName;

@@ -5,7 +5,7 @@ use caxton_api::tools::ToolsApi;
 use caxton_api::wkt::{Empty, Value};
 use caxton_api::{ApiError, CallContext, v1};
 use caxton_core::error::{Code, Error};
-use caxton_core::tool::{Definition, ToolName};
+use caxton_core::tool::{Definition, HttpTool, ToolName};
 use caxton_engine::app::{ToolCallDone, TryCall};
 use caxton_engine::port::secrets::Secret;
 use caxton_engine::port::tool::Described;
@@ -16,7 +16,8 @@ use super::providers::if_ill;
 use super::{Api, messages, page, sessions};
 use crate::convert::session::part;
 use crate::convert::tool::{
-    Defined, Reached, arguments, call as record, policy, policy_read, tool, tool_id, tool_name,
+    Defined, OpenApi, Reached, arguments, call as record, policy, policy_read, tool, tool_id,
+    tool_name,
 };
 
 /// What a request says of a tool.
@@ -30,19 +31,11 @@ struct Asked {
 
 impl Asked {
     /// What is registered; an `OpenAPI` document is read on the way.
-    fn complete(self, app: &App, ctx: &OpCtx) -> Result<NewTool, Error> {
+    async fn complete(self, app: &App, ctx: &OpCtx) -> Result<NewTool, Error> {
         let (definition, component) = match self.defined {
             Defined::Plain(definition) => (definition, None),
             Defined::Wasm(component, bytes) => (Definition::Wasm { component }, Some(bytes)),
-            Defined::OpenApi(of) => {
-                let described = Described {
-                    document: &of.document,
-                    base_url: of.base_url.as_deref(),
-                    auth: &of.auth,
-                    only: &of.only,
-                };
-                (Definition::Http(app.tool_import(ctx, &described)?), None)
-            }
+            Defined::OpenApi(of) => (Definition::Http(imported(of, app, ctx).await?), None),
         };
         Ok(NewTool {
             name: self.name,
@@ -53,6 +46,26 @@ impl Asked {
             price_micros: self.price_micros,
         })
     }
+}
+
+/// The tool that a document describes. A large one takes a processor for seconds: it is read off the
+/// threads that serve.
+async fn imported(of: OpenApi, app: &App, ctx: &OpCtx) -> Result<HttpTool, Error> {
+    let (app, ctx) = (app.clone(), ctx.clone());
+    let reading = tokio::task::spawn_blocking(move || {
+        let described = Described {
+            document: &of.document,
+            base_url: of.base_url.as_deref(),
+            auth: &of.auth,
+            only: &of.only,
+        };
+        app.tool_import(&ctx, &described)
+    });
+    let read = reading.await;
+    read.map_err(|error| {
+        let detail = format!("reading an OpenAPI document failed: {error}");
+        Error::new(Code::Internal, detail)
+    })?
 }
 
 /// What a call came to.
@@ -122,7 +135,7 @@ impl ToolsApi for Api {
         };
         let (app, inner) = (self.app().clone(), ctx.clone());
         let work = Box::pin(async move {
-            let wanted = asked.complete(&app, &inner)?;
+            let wanted = asked.complete(&app, &inner).await?;
             Ok(tool(&app.tool_register(&inner, wanted).await?))
         });
         self.create(&ctx, call, &request, work).await
@@ -149,7 +162,7 @@ impl ToolsApi for Api {
         };
         let (app, inner) = (self.app().clone(), ctx.clone());
         let work = Box::pin(async move {
-            let wanted = asked.complete(&app, &inner)?;
+            let wanted = asked.complete(&app, &inner).await?;
             app.tool_replace(&inner, wanted).await
         });
         Ok(tool(&self.settle(&ctx, call.method, work).await?))

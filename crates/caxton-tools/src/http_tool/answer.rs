@@ -7,7 +7,6 @@ use base64::prelude::BASE64_STANDARD;
 use caxton_core::model::{Image, Part};
 use caxton_core::tool::HttpFunction;
 use caxton_engine::port::http::HttpAnswer;
-use caxton_engine::port::secrets::Secret;
 use caxton_engine::port::tool::{ANSWER_BYTES_MAX, ToolAnswer, ToolCall, ToolFault, ToolFaultKind};
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -24,8 +23,6 @@ const HEADS: [&str; 6] = [
     "location",
     "retry-after",
 ];
-/// Shorter secrets are not looked for in answers: they would be found everywhere.
-const SECRET_BYTES_MIN: usize = 6;
 
 /// Reads the answer, as far as it is of use.
 pub async fn read(
@@ -175,36 +172,4 @@ fn heads(got: &HttpAnswer) -> String {
         }
     }
     text
-}
-
-/// An endpoint that says again what it was asked with must not tell the secret to a model.
-pub fn without_secret(mut answer: ToolAnswer, secret: Option<&Secret>) -> ToolAnswer {
-    let Some(secret) = secret.map(Secret::reveal) else {
-        return answer;
-    };
-    if secret.len() < SECRET_BYTES_MIN {
-        return answer;
-    }
-    for part in &mut answer.parts {
-        if let Part::Text { text } = part
-            && text.contains(secret)
-        {
-            *text = text.replace(secret, "[redacted]");
-        }
-    }
-    if let Some(value) = &mut answer.structured {
-        redact(value, secret);
-    }
-    answer
-}
-
-fn redact(value: &mut Value, secret: &str) {
-    match value {
-        Value::String(text) if text.contains(secret) => {
-            *text = text.replace(secret, "[redacted]");
-        }
-        Value::Array(items) => items.iter_mut().for_each(|it| redact(it, secret)),
-        Value::Object(fields) => fields.values_mut().for_each(|it| redact(it, secret)),
-        _ => {}
-    }
 }

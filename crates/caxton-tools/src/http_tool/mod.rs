@@ -12,6 +12,7 @@ mod request;
 pub(crate) use answer::{is_text, media_type};
 
 use crate::outward::{Outward, trust};
+use crate::redact::Redaction;
 use caxton_core::error::{Code, Error};
 use caxton_core::tool::{Definition, Effect, Function, HttpFunction, HttpTool};
 use caxton_engine::port::tool::{
@@ -51,11 +52,7 @@ impl HttpTools {
             hosts: &call.hosts,
         };
         let (_, got) = way.send(ask).await?;
-        let answered = answer::read(got, function, call).await?;
-        Ok(answer::without_secret(
-            answered,
-            call.target.secret.as_ref(),
-        ))
+        answer::read(got, function, call).await
     }
 }
 
@@ -105,10 +102,13 @@ impl Executor for HttpTools {
     fn call(&self, call: ToolCall) -> Answer<'_, Result<ToolAnswer, ToolFault>> {
         Box::pin(async move {
             let done = tokio::time::timeout(call.timeout, self.go(&call)).await;
-            done.unwrap_or_else(|_| {
+            let done = done.unwrap_or_else(|_| {
                 let text = format!("no whole answer within {:?}", call.timeout);
                 Err(ToolFault::new(ToolFaultKind::Timeout, text))
-            })
+            });
+            let redaction = Redaction::of(call.target.secret.as_ref());
+            done.map(|it| redaction.answer(it))
+                .map_err(|it| redaction.fault(it))
         })
     }
 }

@@ -14,10 +14,16 @@ use caxton_core::tool::{
 };
 use resolve::Document;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Largest document, in bytes.
 pub const DOCUMENT_BYTES_MAX: usize = 4 << 20;
+/// Operations of a document, wanted or not: as many as the largest that are known have, twice over.
+const OPERATIONS_MAX: usize = 10_000;
+/// Operations that are left out of one import.
+const LEFT_OUT_MAX: usize = 1_000;
+/// Parameters of one operation, those of its path included.
+const PARAMETERS_MAX: usize = 512;
 /// What of a path item is an operation, and its effect.
 const METHODS: [(&str, &str, Effect); 6] = [
     ("get", "GET", Effect::Reads),
@@ -59,8 +65,9 @@ pub fn import(text: &str, only: &[FunctionName]) -> Result<Imported, Error> {
     resolve::check_local(&root)?;
     let mut import = Import {
         document: Document::new(&root),
-        only,
+        only: only.iter().collect(),
         names: BTreeSet::new(),
+        suffixes: BTreeMap::new(),
         functions: Vec::new(),
         left_out: Vec::new(),
     };
@@ -144,8 +151,10 @@ fn base_url(root: &Value) -> Option<String> {
 
 struct Import<'a> {
     document: Document<'a>,
-    only: &'a [FunctionName],
+    only: BTreeSet<&'a FunctionName>,
     names: BTreeSet<FunctionName>,
+    /// What is tried next behind a name that several have.
+    suffixes: BTreeMap<String, usize>,
     functions: Vec<HttpFunction>,
     left_out: Vec<String>,
 }
@@ -156,6 +165,10 @@ impl Import<'_> {
             let Some(operation) = item.get(key) else {
                 continue;
             };
+            if self.names.len() >= OPERATIONS_MAX {
+                let what = format!("the document has more than {OPERATIONS_MAX} operations");
+                return Err(malformed(what));
+            }
             let name = self.name(method, path, operation)?;
             let is_wanted = self.only.is_empty() || self.only.contains(&name);
             self.names.insert(name.clone());
@@ -165,6 +178,12 @@ impl Import<'_> {
             if self.functions.len() >= FUNCTIONS_MAX {
                 let what = format!(
                     "the document has more than {FUNCTIONS_MAX} operations: name those you want in `only`"
+                );
+                return Err(malformed(what));
+            }
+            if self.left_out.len() >= LEFT_OUT_MAX {
+                let what = format!(
+                    "more than {LEFT_OUT_MAX} operations cannot be taken: name those you want in `only`"
                 );
                 return Err(malformed(what));
             }
@@ -181,7 +200,7 @@ impl Import<'_> {
     }
 
     /// Its `operationId`, or its method and path; what no name may have becomes `_`.
-    fn name(&self, method: &str, path: &str, operation: &Value) -> Result<FunctionName, Error> {
+    fn name(&mut self, method: &str, path: &str, operation: &Value) -> Result<FunctionName, Error> {
         let id = operation.get("operationId").and_then(Value::as_str);
         let text = match id {
             Some(id) if !id.trim().is_empty() => id.to_owned(),
@@ -194,10 +213,14 @@ impl Import<'_> {
         }
         let name = name.trim_matches('_').to_owned();
         let mut found = FunctionName::parse(&name)?;
-        let mut count = 2;
+        if !self.names.contains(&found) {
+            return Ok(found);
+        }
+        // Each number is tried once for each name, however many have it.
+        let next = self.suffixes.entry(name.clone()).or_insert(2);
         while self.names.contains(&found) {
-            found = FunctionName::parse(&format!("{name}_{count}"))?;
-            count += 1;
+            found = FunctionName::parse(&format!("{name}_{next}"))?;
+            *next += 1;
         }
         Ok(found)
     }
@@ -212,11 +235,14 @@ impl Import<'_> {
     ) -> Result<HttpFunction, String> {
         let mut arguments = Arguments::default();
         let mut budget = resolve::Budget::default();
-        for list in [item.get("parameters"), operation.get("parameters")] {
-            for parameter in list.and_then(Value::as_array).into_iter().flatten() {
-                let parameter = self.document.follow(parameter)?;
-                arguments.parameter(&self.document, parameter, &mut budget)?;
+        let lists = [item.get("parameters"), operation.get("parameters")];
+        let lists = lists.into_iter().flatten().filter_map(Value::as_array);
+        for (count, parameter) in lists.flatten().enumerate() {
+            if count >= PARAMETERS_MAX {
+                return Err(format!("it has more than {PARAMETERS_MAX} parameters"));
             }
+            let parameter = self.document.follow(parameter)?;
+            arguments.parameter(&self.document, parameter, &mut budget)?;
         }
         if let Some(body) = operation.get("requestBody") {
             let body = self.document.follow(body)?;

@@ -112,6 +112,26 @@ async fn a_secret_goes_where_auth_says_and_no_argument_takes_its_place() {
 }
 
 #[tokio::test]
+async fn a_secret_that_is_said_again_in_another_shape_is_not_told() {
+    let said = r#"a%2fs3cret+key a\/s3cret key YS9zM2NyZXQga2V5"#;
+    let router = Router::new()
+        .route("/base/ok", axum::routing::get(move || async move { said }))
+        .fallback(move || async move { (StatusCode::BAD_REQUEST, said) });
+    let at = serve(ALLOWED, router).await;
+    for path in ["/ok", "/bad"] {
+        let function = json!({"method": "GET", "path": path});
+        let asked = asked(
+            tool(at, json!("bearer"), function),
+            Some("a/s3cret key"),
+            json!({}),
+        );
+        let found = text(&run(asked).await.unwrap());
+        let expected = "[redacted] [redacted] [redacted]";
+        assert!(found.ends_with(expected), "{found}");
+    }
+}
+
+#[tokio::test]
 async fn no_argument_leads_to_another_endpoint() {
     let at = serve(ALLOWED, Router::new().fallback(echo)).await;
     let function = json!({"method": "GET", "path": "/pets/{id}"});

@@ -4,6 +4,7 @@ use super::answer;
 use super::handler::{Handler, Health};
 use super::http::Client;
 use super::program::Program;
+use crate::redact::Redaction;
 use caxton_core::tool::{Auth, Definition, Effect, FUNCTIONS_MAX, Function, FunctionName};
 use caxton_engine::port::Http;
 use caxton_engine::port::tool::{ToolAnswer, ToolCall, ToolFault, ToolFaultKind, ToolTarget};
@@ -118,7 +119,8 @@ impl Connection {
                 match function(tool, target.trusted) {
                     Ok(function) => functions.push(function),
                     Err(why) => {
-                        tracing::warn!(tool = %target.name, "a function is left out: {why}")
+                        let why = Redaction::of(target.secret.as_ref()).text(why);
+                        tracing::warn!(tool = %target.name, "a function is left out: {why}");
                     }
                 }
                 if functions.len() > FUNCTIONS_MAX {
@@ -202,6 +204,11 @@ impl Connection {
             ServiceError::TransportClosed | ServiceError::Cancelled { .. } => {
                 ToolFault::new(ToolFaultKind::Unavailable, "the MCP server went away")
             }
+            // The library's own text names our types.
+            ServiceError::TransportSend(failed) => {
+                let text = format!("the MCP server does not listen: {}", failed.error);
+                ToolFault::new(ToolFaultKind::Unavailable, cut(&text))
+            }
             other => {
                 let text = cut(&other.to_string());
                 ToolFault::new(ToolFaultKind::Unavailable, text)
@@ -223,11 +230,23 @@ fn ungreeted(error: &ClientInitializeError) -> ToolFault {
         | ClientInitializeError::Cancelled => ToolFaultKind::Unavailable,
         _ => ToolFaultKind::Malformed,
     };
-    let mut text = error.to_string();
-    if let ClientInitializeError::LegacyFallbackFailed { fallback, .. } = error {
-        text = fallback.to_string();
+    let text = format!("no MCP server is there: {}", cut(&greeted(error)));
+    ToolFault::new(kind, text)
+}
+
+/// How it greeted instead. The library's own texts name types, ours and its.
+fn greeted(error: &ClientInitializeError) -> String {
+    match error {
+        ClientInitializeError::LegacyFallbackFailed { fallback, .. } => greeted(fallback),
+        ClientInitializeError::TransportError { error, .. } => error.error.to_string(),
+        ClientInitializeError::ConnectionClosed(_) => "it ended before it greeted".to_owned(),
+        ClientInitializeError::ExpectedInitResponse(_)
+        | ClientInitializeError::ExpectedInitResult(_) => {
+            "it answered the greeting with something else".to_owned()
+        }
+        ClientInitializeError::JsonRpcError(said) => format!("it answered: {}", said.message),
+        other => other.to_string(),
     }
-    ToolFault::new(kind, format!("no MCP server is there: {}", cut(&text)))
 }
 
 /// A tool of the server's as a function. What it says of its effects is believed of the operator's

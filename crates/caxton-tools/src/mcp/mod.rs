@@ -18,6 +18,7 @@ mod sse;
 pub use program::Program;
 
 use crate::outward::check_host;
+use crate::redact::Redaction;
 use caxton_core::TenantId;
 use caxton_core::tool::ToolName;
 use caxton_core::tool::define::McpPlace;
@@ -177,14 +178,20 @@ impl Executor for McpTools {
         Box::pin(async move {
             let asked = self.inner.describe(&tool);
             let done = tokio::time::timeout(connection::DESCRIBE_TIMEOUT, asked).await;
-            done.unwrap_or_else(|_| Err(late(connection::DESCRIBE_TIMEOUT)))
+            let done = done.unwrap_or_else(|_| Err(late(connection::DESCRIBE_TIMEOUT)));
+            let redaction = Redaction::of(tool.secret.as_ref());
+            let functions = done.map_err(|it| redaction.fault(it))?.into_iter();
+            Ok(functions.map(|it| redaction.function(it)).collect())
         })
     }
 
     fn call(&self, call: ToolCall) -> Answer<'_, Result<ToolAnswer, ToolFault>> {
         Box::pin(async move {
             let done = tokio::time::timeout(call.timeout, self.inner.go(&call)).await;
-            done.unwrap_or_else(|_| Err(late(call.timeout)))
+            let done = done.unwrap_or_else(|_| Err(late(call.timeout)));
+            let redaction = Redaction::of(call.target.secret.as_ref());
+            done.map(|it| redaction.answer(it))
+                .map_err(|it| redaction.fault(it))
         })
     }
 

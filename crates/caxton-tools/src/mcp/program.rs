@@ -211,8 +211,9 @@ impl Transport<RoleClient> for Lines {
     }
 
     async fn close(&mut self) -> Result<(), io::Error> {
-        *self.input.lock().await = None;
+        // First: at the end of its input it might end by itself, and what it began would be nobody's.
         self.running.kill();
+        *self.input.lock().await = None;
         self.tasks.begin_stop();
         Ok(())
     }
@@ -220,6 +221,8 @@ impl Transport<RoleClient> for Lines {
 
 impl Drop for Lines {
     fn drop(&mut self) {
+        // Before its input is dropped, for the same reason.
+        self.running.kill();
         self.tasks.begin_stop();
     }
 }

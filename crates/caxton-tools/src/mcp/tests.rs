@@ -219,6 +219,32 @@ async fn long_texts_are_cut_and_said_to_be() {
 }
 
 #[tokio::test]
+async fn a_server_that_says_its_credential_again_does_not_tell_it() {
+    let list = json!({"tools": [{
+        "name": "f", "description": "with s3cret-token", "inputSchema": {"type": "object"},
+    }]});
+    let fake = Fake::new(move |asked| match asked["method"].as_str() {
+        Some("tools/list") => result(asked, list.clone()),
+        _ if asked["params"]["name"] == "fails" => error(asked, -32603, "no s3cret-token here"),
+        _ => says(asked, "s3cret-token, czNjcmV0LXRva2Vu"),
+    })
+    .await;
+    let with = json!({
+        "kind": "mcp", "place": {"url": format!("http://{}/mcp", fake.at)}, "auth": "bearer",
+    });
+    let target = Arc::new(target(Some(with), Some("s3cret-token")));
+    let tools = tools();
+    let asked = call(&target, function("f"), json!({}));
+    let answer = tools.call(asked).await.unwrap();
+    assert_eq!(text(&answer), "[redacted], [redacted]");
+    let asked = call(&target, function("fails"), json!({}));
+    let fault = tools.call(asked).await.unwrap_err();
+    assert_eq!(fault.detail, "the MCP server answered: no [redacted] here");
+    let described = tools.describe(target).await.unwrap();
+    assert_eq!(described[0].description, "with [redacted]");
+}
+
+#[tokio::test]
 async fn a_secret_is_shown_where_auth_says_and_addresses_are_decided_upon() {
     let fake = Fake::new(|asked| says(asked, "hello")).await;
     let url = format!("http://{}/mcp", fake.at);

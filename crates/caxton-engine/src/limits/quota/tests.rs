@@ -157,3 +157,28 @@ async fn a_clock_that_jumps_opens_nothing_and_locks_nobody_out() {
         assert!(one(&quotas, None, end).await.is_err());
     }
 }
+
+#[tokio::test]
+async fn a_count_is_never_taken_for_nothing_however_many_there_are() {
+    let quotas = quotas(&MemoryDisk::default());
+    let quota = limited(10, Period::Month, Overage::Refuse);
+    quotas.set(&tenant(), "", quota).await.unwrap();
+    for _ in 0..9 {
+        one(&quotas, None, noon()).await.unwrap().settle(1);
+    }
+    quotas.flush().await;
+    // As many more as there is room for, so that those which are written down are let go.
+    let other = TenantId::parse("other").unwrap();
+    for n in 0..COUNTS_MAX {
+        let key = format!("key:{n}");
+        quotas.usage(&other, &key, noon()).await.unwrap();
+    }
+    assert!(quotas.inner.counts.lock().len() <= COUNTS_MAX);
+    let last = one(&quotas, Some("key:new"), noon()).await.unwrap();
+    last.settle(1);
+    let refused = one(&quotas, Some("key:newer"), noon()).await.unwrap_err();
+    assert_eq!(refused.code, Code::QuotaExceeded);
+    quotas.flush().await;
+    let usage = quotas.usage(&tenant(), "", noon()).await.unwrap();
+    assert_eq!(usage.messages.month, 10);
+}

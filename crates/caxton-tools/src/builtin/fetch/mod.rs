@@ -5,6 +5,7 @@
 //! and the policy of tools holds whatever it makes a model want.
 
 mod page;
+mod parse;
 
 use crate::outward::{self, Ask, Outward, USER_AGENT, cut, read, text};
 use bytes::Bytes;

@@ -1,23 +1,19 @@
 //! HTML to text. A page may be made to be hard: nested without end, or so that putting it right takes
-//! a thousand times its size. Such a page is seen before it is parsed, and stripped of its tags only.
+//! a thousand times its size. Such a page has no tree ([`super::parse`]), and is stripped of its tags only.
 
+use super::parse::parse;
 use dom_smoothie::{Config, Readability, TextMode};
-use std::collections::HashMap;
+use std::thread;
+use std::time::Duration;
 
-/// Elements that are open at one time.
-const OPEN_MAX: usize = 400;
 /// Elements in all.
 const ELEMENTS_MAX: usize = 50_000;
-/// Elements that the parser may open again, times the places where it may have to.
-const REOPENED_MAX: usize = 1_000_000;
-/// Bytes of text without any tag: more is no prose, and some of what reads it takes its square.
-const RUN_BYTES_MAX: usize = 64 << 10;
-/// Elements that have no end.
-const VOID: &[&str] = &[
-    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track",
-    "wbr", "param",
-];
-/// Elements that a parser opens again after each paragraph in which they were left open.
+/// How long a page is parsed: well below what one that is no trap takes of the slowest machine.
+const PARSE_PATIENCE: Duration = Duration::from_secs(4);
+/// The stack of what reads a tree, which calls itself for each level: 80 KiB for each of the levels that
+/// are taken, where it needs a few. What is not touched costs nothing.
+const STACK_BYTES: usize = 32 << 20;
+/// Elements within a line: no new one begins before or after them.
 const FORMATTING: &[&str] = &[
     "a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u",
 ];
@@ -27,19 +23,25 @@ const HIDDEN: &[&str] = &["script", "style", "noscript", "template", "svg"];
 /// The main text of a page as Markdown with links, and its title; none where there is none, or where
 /// the page is made to be hard.
 pub fn readable(html: &str, url: &str) -> Option<String> {
-    if !is_tame(html) {
-        return None;
-    }
+    let reader = thread::Builder::new()
+        .name("page reader".to_owned())
+        .stack_size(STACK_BYTES);
+    thread::scope(|scope| {
+        let reading = reader.spawn_scoped(scope, || read(html, url)).ok()?;
+        reading.join().ok()?
+    })
+}
+
+fn read(html: &str, url: &str) -> Option<String> {
     let config = Config {
         text_mode: TextMode::Markdown,
         max_elements_to_parse: ELEMENTS_MAX,
         disable_json_ld: true,
         ..Config::default()
     };
-    let article = Readability::new(html, Some(url), Some(config))
-        .ok()?
-        .parse();
-    let article = article.ok()?;
+    let tree = parse(html, PARSE_PATIENCE)?;
+    let reader = Readability::with_document(tree, Some(url), Some(config));
+    let article = reader.ok()?.parse().ok()?;
     let (title, text) = (article.title.trim(), article.text_content.trim());
     if text.is_empty() {
         return None;
@@ -58,7 +60,8 @@ struct Tag {
     end: usize,
 }
 
-/// The tag that begins at this `<`, if one does.
+/// The tag that begins at this `<`, if one does; roughly, since a quote may have a `>`. Nothing that has
+/// to hold may be built on it.
 fn tag(html: &str, at: usize) -> Option<Tag> {
     let rest = html.get(at + 1..)?;
     let (closes, rest_at) = match rest.strip_prefix('/') {
@@ -81,53 +84,6 @@ fn tag(html: &str, at: usize) -> Option<Tag> {
         closes,
         end: after + length + 1,
     })
-}
-
-/// Whether a parser, and what walks over what it makes, can be trusted with a page.
-fn is_tame(html: &str) -> bool {
-    let mut open: HashMap<String, usize> = HashMap::new();
-    let (mut elements, mut deep, mut formatting, mut formatting_most) = (0, 0_usize, 0_usize, 0);
-    let mut at = 0;
-    while let Some(found) = html.get(at..).and_then(|rest| rest.find('<')) {
-        at += found;
-        if found > RUN_BYTES_MAX {
-            return false;
-        }
-        let Some(tag) = tag(html, at) else {
-            match unread(html, at) {
-                Some(next) => at = next,
-                None => break,
-            }
-            continue;
-        };
-        at = tag.end;
-        let is_formatting = FORMATTING.contains(&tag.name.as_str());
-        if tag.closes {
-            let count = open.entry(tag.name).or_default();
-            if *count > 0 {
-                *count -= 1;
-                deep -= 1;
-                formatting -= usize::from(is_formatting);
-            }
-            continue;
-        }
-        elements += 1;
-        if VOID.contains(&tag.name.as_str()) {
-            continue;
-        }
-        if ["script", "style"].contains(&tag.name.as_str()) {
-            at = end_of(&tag.name, html, at).unwrap_or(html.len());
-        }
-        *open.entry(tag.name).or_default() += 1;
-        deep += 1;
-        formatting += usize::from(is_formatting);
-        formatting_most = formatting_most.max(formatting);
-        if deep > OPEN_MAX || elements > ELEMENTS_MAX {
-            return false;
-        }
-    }
-    let rest = html.len() - at.min(html.len());
-    rest <= RUN_BYTES_MAX && formatting_most * elements <= REOPENED_MAX
 }
 
 /// The text of a page without its tags, line by line; for what cannot be read better. Linear in the

@@ -262,3 +262,63 @@ fn pages_that_are_made_to_be_hard_are_stripped_only() {
         "one\ntwo three"
     );
 }
+
+/// What hides the rest of a page from a reader that is not the parser itself, and what is hidden.
+#[test]
+fn a_page_is_measured_as_the_parser_sees_it() {
+    let deep = "<blockquote>".repeat(20_000);
+    let crossed = "<blockquote><table></blockquote></table>".repeat(20_000);
+    let templates = "<template>".repeat(20_000);
+    let hidden = [
+        "",
+        r#"<p title="><style>">"#,
+        "<title><style></title>",
+        "<!-- > <style> -->",
+        "<textarea><script></textarea>",
+        "<svg><style></svg>",
+    ];
+    for before in hidden {
+        for deep in [&deep, &crossed, &templates] {
+            let html = format!("{before}{deep}<p>some words, and some more");
+            let read = page::readable(&html, "https://example.com/");
+            assert_eq!(read, None, "{before}");
+            page::plain(&html);
+        }
+    }
+    // Nor is a page taken that makes one of what begins and ends a thousand times.
+    let mut reopened = String::new();
+    for at in 0..390 {
+        reopened.push_str(&format!("<p><font x={at}></p>"));
+    }
+    reopened.push_str(&"<p>x</p>".repeat(40_000));
+    assert_eq!(page::readable(&reopened, "https://example.com/"), None);
+}
+
+#[test]
+fn a_page_whose_parsing_takes_too_long_has_no_tree() {
+    let patience = Duration::from_secs(3_600);
+    assert!(parse::parse("<p>words</p>", patience).is_some());
+    assert!(parse::parse("<p>words</p>", Duration::ZERO).is_none());
+    assert!(parse::parse("", Duration::ZERO).is_some());
+    // What is thrown away may be as long as it likes.
+    let long = "x".repeat(1 << 20);
+    let script = format!("<script>{long}</script><style>{long}</style><p>words</p>");
+    assert!(parse::parse(&script, patience).is_some());
+    assert!(parse::parse(&long, patience).is_none());
+}
+
+#[test]
+fn an_article_of_the_common_size_is_read() {
+    let mut html = String::from("<html><head><title>Of wells</title></head><body><article>");
+    for at in 0..2_000 {
+        html.push_str(&format!(
+            "<section><h2>Well {at}</h2><p title=\"a > b\">It is <b>deep</b>, and of a <a \
+             href='/wells/{at}'>well-known</a> builder, who built it in a year of drought.</p>\
+             <ul><li>of stone</li><li>of wood</li></ul></section>"
+        ));
+    }
+    let read = page::readable(&html, "https://example.com/").unwrap();
+    assert!(read.starts_with("# Of wells\n"), "{}", &read[..80]);
+    assert!(read.contains("## Well 1999\n"));
+    assert!(read.contains("It is **deep**, and of a [well-known](https://example.com/wells/7)"));
+}

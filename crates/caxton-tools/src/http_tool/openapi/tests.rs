@@ -161,3 +161,41 @@ fn names_are_made_where_there_are_none() {
         ["c: its path has `{gone}`, which no parameter is"]
     );
 }
+
+/// What is looked at is bounded, and grows no faster than the document does.
+#[test]
+fn a_document_of_many_operations_is_bounded() {
+    let name = |text: &str| FunctionName::parse(text).unwrap();
+    let paths = |count: usize, operation: Value| {
+        let all = (0..count).map(|at| (format!("/{at}"), json!({"get": operation})));
+        document(all.collect(), json!({}))
+    };
+    let same = json!({"operationId": "a"});
+    let imported = import(&paths(OPERATIONS_MAX, same.clone()), &[name("a_10000")]).unwrap();
+    assert_eq!(imported.functions.len(), 1);
+    let error = import(&paths(OPERATIONS_MAX + 1, same), &[name("nope")]).unwrap_err();
+    assert_eq!(error.detail, "the document has more than 10000 operations");
+    // A name that was given a number by its own document is stepped over.
+    let given = json!({
+        "/1": {"get": {"operationId": "a_2"}},
+        "/2": {"get": {"operationId": "a"}, "put": {"operationId": "a"}},
+        "/3": {"get": {"operationId": "a_2"}},
+    });
+    let imported = import(&document(given, json!({})), &[]).unwrap();
+    let names = imported
+        .functions
+        .iter()
+        .map(|it| it.function.name.as_str());
+    assert_eq!(names.collect::<Vec<_>>(), ["a_2", "a", "a_3", "a_2_2"]);
+
+    let upload = json!({"requestBody": {"required": true, "content": {"image/png": {}}}});
+    let error = import(&paths(LEFT_OUT_MAX + 1, upload), &[]).unwrap_err();
+    assert!(
+        error.detail.starts_with("more than 1000 operations cannot"),
+        "{error}"
+    );
+    let parameter = json!({"name": "a", "in": "query"});
+    let many = json!({"operationId": "a", "parameters": vec![parameter; PARAMETERS_MAX + 1]});
+    let error = import(&paths(1, many), &[name("a")]).unwrap_err();
+    assert_eq!(error.detail, "a: it has more than 512 parameters");
+}

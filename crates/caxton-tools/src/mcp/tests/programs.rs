@@ -94,27 +94,47 @@ async fn programs_that_misbehave_are_faults() {
 }
 
 #[tokio::test]
+async fn a_program_that_does_not_greet_is_told_in_plain_words() {
+    for script in [
+        "exit 1",
+        "exec <&-; read -r line; exit",
+        "read -r line; echo '{}'",
+    ] {
+        let mut program = Program::new("/bin/sh");
+        program.args = vec!["-c".to_owned(), script.to_owned()];
+        let fault = run(program).await.unwrap_err();
+        assert!(!fault.detail.contains("::"), "{script}: {}", fault.detail);
+    }
+    // It ends while it is asked: the pipe is closed, whoever finds that out first.
+    let fault = run(shell("exit 1")).await.unwrap_err();
+    assert!(!fault.detail.contains("::"), "{}", fault.detail);
+}
+
+#[tokio::test]
 async fn a_program_ends_with_all_that_it_began() {
-    let begins = format!("{SAYS}/bin/sleep 1000 & say $!");
-    let mut program = shell(&begins);
-    program.env = [("PATH".to_owned(), "/usr/bin:/bin".to_owned())].into();
-    let (tools, asked) = ready(program, true);
-    let answer = tools.call(asked.clone()).await.unwrap();
-    let child: u32 = text(&answer).parse().unwrap();
-    let is_there = || {
-        let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
-        // One that has ended and is not yet waited for is no more. It has its parent's name until it
-        // has become the program.
-        !stat.is_empty() && !stat.contains(") Z")
-    };
-    assert!(is_there());
-    tools.forget(&asked.target.tenant, &asked.target.name);
-    let ended = async {
-        while is_there() {
+    // As a browser is begun by what drives it: in a session, and so a group, of its own.
+    for begins in ["/bin/sleep", "setsid /bin/sleep"] {
+        let mut program = shell(&format!("{SAYS}{begins} 1000 & say $!"));
+        program.env = [("PATH".to_owned(), "/usr/bin:/bin".to_owned())].into();
+        let (tools, asked) = ready(program, true);
+        let answer = tools.call(asked.clone()).await.unwrap();
+        let child: u32 = text(&answer).parse().unwrap();
+        let stat = || std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+        // It has its parent's name until it has become the program.
+        until(|| stat().contains("(sleep)")).await;
+        tools.forget(&asked.target.tenant, &asked.target.name);
+        // One that has ended and is not yet waited for is no more.
+        until(|| stat().is_empty() || stat().contains(") Z")).await;
+    }
+}
+
+async fn until(is: impl Fn() -> bool) {
+    let waiting = async {
+        while !is() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), ended)
+    tokio::time::timeout(Duration::from_secs(10), waiting)
         .await
         .unwrap();
 }
