@@ -323,10 +323,12 @@ async fn the_answer_to_an_agent_comes_from_whoever_it_was_handed_to() {
 
 #[tokio::test(start_paused = true)]
 async fn nobody_is_handed_over_to_whoever_does_not_run() {
-    let world = World::new(|asked| match (asked.model.as_str(), has_results(asked)) {
-        ("front", false) => vec![hand_over("billing", "a refund")],
-        (name, _) => vec![text(&format!("{name} here"))],
-    })
+    let world = World::new(
+        |asked| match (asked.model.as_str(), asked.request.tools.is_empty()) {
+            ("front", false) => vec![hand_over("billing", "a refund")],
+            (name, _) => vec![text(&format!("{name} here"))],
+        },
+    )
     .await;
     world.assistant("front", "handover = [\"billing\"]\n").await;
     world.assistant("billing", "").await;
@@ -445,4 +447,31 @@ async fn an_agent_does_not_speak_for_whoever_may_change_sessions() {
     let answer = world.say(Performative::Request, "thief", "go").await;
     assert_eq!(answer.acl.text(), Some("CX-4003 CX-4003"));
     assert_eq!(world.session("s").await.turns, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_that_waits_for_its_assistant_is_cancelled_at_once() {
+    let world = World::new(|asked| match newest(asked).as_str() {
+        "hello" => vec![Play::Hang],
+        _ => vec![text("here I am")],
+    })
+    .await;
+    world.assistant("a", "").await;
+    let follow = world.start("a", "s", "hello").await;
+    let id = follow.turn().id();
+    while world.asked() < 1 {
+        tokio::task::yield_now().await;
+    }
+    let a = AgentName::parse("a").unwrap();
+    world.app.agent_stop(&ctx(), &a).await.unwrap();
+    world.app.turn_cancel(&ctx(), id).await.unwrap();
+    assert_eq!(
+        words(&events(follow).await).last().unwrap(),
+        "failed CX-7023"
+    );
+    // What waited is not asked again.
+    world.app.agent_start(&ctx(), &a).await.unwrap();
+    let told = world.chat("a", "s", "and now?").await;
+    assert_eq!(answer(&told), "here I am");
+    assert_eq!(world.asked(), 2);
 }

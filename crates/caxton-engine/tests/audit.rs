@@ -296,3 +296,20 @@ async fn each_period_is_reported_once_over_restarts_and_none_is_missed() {
     assert_eq!(last.acts[0].action, "role.assign");
     assert!(last.until > last.from);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_to_come_does_not_let_go_of_the_entry_that_says_so() {
+    let world = keeping(None).await;
+    note(&world, "acme", "first").await;
+    world.clock.advance(DAY);
+    let acme = TenantId::parse("acme").unwrap();
+    let ctx = OpCtx {
+        tenant: acme,
+        ..support::ctx()
+    };
+    let far = Timestamp::parse_rfc3339("9999-01-01T00:00:00Z").unwrap();
+    assert_eq!(world.app.audit_trim(&ctx, false, far).await.unwrap(), 1);
+    let left = pairs(&[("admin", "audit.trim")]);
+    assert_eq!(told(&world, "acme").await, left);
+    verified(&world, "acme").await;
+}

@@ -3,13 +3,15 @@
 
 mod support;
 
+use bytes::Bytes;
 use caxton_core::manifest::Durability;
-use caxton_core::{Code, Performative};
+use caxton_core::{AgentId, Code, Performative, TenantId};
 use caxton_engine::port::native::failed;
 use caxton_engine::port::store::PageRequest;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 use support::*;
 
 #[tokio::test(start_paused = true)]
@@ -418,4 +420,79 @@ async fn a_client_that_hangs_up_during_the_commit_leaves_nothing_behind() {
     let next = world.ask(request("count", "x")).await.unwrap();
     assert_eq!(next.acl.text(), Some((requests + 1).to_string().as_str()));
     assert!(requests > 0, "some got through");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_would_go_to_another_tenant_is_told_and_holds_nobody_up() {
+    let cast = Cast::default().with("echo", |mut host, message| async move {
+        if message.acl.performative == Performative::Request {
+            let answer = message.acl.reply(Performative::Inform).content("well");
+            host.send(answer).unwrap();
+        }
+        (host, Ok(()))
+    });
+    let world = World::new(cast).await;
+    world.deploy("echo", "echo").await;
+    let elsewhere = TenantId::parse("other").unwrap();
+    let mut asked = request("echo", "go");
+    asked.reply_to = vec![AgentId::new(elsewhere, name("x")).into()];
+    world.send(asked).await.unwrap();
+    world.settle().await;
+    let reply = world.ask(request("echo", "and now?")).await.unwrap();
+    assert_eq!(reply.acl.text(), Some("well"));
+    let page = PageRequest::first(10);
+    let letters = world.app.dead_letter_list(&ctx(), &page).await.unwrap();
+    assert!(letters.rows.is_empty(), "{letters:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_letter_is_sent_again_by_one_at_a_time() {
+    let cast = Cast::default().with(
+        "flaky",
+        |host, _| async move { (host, Err(failed("broken"))) },
+    );
+    let world = World::new(cast).await;
+    world
+        .deploy_with("flaky", "flaky", |m| m.delivery.attempts_max = 1)
+        .await;
+    world.send(request("flaky", "x")).await.unwrap();
+    world.settle().await;
+    let page = PageRequest::first(10);
+    let letters = world.app.dead_letter_list(&ctx(), &page).await.unwrap();
+    let id = letters.rows[0].0.id.clone();
+    let ctx = ctx();
+    let resend = || world.app.dead_letter_resend(&ctx, &id);
+    let (one, other) = tokio::join!(resend(), resend());
+    let refused = [one, other].into_iter().filter_map(Result::err);
+    let codes: Vec<Code> = refused.map(|error| error.code).collect();
+    assert_eq!(codes, [Code::DeadLetterNotFound]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mailbox_has_so_many_timers_and_no_more() {
+    let cast = Cast::default().with("setter", |mut host, message| async move {
+        let hour = Duration::from_secs(3600);
+        let round = message.acl.text().unwrap();
+        let mut refused = 0;
+        for n in 0..100 {
+            let set = host.timer_set(&format!("{round}-{n}"), hour, Bytes::new());
+            refused += u32::from(set.is_err_and(|error| error.code == Code::TimerLimit));
+        }
+        let told = refused.to_string();
+        host.send(message.acl.reply(Performative::Inform).content(told))
+            .unwrap();
+        (host, Ok(()))
+    });
+    let world = World::new(cast).await;
+    world.deploy("setter", "setter").await;
+    for (round, refused) in [
+        ("a", "0"),
+        ("b", "0"),
+        ("c", "44"),
+        ("a", "0"),
+        ("d", "100"),
+    ] {
+        let reply = world.ask(request("setter", round)).await.unwrap();
+        assert_eq!(reply.acl.text(), Some(refused), "{round}");
+    }
 }

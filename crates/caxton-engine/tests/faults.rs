@@ -4,6 +4,7 @@
 
 mod support;
 
+use bytes::Bytes;
 use caxton_core::{Message, Performative, Timestamp};
 use caxton_engine::host::Host;
 use caxton_engine::port::memory::{CommitFault, MemoryDisk, MemoryStore};
@@ -341,4 +342,31 @@ async fn a_change_that_waited_for_a_removal_finds_the_agent_gone() {
     let gone = caxton_core::Code::AgentNotFound;
     assert_eq!(again.unwrap_err().code, gone);
     assert_eq!(updated.unwrap_err().code, gone);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_that_was_there_before_is_no_witness_of_a_commit() {
+    let handler = |mut host: Host, message: Arc<Message>| async move {
+        let always = Bytes::from_static(b"the same");
+        host.state_set("always", always).unwrap();
+        count(host, message).await
+    };
+    let tries = Mutex::new(0);
+    let (app, clock) = app(handler, move |unit| {
+        // The second message's commit fails, and nothing of it is written.
+        if acks(unit) == 1 {
+            *tries.lock() += 1;
+            if *tries.lock() == 2 {
+                let error = StoreError::Failed("nothing was written".into());
+                return Some(CommitFault::Refuse(error));
+            }
+        }
+        None
+    })
+    .await;
+    for _ in 0..2 {
+        send(&app, "a", "x").await;
+        pass(&clock).await;
+    }
+    assert_eq!(answer(&app, "a").await, "3");
 }

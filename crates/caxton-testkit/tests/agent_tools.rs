@@ -213,17 +213,17 @@ async fn an_agent_calls_tools_of_every_kind() {
     let (_, text) = world.read("call files.read\n{\"path\": \"a.txt\"}").await;
     assert!(text.contains("kept"), "{text}");
 
-    // All of them stand in the log, in one trace, in the order they were made.
+    // All of them stand in the log, in one trace, the newest first.
     let (all, page) = (CallFilter::default(), PageRequest::first(100));
     let calls = world.app.tool_calls(&world.ctx, &all, &page).await.unwrap();
     let kinds: Vec<ToolKind> = calls.rows.iter().map(|call| call.kind).collect();
     let expected = [
-        ToolKind::Http,
-        ToolKind::Mcp,
-        ToolKind::Wasm,
+        ToolKind::Builtin,
+        ToolKind::Builtin,
         ToolKind::Agent,
-        ToolKind::Builtin,
-        ToolKind::Builtin,
+        ToolKind::Wasm,
+        ToolKind::Mcp,
+        ToolKind::Http,
     ];
     assert_eq!(kinds, expected);
     for call in &calls.rows {

@@ -29,6 +29,7 @@ pub mod validate;
 mod wasi;
 
 pub use cache::load_or_create_cache_key;
+pub use mappings::instances_max;
 pub use options::{Compiler, FUEL_YIELD, Options, ToolOptions};
 pub use runtime::WasmRuntime;
 pub use tool::WasmTools;

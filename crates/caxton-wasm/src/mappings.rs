@@ -23,7 +23,7 @@ pub(crate) fn limit() -> Option<u64> {
 }
 
 /// As many of `wanted` instances as fit under `limit`.
-pub(crate) fn instances_max(wanted: u32, limit: Option<u64>) -> u32 {
+pub fn instances_max(wanted: u32, limit: Option<u64>) -> u32 {
     let Some(limit) = limit else {
         return wanted;
     };

@@ -253,6 +253,11 @@ pub(crate) fn to_owned(acl: &Acl) -> types::MessageResult {
     }
 }
 
+/// Agents and parameters whose making is in the price of any message.
+const ELEMENTS_FREE: usize = 16;
+/// What each further one counts as, in bytes: it is made and looked at even where it is empty.
+const ELEMENT_BYTES: usize = 64;
+
 /// Bytes of a message that the host copied out of the guest: what its call is charged for.
 pub(crate) fn bytes(message: &types::MessageResult) -> usize {
     let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
@@ -271,7 +276,12 @@ pub(crate) fn bytes(message: &types::MessageResult) -> usize {
     ];
     let agents = message.receivers.iter().chain(&message.reply_to);
     let parameters = message.user_parameters.iter();
+    let named = agents
+        .clone()
+        .map(|it| it.addresses.len() + it.resolvers.len() + 1);
+    let elements = named.sum::<usize>() + parameters.len();
     message.content.len()
+        + elements.saturating_sub(ELEMENTS_FREE) * ELEMENT_BYTES
         + texts.into_iter().map(text).sum::<usize>()
         + agents.map(agent).sum::<usize>()
         + parameters

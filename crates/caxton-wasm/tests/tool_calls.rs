@@ -115,7 +115,10 @@ impl World {
     async fn calls(&self) -> Vec<ToolCallRecord> {
         let (all, page) = (CallFilter::default(), PageRequest::first(100));
         let calls = self.app.tool_calls(&self.ctx, &all, &page);
-        calls.await.unwrap().rows
+        // In the order they were made.
+        let mut rows = calls.await.unwrap().rows;
+        rows.reverse();
+        rows
     }
 
     async fn stop(self) {

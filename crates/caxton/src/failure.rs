@@ -3,6 +3,7 @@
 //! Every failure that has a code is shown the same way: what happened, why such things happen, what
 //! to do. It goes to standard error, so that standard output holds data alone.
 
+use crate::cli::output::printable;
 use caxton_api::client::ClientError;
 use caxton_core::error::{Class, Code, Error, Info};
 use std::fmt::Write as _;
@@ -155,18 +156,16 @@ impl Failure {
             ("", "", "", "")
         };
         let info = self.code.as_deref().and_then(Code::find);
+        // A server's or an agent's words may be in it.
+        let what = printable(&self.what);
         let mut text = String::new();
         // Writing to a string cannot fail.
         let _ = match &self.code {
-            Some(code) => writeln!(
-                text,
-                "{red}error[{code}]{reset}: {bold}{}{reset}",
-                self.what
-            ),
-            None => writeln!(text, "{red}error{reset}: {bold}{}{reset}", self.what),
+            Some(code) => writeln!(text, "{red}error[{code}]{reset}: {bold}{what}{reset}"),
+            None => writeln!(text, "{red}error{reset}: {bold}{what}{reset}"),
         };
-        for line in &self.because {
-            let _ = writeln!(text, "  {line}");
+        for line in self.because.iter().flat_map(|line| line.lines()) {
+            let _ = writeln!(text, "  {}", printable(line));
         }
         if let Some(Info { cause, cure, .. }) = info {
             let _ = writeln!(text, "  {dim}cause:{reset} {cause}");
@@ -240,7 +239,13 @@ impl From<ClientError> for Failure {
                 }
             }
             ClientError::Unreachable { .. } => {
-                Self::new(Code::ServerUnreachable, error.to_string()).because(chain(&error))
+                let why = chain(&error);
+                let hint = tls_hint(&why);
+                let failure = Self::new(Code::ServerUnreachable, error.to_string()).because(why);
+                match hint {
+                    Some(hint) => failure.with_hint(hint),
+                    None => failure,
+                }
             }
             ClientError::Interrupted(_) | ClientError::TimedOut(_) => {
                 let mut failure = Self::plain(error.to_string()).because(chain(&error));
@@ -248,9 +253,34 @@ impl From<ClientError> for Failure {
                 failure
             }
             ClientError::Invalid(text) => Self::usage(text),
+            ClientError::Unexpected { source: None, .. } => Self::plain(error.to_string()),
             ClientError::Unexpected { .. } => Self::plain(error.to_string()).because(chain(&error)),
         }
     }
+}
+
+/// What to do about a connection that ended where TLS begins.
+fn tls_hint(why: &str) -> Option<&'static str> {
+    let hints = [
+        (
+            "UnknownIssuer",
+            "a server is there, with a certificate of an authority that is not known here: name it with `--ca FILE`",
+        ),
+        (
+            "InvalidContentType",
+            "something is there that speaks no TLS: begin the address with http://",
+        ),
+        (
+            "NotValidForName",
+            "a server is there, with a certificate for another name: use the name it is for",
+        ),
+        (
+            "Expired",
+            "a server is there, with a certificate that has expired, or by a clock that is wrong",
+        ),
+    ];
+    let known = hints.iter().find(|(what, _)| why.contains(what));
+    known.map(|(_, hint)| *hint)
 }
 
 fn fields(fields: Vec<(String, String)>) -> Vec<String> {

@@ -29,6 +29,21 @@ pub struct Running {
     pub version: String,
 }
 
+impl Running {
+    /// Whether an address is the server's: this machine has several names for itself.
+    pub fn is_at(&self, url: &str) -> bool {
+        self.url == url || loopback(&self.url).is_some_and(|own| loopback(url) == Some(own))
+    }
+}
+
+/// Scheme and port of an address on the loopback device.
+fn loopback(url: &str) -> Option<(&str, &str)> {
+    let (scheme, authority) = url.split_once("://")?;
+    let (host, port) = authority.rsplit_once(':')?;
+    let here = ["localhost", "127.0.0.1", "[::1]"].contains(&host);
+    here.then_some((scheme, port))
+}
+
 /// A data folder.
 #[derive(Debug, Clone)]
 pub struct Folder(PathBuf);

@@ -59,7 +59,7 @@ fn find(notes: &Path, url: &str) -> Option<(Folder, Running)> {
             fs::read(note).ok()?,
         )));
         let running = folder.running()?;
-        let same = running.process_id == process_id && running.url == url;
+        let same = running.process_id == process_id && running.is_at(url);
         (same && running.is_alive()).then_some((folder, running))
     })
 }
@@ -118,6 +118,11 @@ mod tests {
         let (folder, _) = find(&notes, URL).unwrap();
         assert_eq!(folder.path(), fs::canonicalize(&data).unwrap());
         assert!(find(&notes, "http://127.0.0.1:2").is_none());
+        // This machine by its other names, and no other scheme.
+        assert!(find(&notes, "http://localhost:1").is_some());
+        assert!(find(&notes, "http://[::1]:1").is_some());
+        assert!(find(&notes, "https://localhost:1").is_none());
+        assert!(find(&notes, "http://localhost.example:1").is_none());
         drop(note);
         assert!(find(&notes, URL).is_none());
     }

@@ -12,7 +12,7 @@ const FILE_LINES_MAX: usize = 900;
 /// A crate's folder and its budget in lines.
 const BUDGETS: &[(&str, usize)] = &[
     ("crates/caxton-core/src/", 10_000),
-    ("crates/caxton-engine/src/", 25_000),
+    ("crates/caxton-engine/src/", 26_000),
 ];
 /// Where a folder is a room, and what one may hold: past it, it becomes a crate.
 const ROOMS: &str = "crates/caxton-engine/src/";

@@ -5,6 +5,7 @@ use crate::tidy::{Finding, tree::Tree};
 /// Files whose sleeps pass in paused time, which the test or the simulator owns.
 const PAUSED: &[&str] = &[
     "crates/caxton-engine/tests/faults.rs",
+    "crates/caxton-gateway/src/door/patience.rs",
     "crates/caxton-testkit/src/sim/clock.rs",
     "crates/caxton-testkit/src/sim/disk.rs",
 ];

@@ -11,6 +11,7 @@ mod trust;
 use std::time::Duration;
 
 use bytes::Bytes;
+use caxton_core::error::shown_up_to;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -274,12 +275,22 @@ async fn refusal(response: Response<Incoming>) -> ClientError {
             problem: Box::new(problem),
             retry_after,
         },
-        _ => ClientError::unexpected(not_ours(status)),
+        _ => ClientError::unexpected(not_ours(status, &body)),
     }
 }
 
-fn not_ours(status: StatusCode) -> String {
-    format!("status {status} without a problem document; is it a Caxton server?")
+/// Characters of a foreign answer that are told.
+const FOREIGN_CHARS_MAX: usize = 200;
+
+fn not_ours(status: StatusCode, body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    match text.trim() {
+        "" => format!("status {status} without a problem document; is it a Caxton server?"),
+        text => {
+            let said = shown_up_to(text, FOREIGN_CHARS_MAX);
+            format!("status {status} and no problem document: {said}")
+        }
+    }
 }
 
 fn seconds(value: &HeaderValue) -> Option<Duration> {

@@ -115,6 +115,12 @@ fn every_tampering_is_named_at_its_line() {
             "{field}"
         );
     }
+    let added = broken(&|lines| {
+        let mut entry: serde_json::Value = serde_json::from_str(&lines[2]).unwrap();
+        entry["approvedBy"] = "ceo".into();
+        lines[2] = entry.to_string();
+    });
+    assert_eq!((added.line, added.what.contains("approvedBy")), (3, true));
     assert_eq!(broken(&|lines| lines.swap(1, 2)).line, 2);
     assert_eq!(broken(&|lines| drop(lines.remove(1))).line, 2);
     assert_eq!(broken(&|lines| drop(lines.remove(2))).line, 3);

@@ -170,11 +170,13 @@ impl Acl {
         std::str::from_utf8(&self.content).ok()
     }
 
-    /// What the message counts as against size limits: content and all texts, in bytes.
+    /// What the message counts as against size limits: content, all texts, and what agents' identifiers
+    /// have beside names, in bytes.
     pub fn bytes(&self) -> usize {
         let len = |text: &Option<String>| text.as_ref().map_or(0, String::len);
         let conversation = self.conversation_id.as_ref();
         let users = self.user_parameters.iter();
+        let agents = self.receivers.iter().chain(&self.reply_to);
         self.content.len()
             + len(&self.language)
             + len(&self.encoding)
@@ -186,6 +188,22 @@ impl Acl {
             + users
                 .map(|(name, value)| name.len() + value.len())
                 .sum::<usize>()
+            + agents.map(Identifier::contact_bytes).sum::<usize>()
+    }
+}
+
+impl Identifier {
+    /// Addresses and resolvers, in bytes.
+    fn contact_bytes(&self) -> usize {
+        let Some(contact) = &self.contact else {
+            return 0;
+        };
+        let addresses = contact.addresses.iter().map(String::len);
+        let resolvers = contact
+            .resolvers
+            .iter()
+            .map(|it| it.id.name.as_str().len() + it.contact_bytes());
+        addresses.sum::<usize>() + resolvers.sum::<usize>()
     }
 }
 

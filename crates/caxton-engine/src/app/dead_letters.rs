@@ -3,6 +3,7 @@
 use super::App;
 use crate::opctx::OpCtx;
 use crate::port::store::{DeadLetter, DeadLetterId, Op, Page, PageRequest};
+use crate::router::Resending;
 use crate::router::plan::{Origin, Plan};
 use caxton_core::error::{Code, Error};
 use caxton_core::grant::Permission;
@@ -32,12 +33,7 @@ impl App {
     ) -> Result<(DeadLetter, Arc<Message>), Error> {
         let scope = ctx.authorize(Permission::MessageRead)?;
         let found = self.shared.services.store.dead_letter(&scope, id).await?;
-        found.ok_or_else(|| {
-            Error::new(
-                Code::DeadLetterNotFound,
-                format!("there is no dead letter {id}"),
-            )
-        })
+        found.ok_or_else(|| not_found(id))
     }
 
     /// Sends the message again to the receiver that missed it, as a new message with the old one as
@@ -49,6 +45,9 @@ impl App {
     ) -> Result<MessageId, Error> {
         let scope = ctx.authorize(Permission::DeadLetterWrite)?;
         self.refuse_when_draining()?;
+        // Whoever comes while it is on its way again finds none.
+        let resending = Resending::begin(&self.shared, scope.tenant(), id);
+        let _resending = resending.ok_or_else(|| not_found(id))?;
         let (_, old) = self.dead_letter_show(ctx, id).await?;
         let mut acl = old.acl.clone();
         acl.receivers = vec![AgentId::new(scope.tenant().clone(), id.receiver.clone()).into()];
@@ -81,4 +80,9 @@ impl App {
             .await?;
         Ok(())
     }
+}
+
+fn not_found(id: &DeadLetterId) -> Error {
+    let detail = format!("there is no dead letter {id}");
+    Error::new(Code::DeadLetterNotFound, detail)
 }

@@ -2,7 +2,7 @@
 
 use super::App;
 use crate::jobs::{Call, Feed, Invoked};
-use crate::limits::{Reservation, Unit};
+use crate::limits::{Counted, Unit};
 use crate::opctx::OpCtx;
 use caxton_core::error::{Code, Error};
 use caxton_core::grant::Permission;
@@ -34,12 +34,12 @@ impl App {
             .reserve(&ctx.tenant, key.as_deref(), Unit::Messages, 1, self.now())
             .await?;
         // Whoever goes away meanwhile has asked all the same.
-        let mut one = Asked(Some(one));
+        let one = Counted::of(one);
         let done = self.jobs.invoke(&call, message, deadline, feed.as_ref());
         let done = done.await;
         let refused = |error: &Error| error.code != Code::CallTimeout;
         if done.as_ref().is_err_and(refused) {
-            one.0 = None;
+            one.give_back();
         }
         done
     }
@@ -66,17 +66,6 @@ impl App {
             message.acl.conversation_id = Some(ConversationId::parse(&message.id.to_string())?);
         }
         Ok(Arc::new(message))
-    }
-}
-
-/// A message that counts as sent, unless it was refused.
-struct Asked(Option<Reservation>);
-
-impl Drop for Asked {
-    fn drop(&mut self) {
-        if let Some(one) = self.0.take() {
-            one.settle(1);
-        }
     }
 }
 

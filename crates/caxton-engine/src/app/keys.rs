@@ -80,6 +80,8 @@ impl App {
             false => (scope.tenant().clone(), draft.role.permissions()),
         };
         ctx.ensure_has(role.and(narrowed))?;
+        let (maker, expires) = (&ctx.principal, draft.expires);
+        self.directory.ensure_outlived(maker, expires).await?;
         let by = ctx.principal.to_string();
         let target = format!("keys {:?} {}", draft.name, draft.role);
         let work = self.directory.key_create(&tenant, draft, &by);

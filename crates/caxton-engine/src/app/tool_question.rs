@@ -31,6 +31,10 @@ impl Outlet for Asking {
         })
     }
 
+    fn timers(&self, _: &MailboxId, _: &str) -> (usize, bool) {
+        (0, false)
+    }
+
     fn stands(&self, agent: &AgentId) -> bool {
         let entry = self.app.entry(agent);
         entry.is_ok_and(|entry| entry.phase() == Phase::Running)

@@ -60,7 +60,7 @@ impl News {
     fn earliest(
         &self,
         seen: u64,
-        end: impl Fn(&Ended) -> Option<Timestamp>,
+        end: impl FnMut(&Ended) -> Option<Timestamp>,
     ) -> (Option<Timestamp>, u64) {
         let recent = self.recent.lock();
         let count = self.count();
@@ -100,9 +100,10 @@ impl Identity {
     /// good now.
     pub async fn ended(self, tenant: TenantId, clock: Arc<dyn Clock>) {
         let mut counts = self.news.count.subscribe();
-        let (mut seen, mut end) = (self.seen, self.expires);
+        let (mut seen, mut end, mut outdated) = (self.seen, self.expires, self.outdated);
         loop {
-            let (told, count) = self.news.earliest(seen, |news| self.end_by(news, &tenant));
+            let end_by = |news: &Ended| self.end_by(news, &tenant, &mut outdated);
+            let (told, count) = self.news.earliest(seen, end_by);
             end = end.into_iter().chain(told).min();
             if end.is_some_and(|at| at <= clock.now()) {
                 return;
@@ -124,8 +125,8 @@ impl Identity {
         }
     }
 
-    /// When some news ends this identity, if it concerns it.
-    fn end_by(&self, news: &Ended, tenant: &TenantId) -> Option<Timestamp> {
+    /// When some news ends this identity, if it concerns it. A secret outlives one rotation and no more.
+    fn end_by(&self, news: &Ended, tenant: &TenantId, outdated: &mut bool) -> Option<Timestamp> {
         let Principal::Member(member) = &self.principal else {
             return None;
         };
@@ -133,8 +134,11 @@ impl Identity {
         let at_once = |concerned: bool| concerned.then_some(Timestamp::EPOCH);
         match news {
             Ended::Key(id) => at_once(is_key(id)),
-            Ended::Rotated(id, _) if self.outdated => at_once(is_key(id)),
-            Ended::Rotated(id, until) => is_key(id).then_some(*until),
+            Ended::Rotated(id, until) if is_key(id) => {
+                let before = std::mem::replace(outdated, true);
+                Some(if before { Timestamp::EPOCH } else { *until })
+            }
+            Ended::Rotated(..) => None,
             Ended::Tenant(ended) => at_once(ended == tenant),
             Ended::Subject(of, subject) => at_once(of == tenant && *subject == member.subject),
         }

@@ -6,7 +6,7 @@ use super::{Directory, Ended};
 use crate::documents::{self, Document};
 use crate::port::store::{Page, PageRequest, RecordKind};
 use caxton_core::error::{Code, Error};
-use caxton_core::grant::{self, Member, Permissions, Role, Subject};
+use caxton_core::grant::{self, Member, Permissions, Principal, Role, Subject};
 use caxton_core::key::{ID_BYTES, KeyText, Kind, SECRET_BYTES, SecretHash};
 use caxton_core::{TenantId, Timestamp};
 use parking_lot::Mutex;
@@ -283,6 +283,28 @@ impl Directory {
         self.keys
             .insert(record.id.clone(), Some(Known::new(record.clone())));
         Ok((record, text))
+    }
+
+    /// Refuses a key that would be good for longer than the key that makes it.
+    pub(crate) async fn ensure_outlived(
+        &self,
+        maker: &Principal,
+        expires: Option<Timestamp>,
+    ) -> Result<(), Error> {
+        let Principal::Member(member) = maker else {
+            return Ok(());
+        };
+        let Subject::Key(id) = &member.subject else {
+            return Ok(());
+        };
+        let own = self.key(&member.tenant, id).await?.expires;
+        match own {
+            Some(own) if expires.is_none_or(|at| at > own) => {
+                let detail = format!("the key that makes it expires at {own}: name that or less");
+                Err(Error::new(Code::GrantExceeded, detail))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Gives the key another secret; the one before works until `overlap` has passed.

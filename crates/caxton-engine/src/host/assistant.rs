@@ -9,7 +9,6 @@ use crate::port::store::{Op, PageRequest};
 use crate::tools::workspace_of;
 use crate::turn::{NewTurn, Sessions, Turn, TurnRecord, TurnState};
 use caxton_core::error::{Code, Error};
-use caxton_core::manifest::Durability;
 use caxton_core::model::{ModelEvent, ModelName};
 use caxton_core::session::{ASK_LANGUAGE, Ask, Entry, Session, SessionId, TurnEvent};
 use caxton_core::{Acl, AgentId, AgentName, MessageId, Performative};
@@ -164,14 +163,13 @@ impl Host {
             let error = Error::new(Code::CallNotAllowed, "no model is asked inside init");
             return Err(error.into());
         };
-        let durable = self.inner.manifest.delivery.durability == Durability::Durable;
         let caller = Caller {
             turn: Arc::clone(turn),
             index: self.inner.used.completions,
             session: Some(turn.session().clone()),
             agent: Some(self.inner.mailbox.agent.name.clone()),
             trace,
-            durable: durable && !turn.is_passing(),
+            durable: self.is_durable() && !turn.is_passing(),
             replay: current.replay || current.attempt > 1,
         };
         self.inner.used.completions += 1;

@@ -8,7 +8,6 @@ use crate::opctx::TenantScope;
 use crate::port::Answer;
 use crate::port::store::CallId;
 use caxton_core::error::{Code, Error};
-use caxton_core::manifest::Durability;
 use caxton_core::{Acl, AgentId, MailboxId, Message, Timestamp};
 use std::fmt;
 use std::sync::Arc;
@@ -19,6 +18,9 @@ use std::time::Duration;
 pub trait Outlet: Send + Sync + fmt::Debug {
     /// Sends the request and waits for its answer until the deadline.
     fn call(&self, call: WaitingCall) -> Answer<'_, Result<Arc<Message>, Error>>;
+
+    /// How many timers a mailbox has set, and whether one of this name is among them.
+    fn timers(&self, mailbox: &MailboxId, name: &str) -> (usize, bool);
 
     /// Whether an agent runs now.
     fn stands(&self, agent: &AgentId) -> bool;
@@ -112,7 +114,7 @@ impl Host {
             scope: self.inner.scope.clone(),
             id,
             request,
-            durable: self.inner.manifest.delivery.durability == Durability::Durable,
+            durable: self.is_durable(),
             replay,
             deadline: now.plus(wait),
         };

@@ -144,6 +144,9 @@ impl Ring {
     }
 }
 
+/// What the shortest line counts as, in bytes: it is kept and told as any other.
+const LINE_COUNTS_MIN: usize = 16;
+
 impl Host {
     /// Writes a line, cut at `log_line_bytes_max`; past `log_bytes_per_message_max` lines are
     /// dropped and counted.
@@ -155,11 +158,12 @@ impl Host {
             limits.log_bytes_per_message_max,
         );
         let kept = floor_char_boundary(text, line_max);
-        if self.inner.used.log_bytes + kept.len() as u64 > all_max {
+        let counts = kept.len().max(LINE_COUNTS_MIN) as u64;
+        if self.inner.used.log_bytes + counts > all_max {
             self.inner.used.log_dropped += text.len() as u64;
             return;
         }
-        self.inner.used.log_bytes += kept.len() as u64;
+        self.inner.used.log_bytes += counts;
         let mut line = kept.to_owned();
         if kept.len() < text.len() {
             line.push_str(&format!(" … ({} bytes cut)", text.len() - kept.len()));

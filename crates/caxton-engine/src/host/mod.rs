@@ -35,6 +35,7 @@ use crate::task::Tasks;
 use crate::tools::{ToolMeters, ToolOptions, ToolParts, ToolSide, Tools};
 use crate::turn::{Sessions, Turns};
 use caxton_core::error::{Code, Error};
+use caxton_core::manifest::Durability;
 use caxton_core::{
     AgentId, Epoch, MailboxId, Manifest, Message, MessageId, Timestamp, TraceContext, breaker,
 };
@@ -143,6 +144,8 @@ pub struct Current {
     pub message: MessageId,
     /// The id of what this receiver makes of it.
     pub(crate) delivery: MessageId,
+    /// Nothing of it is journalled, whatever the agent's delivery is: it is not handled again.
+    passing: bool,
     /// 1 for the first try.
     pub attempt: u32,
     /// The message may have been handled before, up to some call: recorded answers are replayed.
@@ -159,6 +162,8 @@ pub struct Current {
 struct Used {
     host_calls: u32,
     sends: u32,
+    /// Timers of names that had none.
+    timers: usize,
     calls: u32,
     log_bytes: u64,
     log_dropped: u64,
@@ -238,6 +243,7 @@ impl Host {
         inner.current = Some(Current {
             message: message.id,
             delivery: message.delivery_to(&inner.mailbox.agent),
+            passing: false,
             attempt,
             replay,
             hop: message.hop,
@@ -248,6 +254,21 @@ impl Host {
         inner.used = Used::default();
         inner.tool_side = None;
         inner.prompt = false;
+    }
+
+    /// Says that the message is not journalled, and what is done for it is not either.
+    pub(crate) fn passes(&mut self) {
+        if let Some(current) = self.inner.current.as_mut() {
+            current.passing = true;
+        }
+    }
+
+    /// Whether the message may be handled again after a crash, so that what is done for it is
+    /// journalled.
+    fn is_durable(&self) -> bool {
+        let current = self.inner.current.as_ref();
+        self.inner.manifest.delivery.durability == Durability::Durable
+            && current.is_none_or(|current| !current.passing)
     }
 
     /// The same for a handler that never waits. The first of a batch reads the clock anew.

@@ -18,7 +18,20 @@ impl Host {
                 format!("a timer's delay is at most {} s", TIMER_DELAY_MAX.as_secs()),
             ));
         }
-        if self.inner.effects.timers.len() >= TIMERS_PER_MAILBOX_MAX {
+        let outlet = &self.inner.services.outlet;
+        let (set, is_there) = outlet.timers(&self.inner.mailbox, name);
+        let effects = &self.inner.effects.timers;
+        let again = effects
+            .iter()
+            .any(|effect| matches!(effect, TimerEffect::Set(timer) if timer.name == name));
+        let new = usize::from(!is_there && !again);
+        if set + self.inner.used.timers + new > TIMERS_PER_MAILBOX_MAX {
+            return Err(Error::new(
+                Code::TimerLimit,
+                format!("a mailbox has at most {TIMERS_PER_MAILBOX_MAX} timers"),
+            ));
+        }
+        if effects.len() >= TIMERS_PER_MAILBOX_MAX {
             return Err(Error::new(
                 Code::TimerLimit,
                 format!("more than {TIMERS_PER_MAILBOX_MAX} timers set by one message"),
@@ -31,6 +44,7 @@ impl Host {
                 format!("a timer's content is a message's: at most {max} bytes"),
             ));
         }
+        self.inner.used.timers += new;
         self.inner.effects.timers.push(TimerEffect::Set(Timer {
             mailbox: self.inner.mailbox.clone(),
             name: name.to_owned(),

@@ -6,7 +6,6 @@ use super::call::wait_once;
 use crate::port::tool::ToolAnswer;
 use crate::tools::{CallId, Caller, Done, Log, OfferedTool, Prepared, ToolAsk, ToolSide};
 use caxton_core::error::{Code, Error};
-use caxton_core::manifest::Durability;
 use caxton_core::tool::Rules;
 use std::sync::Arc;
 use std::time::Duration;
@@ -119,10 +118,6 @@ impl Host {
             self.inner.effects.ops.push(Log::without_answer(call));
         }
         Ok(call)
-    }
-
-    fn is_durable(&self) -> bool {
-        self.inner.manifest.delivery.durability == Durability::Durable
     }
 
     fn side(&self) -> ToolSide {

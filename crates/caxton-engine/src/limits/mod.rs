@@ -10,6 +10,6 @@ mod refusals;
 pub use quota::{Overage, Period, Quota, QuotaLimit, Usage, Used};
 pub use rate::{RateSettings, RateState};
 
-pub(crate) use quota::{Quotas, Reservation, Unit};
+pub(crate) use quota::{Counted, Quotas, Reservation, Unit};
 pub(crate) use rate::Rates;
 pub(crate) use refusals::Refusals;

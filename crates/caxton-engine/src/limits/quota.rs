@@ -239,6 +239,28 @@ impl Drop for Reservation {
     }
 }
 
+/// A reservation that counts as used when this is dropped, unless it is given back.
+pub(crate) struct Counted(Option<Reservation>);
+
+impl Counted {
+    pub(crate) fn of(reservation: Reservation) -> Self {
+        Self(Some(reservation))
+    }
+
+    pub(crate) fn give_back(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if let Some(reservation) = self.0.take() {
+            let amount = reservation.amount();
+            reservation.settle(amount);
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Inner {
     counts: Mutex<Counts>,

@@ -9,6 +9,7 @@ mod entry;
 mod instance;
 mod outlet;
 pub(crate) mod plan;
+mod resending;
 mod stats;
 pub(crate) mod taps;
 mod waiters;
@@ -17,6 +18,7 @@ mod witness;
 mod worker;
 
 pub use entry::{AgentEntry, Deployed};
+pub(crate) use resending::Resending;
 pub use stats::Stats;
 pub(crate) use watch::Watching;
 
@@ -115,6 +117,7 @@ pub(crate) struct Shared {
     pub(crate) epoch: Epoch,
     pub(crate) waiters: Waiters,
     pub(crate) timers: Timers,
+    resending: resending::Letters,
     pub(crate) standing: Standing,
     pub(crate) taps: Taps,
     pub(crate) draining: AtomicBool,
@@ -210,6 +213,7 @@ impl Shared {
                 epoch,
                 waiters: Waiters::default(),
                 timers: Timers::default(),
+                resending: Mutex::default(),
                 standing: Standing::default(),
                 taps: Taps::default(),
                 draining: AtomicBool::new(false),

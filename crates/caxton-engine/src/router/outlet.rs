@@ -7,7 +7,7 @@ use crate::port::Answer;
 use crate::port::store::{CallId, Op};
 use caxton_core::error::{Code, Error};
 use caxton_core::lifecycle::Phase;
-use caxton_core::{AgentId, Message, Timestamp};
+use caxton_core::{AgentId, MailboxId, Message, Timestamp};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::oneshot;
@@ -21,6 +21,13 @@ impl Outlet for Way {
                 None => Err(Error::new(Code::Draining, "the engine has stopped")),
             }
         })
+    }
+
+    fn timers(&self, mailbox: &MailboxId, name: &str) -> (usize, bool) {
+        match self.0.upgrade() {
+            Some(shared) => shared.timers.of(mailbox, name),
+            None => (0, false),
+        }
     }
 
     fn stands(&self, agent: &AgentId) -> bool {

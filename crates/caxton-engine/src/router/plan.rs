@@ -268,7 +268,8 @@ impl Plan {
     ) {
         shared.metrics.refuse(error.code);
         tracing::info!(tenant = %message.tenant, message = %message.id, %receiver, code = %error.code, "message refused");
-        if origin == Origin::Durable {
+        // Of another tenant's agent there is nothing to keep: a letter would be addressed to it.
+        if origin == Origin::Durable && receiver.tenant == message.tenant {
             let mailbox = MailboxId {
                 agent: receiver.clone(),
                 key: MailboxKey::Agent,

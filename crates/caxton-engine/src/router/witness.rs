@@ -32,9 +32,17 @@ pub(super) enum Witness {
 }
 
 impl Witness {
-    /// The first row of a unit that can tell; none where nothing it does can be seen again.
+    /// A row of a unit that can tell; none where nothing it does can be seen again. One that only this
+    /// unit can have written comes first: a value may have been there before.
     pub(super) fn of(ops: &[Op]) -> Option<Self> {
-        ops.iter().find_map(|op| {
+        let sure = |op: &&Op| {
+            matches!(
+                op,
+                Op::Deliver { .. } | Op::Ack { .. } | Op::Attempt { .. } | Op::Bury { .. }
+            )
+        };
+        let first = ops.iter().filter(sure);
+        first.chain(ops).find_map(|op| {
             Some(match op {
                 Op::Deliver { message, .. } => Self::Recorded(message.id),
                 Op::Ack { mailbox, message } => Self::Acked(mailbox.clone(), *message),

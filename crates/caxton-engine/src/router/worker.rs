@@ -184,6 +184,9 @@ impl Worker {
                 Handled::CommitFailed => return self.start_over(Some(item)).await,
                 // What the handler did is dropped with its instance.
                 Handled::CutOff => {
+                    let delivery = item.message.delivery_to(self.entry.id());
+                    let turns = &self.shared.services.turns;
+                    turns.put_down(&item.message.tenant, delivery);
                     return self.put_back(Some(again(item)));
                 }
             }
@@ -236,6 +239,9 @@ impl Worker {
         let live = self.live.as_mut()?;
         let (behavior, host) = (&mut live.behavior, live.host.as_mut()?);
         host.begin_prompt(&item.message, item.attempts + 1, item.replay);
+        if !item.durable {
+            host.passes();
+        }
         let handling = AssertUnwindSafe(|| behavior.handle_at_once(host, &item.message));
         let result = match std::panic::catch_unwind(handling) {
             Ok(result) => result?,
@@ -263,19 +269,24 @@ impl Worker {
             return Handled::Failed(Fault::new(FaultKind::Internal, "no host"));
         };
         host.begin(&item.message, item.attempts + 1, item.replay);
+        if !item.durable {
+            host.passes();
+        }
         let outcome = {
             let handling = live.behavior.handle(host, Arc::clone(&item.message));
             let mut handling = std::pin::pin!(AssertUnwindSafe(handling).catch_unwind());
             match futures::poll!(&mut handling) {
                 Poll::Ready(outcome) => outcome,
                 Poll::Pending => {
+                    // From before the commit, which may take long: who cuts meanwhile means this one.
+                    let cut = self.entry.cut_off();
                     if !self.settle().await {
                         return Handled::CommitFailed;
                     }
                     tokio::select! {
                         biased;
                         outcome = handling => outcome,
-                        () = self.entry.cut_off() => return Handled::CutOff,
+                        () = cut => return Handled::CutOff,
                         () = self.shared.tasks.stopped() => return Handled::CutOff,
                     }
                 }

@@ -31,6 +31,8 @@ type Name = (MailboxId, String);
 struct Wheel {
     by_due: BTreeMap<(Timestamp, u64), Timer>,
     by_name: HashMap<Name, (Timestamp, u64)>,
+    /// How many each mailbox has.
+    of_mailbox: HashMap<MailboxId, usize>,
     /// Due, taken out, and not yet fired or put back.
     firing: HashSet<Name>,
     next: u64,
@@ -109,6 +111,14 @@ impl Timers {
         }
     }
 
+    /// How many a mailbox has, and whether one of this name is among them.
+    pub(crate) fn of(&self, mailbox: &MailboxId, name: &str) -> (usize, bool) {
+        let wheel = self.wheel.lock();
+        let count = wheel.of_mailbox.get(mailbox).copied().unwrap_or(0);
+        let name = (mailbox.clone(), name.to_owned());
+        (count, wheel.by_name.contains_key(&name))
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.wheel.lock().by_due.len()
     }
@@ -122,7 +132,7 @@ impl Timers {
         {
             let timer = first.remove();
             let name = (timer.mailbox.clone(), timer.name.clone());
-            wheel.by_name.remove(&name);
+            wheel.forget_name(&name);
             wheel.firing.insert(name);
             due.push_back(timer);
         }
@@ -158,13 +168,25 @@ impl Wheel {
         self.remove(&name);
         let key = (timer.due, self.next);
         self.next += 1;
+        *self.of_mailbox.entry(name.0.clone()).or_default() += 1;
         self.by_name.insert(name, key);
         self.by_due.insert(key, timer);
     }
 
     fn remove(&mut self, name: &Name) -> Option<Timer> {
-        let key = self.by_name.remove(name)?;
+        let key = self.forget_name(name)?;
         self.by_due.remove(&key)
+    }
+
+    fn forget_name(&mut self, name: &Name) -> Option<(Timestamp, u64)> {
+        let key = self.by_name.remove(name)?;
+        if let Some(count) = self.of_mailbox.get_mut(&name.0) {
+            *count -= 1;
+            if *count == 0 {
+                self.of_mailbox.remove(&name.0);
+            }
+        }
+        Some(key)
     }
 }
 

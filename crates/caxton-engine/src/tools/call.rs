@@ -8,7 +8,7 @@ use super::registry::Offered;
 use crate::approvals::{Approval, ApprovalState};
 use crate::breakers::TELLING_WAIT;
 use crate::host::{Outlet, WaitingCall};
-use crate::limits::{Reservation, Unit};
+use crate::limits::{Counted, Reservation, Unit};
 use crate::opctx::TenantScope;
 use crate::port::tool::{ToolAnswer, ToolCall, ToolTarget};
 use crate::workspace::functions;
@@ -109,24 +109,22 @@ impl Drop for Entry {
 /// A call that is made. It costs its price whatever it comes to, given up midway too.
 struct UnderWay {
     tools: Arc<Tools>,
-    reserved: Option<Reservation>,
+    _reserved: Option<Counted>,
 }
 
 impl UnderWay {
     fn begin(tools: &Arc<Tools>, reserved: Option<Reservation>) -> Self {
         tools.meters.calls_now.inc();
-        let tools = Arc::clone(tools);
-        Self { tools, reserved }
+        Self {
+            tools: Arc::clone(tools),
+            _reserved: reserved.map(Counted::of),
+        }
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
         self.tools.meters.calls_now.dec();
-        if let Some(reserved) = self.reserved.take() {
-            let price = reserved.amount();
-            reserved.settle(price);
-        }
     }
 }
 

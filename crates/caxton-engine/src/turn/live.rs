@@ -158,6 +158,11 @@ impl Turn {
         !state.ended
     }
 
+    /// Whoever handled its message does not any more.
+    pub(super) fn put_down(&self) {
+        self.state.lock().handled = false;
+    }
+
     /// Adds an event. Errors: `CX-7025` past the bytes that a turn may have; what ends a turn is
     /// taken nevertheless, and nothing after it.
     pub fn emit(&self, event: TurnEvent) -> Result<(), Error> {

@@ -317,6 +317,14 @@ impl Turns {
         turn.key().map(str::to_owned)
     }
 
+    /// Whoever handled a message does not any more, and its turn waits: it ends at once when it is
+    /// cancelled.
+    pub(crate) fn put_down(&self, tenant: &TenantId, message: MessageId) {
+        if let Some(turn) = self.of_message(tenant, message) {
+            turn.put_down();
+        }
+    }
+
     /// The turn at hand that a message began or goes on with.
     fn of_message(&self, tenant: &TenantId, message: MessageId) -> Option<Arc<Turn>> {
         let inner = self.inner.lock();

@@ -167,7 +167,10 @@ impl World {
     pub async fn ledger(&self) -> Vec<ModelCallRecord> {
         let page = PageRequest::first(1000);
         let listed = self.app.model_call_list(&ctx(), None, &page).await;
-        listed.unwrap().rows
+        // In the order they were made.
+        let mut rows = listed.unwrap().rows;
+        rows.reverse();
+        rows
     }
 
     pub async fn pass(&self, time: Duration) {

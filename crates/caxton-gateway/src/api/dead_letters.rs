@@ -52,14 +52,17 @@ pub(super) async fn get(
 pub(super) async fn resend(
     api: &Api,
     call: &CallContext,
-    request: &v1::ResendDeadLetterRequest,
+    request: v1::ResendDeadLetterRequest,
 ) -> Result<v1::ResendDeadLetterResponse, ApiError> {
     let ctx = api.open(call).await?;
     let id = DeadLetterId::parse(&request.dead_letter)?;
     let (app, inner) = (api.app().clone(), ctx.clone());
-    let work = async move { app.dead_letter_resend(&inner, &id).await };
-    let id = api.settle(&ctx, call.method, work).await?;
-    Ok(v1::ResendDeadLetterResponse { id: id.to_string() })
+    let work = async move {
+        let sent = app.dead_letter_resend(&inner, &id).await?;
+        let id = sent.to_string();
+        Ok(v1::ResendDeadLetterResponse { id })
+    };
+    api.create(&ctx, call, &request, work).await
 }
 
 pub(super) async fn delete(

@@ -86,12 +86,15 @@ pub(super) async fn rotate(
         })?,
     };
     let (app, inner) = (api.app().clone(), ctx.clone());
-    let work = async move { app.key_rotate(&inner, &request.key, overlap).await };
-    let (rotated, text) = api.settle(&ctx, call.method, work).await?;
-    Ok(v1::RotateKeyResponse {
-        key: Some(key(&rotated)),
-        secret: text.expose(),
-    })
+    let id = request.key.clone();
+    let work = async move {
+        let (rotated, text) = app.key_rotate(&inner, &id, overlap).await?;
+        Ok(v1::RotateKeyResponse {
+            key: Some(key(&rotated)),
+            secret: text.expose(),
+        })
+    };
+    api.create_secret(&ctx, call, &request, work).await
 }
 
 pub(super) async fn delete(

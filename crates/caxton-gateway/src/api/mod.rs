@@ -261,27 +261,24 @@ impl Api {
         ctx: &OpCtx,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, ApiError> {
-        let work = async {
-            let done = work.await;
-            if let Err(error) = &done
-                && is_denial(error.code)
-            {
-                let denied = Act::denied(ctx.operation, "", error.code);
-                self.app().audit_note(ctx, denied).await?;
-            }
-            done
+        let done = match ctx.deadline {
+            None => work.await,
+            Some(deadline) => tokio::select! {
+                biased;
+                done = work => done,
+                () = self.clock().sleep_until(deadline) => {
+                    let detail = "the time the request gave is over";
+                    return Err(ApiError::new(Code::DeadlineExceeded, detail));
+                }
+            },
         };
-        let Some(deadline) = ctx.deadline else {
-            return work.await.map_err(refused);
-        };
-        tokio::select! {
-            biased;
-            done = work => done.map_err(refused),
-            () = self.clock().sleep_until(deadline) => Err(ApiError::new(
-                Code::DeadlineExceeded,
-                "the time the request gave is over",
-            )),
+        if let Err(error) = &done
+            && is_denial(error.code)
+        {
+            let denied = Act::denied(ctx.operation, "", error.code);
+            self.app().audit_note(ctx, denied).await?;
         }
+        done.map_err(refused)
     }
 
     /// Does work that must not be left half done, whether or not the caller waits for its end.

@@ -14,7 +14,7 @@ use http::StatusCode;
 use super::auth::{Authenticator, Caller};
 use super::failures::{Attempt, Failures};
 use super::log::Noted;
-use super::{Shell, is_grpc, limits, tokens};
+use super::{Shell, is_grpc, limits, log, tokens};
 use crate::api::Api;
 use crate::jwt::JwtAuthenticator;
 use crate::ws;
@@ -64,7 +64,7 @@ impl Guard {
         };
         // A refusal says it as well: that is when a client needs it.
         let is_rates = state.as_ref().is_some_and(|it| !it.decision.allowed);
-        let is_limited = response.status() == StatusCode::TOO_MANY_REQUESTS;
+        let is_limited = log::status(&response) == StatusCode::TOO_MANY_REQUESTS.as_u16();
         let quota = match is_limited && !is_rates {
             true => limits::quota(api, &caller).await,
             false => None,

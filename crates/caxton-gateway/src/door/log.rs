@@ -70,7 +70,7 @@ impl Noted {
 }
 
 /// The status; a gRPC answer that is an error says so in its headers and is 200 otherwise.
-fn status(response: &Response) -> u16 {
+pub(super) fn status(response: &Response) -> u16 {
     match grpc_status(response.headers()) {
         Some(code) => http_of(code),
         None => response.status().as_u16(),

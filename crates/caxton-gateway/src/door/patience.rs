@@ -102,7 +102,7 @@ mod tests {
 
     fn pieces() -> Body {
         let pieces = futures::stream::iter(0..3).then(|_| async {
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep_until(tokio::time::Instant::now() + PAUSE).await;
             Ok::<_, BoxError>(Bytes::from_static(b"piece"))
         });
         Body::from_stream(pieces.chain(futures::stream::pending()))

@@ -100,7 +100,7 @@ async fn keys_and_operations_have_rates() {
     };
     assert_eq!(told(&status, "ratelimit-policy"), "\"key\";q=3;w=3600");
     assert_eq!(told(&status, "x-ratelimit-remaining"), "0");
-    assert_ne!(told(&status, "retry-after"), "");
+    assert_ne!(told(&status, "x-ratelimit-reset"), "");
     // Of an answer that is given it hears nothing while there is plenty, and something once there is not.
     put(&world, "/v1/limits", json!({"key": rate(5)})).await;
     let (_, third) = world.key("acme", "developer", &[]).await;

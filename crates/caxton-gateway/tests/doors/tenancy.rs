@@ -130,6 +130,26 @@ async fn a_suspended_tenant_rests_and_goes_on() {
         1,
         "nothing answers: {listed}"
     );
+    // An agent that comes into it now rests as well.
+    world
+        .call_with(
+            "POST",
+            "/v1/agents",
+            &agent("late", "echo", "").to_string(),
+            &headers,
+        )
+        .await
+        .is(201);
+    let body = request("late", "soon").to_string();
+    world
+        .call_with("POST", "/v1/messages", &body, &headers)
+        .await
+        .is(202);
+    let listed = world
+        .call_with("GET", "/v1/messages?agent=late", "", &headers)
+        .await
+        .json();
+    assert_eq!(listed["messages"].as_array().unwrap().len(), 1, "{listed}");
     world
         .post("/v1/tenants/acme/resume", json!({}))
         .await
@@ -303,6 +323,32 @@ async fn nobody_mints_more_than_it_has() {
         )
         .await;
     rotated.problem(403, Code::GrantExceeded);
+    // What the operation itself decided is written down, as what was decided before it is.
+    let headers = [("caxton-tenant", "acme")];
+    let denied = world
+        .call_with("GET", "/v1/audit?outcome=denied", "", &headers)
+        .await
+        .is(200)
+        .json();
+    let told = |entry: &Value| format!("{} {}", entry["action"], entry["code"]).replace('"', "");
+    let told: Vec<String> = denied["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(told)
+        .collect();
+    let minted = "caxton.v1.Keys/CreateKey CX-4006";
+    assert_eq!(
+        told,
+        [
+            "caxton.v1.Keys/RotateKey CX-4006",
+            "caxton.v1.Roles/CreateRoleAssignment CX-4006",
+            "caxton.v1.Keys/CreateKey CX-4003",
+            minted,
+            minted,
+            minted,
+        ]
+    );
     mint("root", json!([]))
         .await
         .problem(400, Code::RoleUnknown);
@@ -409,4 +455,57 @@ async fn a_revoked_key_ends_its_streams() {
         .is(200);
     let last = guard(stays.next()).await.unwrap();
     assert_eq!(last.data["code"], Code::Unauthenticated.as_str());
+}
+
+#[tokio::test]
+async fn a_rotated_key_ends_what_its_older_secrets_opened() {
+    let world = World::new().await;
+    world.tenant("acme").await;
+    let (id, key) = world.key("acme", "viewer", &[]).await;
+    let headers = [("caxton-tenant", "acme")];
+    let rotate = async |body: Value| {
+        let path = format!("/v1/keys/{id}/rotate");
+        let body = body.to_string();
+        let rotated = world.call_with("POST", &path, &body, &headers);
+        let rotated = rotated.await.is(200).json();
+        rotated["secret"].as_str().unwrap_or_default().to_owned()
+    };
+    let mut first = world.events_as(&key, "/v1/messages/stream", None).await;
+    rotate(json!({"overlap": "1h"})).await;
+    // Its secret is good for an hour yet, and so is the stream; the next rotation ends both.
+    rotate(json!({"overlap": "1h"})).await;
+    let last = guard(first.next()).await.unwrap();
+    assert_eq!(last.data["code"], Code::Unauthenticated.as_str());
+    assert!(guard(first.next()).await.is_none());
+}
+
+#[tokio::test]
+async fn no_key_outlives_the_key_that_made_it() {
+    let world = World::new().await;
+    world.tenant("acme").await;
+    let headers = [("caxton-tenant", "acme")];
+    let soon = json!({"name": "soon", "role": "admin", "expireTime": "2999-01-01T00:00:00Z"});
+    let made = world
+        .call_with("POST", "/v1/keys", &soon.to_string(), &headers)
+        .await
+        .is(201)
+        .json();
+    let key = made["secret"].as_str().unwrap();
+    let mint = async |expires: Value| {
+        let body = json!({"name": "x", "role": "viewer", "expireTime": expires});
+        world.as_key(key, "POST", "/v1/keys", body).await
+    };
+    mint(Value::Null).await.problem(403, Code::GrantExceeded);
+    let later = json!("2999-01-02T00:00:00Z");
+    mint(later).await.problem(403, Code::GrantExceeded);
+    mint(json!("2998-12-31T00:00:00Z")).await.is(201);
+    // Rotated twice with the same idempotency key it is rotated once.
+    let id = made["key"]["id"].as_str().unwrap();
+    let headers = [("caxton-tenant", "acme"), ("idempotency-key", "once")];
+    let path = format!("/v1/keys/{id}/rotate");
+    let rotate = async || {
+        let rotated = world.call_with("POST", &path, "{}", &headers).await;
+        rotated.is(200).json()["secret"].clone()
+    };
+    assert_eq!(rotate().await, rotate().await);
 }

@@ -39,6 +39,10 @@ impl Outlet for Echoing {
         })
     }
 
+    fn timers(&self, _: &MailboxId, _: &str) -> (usize, bool) {
+        (0, false)
+    }
+
     fn stands(&self, _: &AgentId) -> bool {
         true
     }

@@ -99,13 +99,13 @@ fn key(global: &Global) -> Finding {
     }
 }
 
-/// A sandbox takes about 3.2 mappings, and Linux gives a process so many.
+/// A sandbox takes some mappings, and Linux gives a process so many.
 fn mappings() -> Finding {
     let Ok(text) = std::fs::read_to_string("/proc/sys/vm/max_map_count") else {
         return finding("memory mappings", "ok", "no limit that is known");
     };
     let mappings: u64 = text.trim().parse().unwrap_or(0);
-    let sandboxes = mappings * 10 / 32;
+    let sandboxes = caxton_wasm::instances_max(u32::MAX, Some(mappings));
     finding(
         "memory mappings",
         "ok",

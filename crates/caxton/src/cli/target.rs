@@ -113,7 +113,7 @@ fn at(
 ) -> Outcome<Client> {
     let tenant = global.tenant.as_deref();
     let named = Client::trusting(server, global.key.as_deref(), tenant, &trust)?;
-    let here = here.filter(|(_, here)| here.url == named.server());
+    let here = here.filter(|(_, here)| here.is_at(named.server()));
     let found = match (here, &global.data) {
         (None, None) => servers::at(named.server()),
         (here, _) => here,

@@ -216,6 +216,8 @@ impl Tour {
             ..ListAllToolCallsRequest::default()
         };
         self.work.calls = client.list_all_tool_calls(&calls).await?.tool_calls;
+        // In the order they were made.
+        self.work.calls.reverse();
         let traces = self.work.calls.iter().map(|call| &call.trace_id);
         let traces: std::collections::BTreeSet<&String> = traces.collect();
         let went_well = self.work.calls.iter().all(|call| call.outcome == "ok");

@@ -244,7 +244,7 @@ fn a_tenants_policy_is_set_and_holds() {
         .iter()
         .map(|it| &it["outcome"])
         .collect();
-    assert_eq!(outcomes, ["denied", "sandbox", "ok"]);
+    assert_eq!(outcomes, ["ok", "sandbox", "denied"]);
     let wrong = home.run(&["tool", "policy", "set"]);
     assert_eq!(wrong.code, Some(2), "{wrong:?}");
     let wrong = home.run(&["tool", "policy", "set", "--deny", "no spaces"]);

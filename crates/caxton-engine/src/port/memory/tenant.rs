@@ -137,8 +137,11 @@ impl Tenant {
         let rows_max = rows_max as usize;
         let owned = |((_, id), body): (&(RecordKind, String), &Bytes)| (id.clone(), body.clone());
         if range.descending {
-            let all = (kind, prefix.to_owned())..(kind, range.before());
-            let found = self.records.range(all).rev();
+            let (first, end) = ((kind, prefix.to_owned()), (kind, range.before()));
+            if first >= end {
+                return Vec::new();
+            }
+            let found = self.records.range(first..end).rev();
             return found.take(rows_max).map(owned).collect();
         }
         let from = (kind, prefix.max(after).to_owned());

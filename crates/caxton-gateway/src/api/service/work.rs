@@ -167,7 +167,7 @@ impl ManagementApi for Api {
         call: &CallContext,
         request: v1::ResendDeadLetterRequest,
     ) -> Result<v1::ResendDeadLetterResponse, ApiError> {
-        dead_letters::resend(self, call, &request).await
+        dead_letters::resend(self, call, request).await
     }
 
     async fn delete_dead_letter(

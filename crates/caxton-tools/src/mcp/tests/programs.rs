@@ -95,19 +95,34 @@ async fn programs_that_misbehave_are_faults() {
 
 #[tokio::test]
 async fn a_program_that_does_not_greet_is_told_in_plain_words() {
-    for script in [
-        "exit 1",
-        "exec <&-; read -r line; exit",
-        "read -r line; echo '{}'",
+    let no = r#"read -r line; id=${line#*'"id":'}; id=${id%%[,\}]*}
+no='{"jsonrpc":"2.0","id":'$id',"error":{"code":-32601,"message":"no"}}'"#;
+    // It is asked which revisions it speaks, says that it does not know, and then it is greeted.
+    for (script, expected) in [
+        (
+            format!("{no}; exec <&-; echo $no; exec /bin/sleep 1000"),
+            "Broken pipe",
+        ),
+        (
+            format!(
+                "{no}; echo $no; {no}; echo '{{\"jsonrpc\":\"2.0\",\"id\":'$id',\"result\":{{\"tools\":[]}}}}'; read -r line"
+            ),
+            "it answered the greeting with something else",
+        ),
+        (
+            format!("{no}; echo $no; {no}; echo $no; read -r line"),
+            "it answered: no",
+        ),
+        ("exit 1".to_owned(), ""),
     ] {
         let mut program = Program::new("/bin/sh");
-        program.args = vec!["-c".to_owned(), script.to_owned()];
-        let fault = run(program).await.unwrap_err();
-        assert!(!fault.detail.contains("::"), "{script}: {}", fault.detail);
+        program.args = vec!["-c".to_owned(), script.clone()];
+        let told = run(program).await.unwrap_err().detail;
+        assert!(
+            told.contains(expected) && !told.contains("::"),
+            "{script}: {told}"
+        );
     }
-    // It ends while it is asked: the pipe is closed, whoever finds that out first.
-    let fault = run(shell("exit 1")).await.unwrap_err();
-    assert!(!fault.detail.contains("::"), "{}", fault.detail);
 }
 
 #[tokio::test]

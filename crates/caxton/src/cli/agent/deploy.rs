@@ -70,7 +70,8 @@ pub async fn run(args: DeployArgs, client: &Client, output: &Output) -> Outcome 
         for missing in missing_providers(client, &agent).await {
             output.note(&format!(
                 "warning: {} has a model of provider `{missing}`, which is not there: its turns fail (CX-7002) until \
-                 `caxton provider set {missing}` makes it; `caxton provider list` shows those there are",
+                 `caxton provider set {missing} --kind KIND` makes it; `caxton provider list` shows those there are, and \
+                 a model is named `provider/model`, such as openai/gpt-5",
                 agent.name
             ));
         }

@@ -13,6 +13,19 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// What SQLite keeps beside a database.
 const SIDE_FILES: [&str; 3] = ["", "-wal", "-shm"];
 
+/// Key files of a data folder, which are in no backup, and what a server without them does.
+const KEYS: [(&str, &str); 3] = [
+    ("admin.key", "it makes another admin key"),
+    (
+        "master.key",
+        "secrets of tenants' providers and tools cannot be opened (CX-7030)",
+    ),
+    (
+        "audit.key",
+        "the audit is signed by another key from then on",
+    ),
+];
+
 /// Verifies and copies the backup first; only then is the present data moved aside. The server's
 /// lock is held all the while, so that none starts in between.
 pub fn run(backup: &Path, folder: &Folder, output: &Output) -> Outcome {
@@ -44,6 +57,14 @@ pub fn run(backup: &Path, folder: &Folder, output: &Output) -> Outcome {
     })?;
     if kept {
         output.note(&format!("what was there is kept in {}", aside.display()));
+    }
+    for (key, what) in KEYS {
+        if !folder.join(key).exists() {
+            output.note(&format!(
+                "warning: no backup has {key}, and the folder has none: bring it back from a copy before the server \
+                 starts, or {what}"
+            ));
+        }
     }
     let data = json!({
         "backup": super::document(&info, backup),
