@@ -100,6 +100,26 @@ async fn a_reply_without_in_reply_to_is_found_by_its_conversation() {
     assert_eq!(world.ask(question).await.unwrap().acl.text(), Some("here"));
 }
 
+#[tokio::test(start_paused = true)]
+async fn of_two_that_wait_with_one_token_the_one_that_asked_the_sender_is_answered() {
+    let late = |host: Host, message: Arc<Message>| async move {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        echo(host, message).await
+    };
+    let cast = Cast::default().with("prompt", echo).with("late", late);
+    let world = World::new(cast).await;
+    world.deploy("late", "late").await;
+    world.deploy("prompt", "prompt").await;
+    let ask = |to| {
+        let mut question = request(to, to);
+        question.reply_with = Some("same".to_owned());
+        world.ask(question)
+    };
+    let (late, prompt) = tokio::join!(ask("late"), ask("prompt"));
+    assert_eq!(late.unwrap().acl.text(), Some("late"));
+    assert_eq!(prompt.unwrap().acl.text(), Some("prompt"));
+}
+
 /// Asks through a chain of calls where there may be only so many instances.
 async fn ask_with(instances_max: usize, content: &str) -> (World, String) {
     let world = world_with(Options {

@@ -5,9 +5,10 @@ mod support;
 
 use bytes::Bytes;
 use caxton_core::manifest::Durability;
-use caxton_core::{AgentId, Code, Performative, TenantId};
+use caxton_core::{Acl, AgentId, Code, Performative, TenantId};
+use caxton_engine::directory::{Storage, TenantDraft};
 use caxton_engine::port::native::failed;
-use caxton_engine::port::store::PageRequest;
+use caxton_engine::port::store::{MessageFilter, PageRequest};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -494,5 +495,45 @@ async fn a_mailbox_has_so_many_timers_and_no_more() {
     ] {
         let reply = world.ask(request("setter", round)).await.unwrap();
         assert_eq!(reply.acl.text(), Some(refused), "{round}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_whose_disk_hangs_holds_up_its_own_timers_only() {
+    let cast = Cast::default().with("alarm", |mut host, message| async move {
+        if message.acl.performative == Performative::Request {
+            host.timer_set("once", Duration::from_secs(1), Bytes::new())
+                .unwrap();
+        }
+        (host, Ok(()))
+    });
+    let world = World::new(cast).await;
+    let [hung, other] = ["hung", "other"].map(|id| TenantId::parse(id).unwrap());
+    world.hang_timers(&hung);
+    for tenant in [&hung, &other] {
+        let draft = TenantDraft {
+            id: tenant.clone(),
+            display_name: String::new(),
+            storage: Storage::Shared,
+        };
+        world.app.tenant_create(&ctx(), draft).await.unwrap();
+        let ctx = ctx_of(tenant.clone());
+        let alarm = package("alarm", "alarm", |_| {});
+        world.app.agent_deploy(&ctx, alarm, true).await.unwrap();
+        let set = Acl::new(Performative::Request).to(AgentId::parse("alarm", tenant).unwrap());
+        world.app.message_send(&ctx, set, None).await.unwrap();
+        // So that the one that hangs is due first.
+        world.pass(Duration::from_millis(10)).await;
+    }
+    world.pass(Duration::from_secs(5)).await;
+    for (tenant, fired) in [(hung, 0), (other, 1)] {
+        let (filter, page) = (MessageFilter::default(), PageRequest::first(10));
+        let ctx = ctx_of(tenant);
+        let found = world.app.message_list(&ctx, &filter, &page).await.unwrap();
+        let timers = found
+            .rows
+            .iter()
+            .filter(|row| row.message.acl.ontology.as_deref() == Some("caxton.timer"));
+        assert_eq!(timers.count(), fired, "{ctx:?}");
     }
 }

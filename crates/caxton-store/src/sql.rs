@@ -57,7 +57,6 @@ statements! {
     MESSAGE_BY_SEQ = "message_by_seq";
     MESSAGE_COPY = "message_copy";
     MESSAGE_DELETE = "message_delete";
-    MESSAGE_EXISTS = "message_exists";
     MESSAGE_INSERT = "message_insert";
     MESSAGE_SEQ = "message_seq";
     META_GET = "meta_get";

@@ -336,6 +336,26 @@ async fn the_segments_find_what_the_tail_found() {
     let newest: Vec<u64> = (40_000..MESSAGES).rev().collect();
     assert_eq!(numbers(MessageFilter::default(), 1_000).await, newest);
     store.verify().await.unwrap();
+    // Also behind one that is needed: only the segment that names it stays.
+    let segments = || {
+        let file = rusqlite::Connection::open(dir.path().join(SHARED_FILE)).unwrap();
+        let count = "SELECT count(*) FROM segment
+            WHERE tenant = (SELECT tenant FROM tenant WHERE name = 't')";
+        file.query_one(count, [], |row| row.get::<_, i64>(0))
+            .unwrap()
+    };
+    let (b, needed) = (mailbox("t", "b"), 40_001);
+    let bury = Op::Bury {
+        letter: letter(&b, needed, at(needed)),
+        message: Arc::new(message("t", needed, "a", "b")),
+    };
+    commit(&store, "t", vec![bury]).await;
+    assert!(segments() > 1, "{}", segments());
+    let forgotten = store.forget_messages(&scope("t"), at(MESSAGES), u32::MAX);
+    assert_eq!(forgotten.await.unwrap(), 29_999);
+    assert_eq!(numbers(MessageFilter::default(), 10).await, [needed]);
+    assert_eq!(segments(), 1);
+    store.verify().await.unwrap();
 }
 
 #[tokio::test]

@@ -173,6 +173,7 @@ impl WasmBehavior {
         // Out of fuel, it has none left.
         let left = self.store.get_fuel().unwrap_or(0);
         let guest = self.store.data_mut();
+        let left = left.saturating_sub(guest.meter.debt());
         wasi::flush_all(guest);
         let result = match ended {
             Ok(Ok(Ok(()))) => Ok(()),

@@ -32,8 +32,13 @@ pub(crate) const LIGHT_CALL_FUEL: u64 = 400;
 /// Fuel of a call that does something (send, log, write, ask the store): validation, an id, some
 /// allocations and the later commit; 1 µs and more.
 pub(crate) const EFFECT_CALL_FUEL: u64 = 2_000;
-/// Fuel of any WASI call.
+/// Fuel of any call of a guest that has WASI, what it does apart.
 pub(crate) const WASI_CALL_FUEL: u64 = 1_000;
+/// Fuel of each entry of a list that WASI polls: a look at the table, and for a sleep an entry among
+/// the timers.
+pub(crate) const POLLED_FUEL: u64 = 500;
+/// Fuel of each word that WASI draws, one a byte where a guest asks for bytes: 10 to 20 ns.
+pub(crate) const RANDOM_WORD_FUEL: u64 = 50;
 /// Fuel of one random byte: ChaCha12 makes about one in 0.5 ns.
 pub(crate) const RANDOM_BYTE_FUEL: u64 = 2;
 /// Bytes that cross the boundary for one unit: copying out, checking UTF-8 and freeing take about
@@ -92,6 +97,11 @@ impl Meter {
 
     pub(crate) fn fuel_yield(&self) -> u64 {
         self.fuel_yield
+    }
+
+    /// What is charged and not settled yet.
+    pub(crate) fn debt(&self) -> u64 {
+        self.debt
     }
 
     /// A message (or `init`) begins with this much fuel.

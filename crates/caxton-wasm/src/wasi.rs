@@ -4,9 +4,16 @@
 //!
 //! The interfaces that would give files or sockets are offered all the same, because the standard
 //! libraries of Go, Python and JavaScript import them; what they answer is that there are none.
+//!
+//! **Charging.** wasmtime-wasi's functions know nothing of fuel. Every return from the host is charged
+//! the flat price of a call and what the call did besides, as far as it passed through what is ours:
+//! printed bytes and lines, random words ([`Tab`]). The two functions that take lists or strings of any
+//! length without passing through it are replaced by ones that charge by length.
 
 use crate::guest::Guest;
-use crate::meter::{WASI_CALL_FUEL, charge_light};
+use crate::meter::{
+    EFFECT_CALL_FUEL, POLLED_FUEL, RANDOM_WORD_FUEL, WASI_CALL_FUEL, charge, with_bytes,
+};
 use bytes::Bytes;
 use caxton_core::Timestamp;
 use caxton_engine::host::LogLevel;
@@ -18,10 +25,13 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use wasmtime::component::{Linker, ResourceTable};
-use wasmtime::{CallHook, Store};
+use wasmtime::component::{Linker, Resource, ResourceTable};
+use wasmtime::{CallHook, CallHookHandler, Store, StoreContextMut};
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
-use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
+use wasmtime_wasi::p2::bindings::io::poll::Host as _;
+use wasmtime_wasi::p2::bindings::sockets::ip_name_lookup::ResolveAddressStream;
+use wasmtime_wasi::p2::bindings::sockets::network::ErrorCode;
+use wasmtime_wasi::p2::{DynPollable, Network, OutputStream, Pollable, StreamError, StreamResult};
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
 
 /// Handles (streams, pollables) one instance may have.
@@ -40,6 +50,24 @@ pub(crate) struct Wasi {
     ctx: WasiCtx,
     table: ResourceTable,
     printed: Arc<Mutex<Printed>>,
+    tab: Tab,
+}
+
+/// Fuel that WASI's functions owe for what they did, until the call returns and is charged: they have
+/// no store to charge it to.
+#[derive(Clone, Default)]
+struct Tab(Arc<AtomicU64>);
+
+impl Tab {
+    fn add(&self, fuel: u64) {
+        // One fiber at a time runs an instance, so nothing is lost between the two.
+        let owed = self.0.load(Ordering::Relaxed);
+        self.0.store(owed.saturating_add(fuel), Ordering::Relaxed);
+    }
+
+    fn settle(&self) -> u64 {
+        self.0.swap(0, Ordering::Relaxed)
+    }
 }
 
 /// The engine's ports that WASI shows to guests.
@@ -54,9 +82,15 @@ impl Wasi {
         let printed = Arc::new(Mutex::new(Printed::default()));
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES_MAX);
+        let tab = Tab::default();
         let output = |level| Output {
             printed: Arc::clone(&printed),
+            tab: tab.clone(),
             level,
+        };
+        let random = || Random {
+            entropy: Arc::clone(&ports.entropy),
+            tab: tab.clone(),
         };
         // The builder begins with nothing: no directory, argument or variable, closed input.
         let ctx = WasiCtx::builder()
@@ -64,8 +98,8 @@ impl Wasi {
             .stderr(output(LogLevel::Warn))
             .wall_clock(WallClock(Arc::clone(&ports.clock)))
             .monotonic_clock(MonotonicClock::new(Arc::clone(&ports.clock)))
-            .secure_random(Random(Arc::clone(&ports.entropy)))
-            .insecure_random(Random(Arc::clone(&ports.entropy)))
+            .secure_random(random())
+            .insecure_random(random())
             .insecure_random_seed(seed(&*ports.entropy))
             .max_random_size(RANDOM_BYTES_MAX)
             .allow_tcp(false)
@@ -76,6 +110,7 @@ impl Wasi {
             ctx,
             table,
             printed,
+            tab,
         }
     }
 }
@@ -92,15 +127,58 @@ impl WasiView for Guest {
 }
 
 pub(crate) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
-    wasmtime_wasi::p2::add_to_linker_async(linker)
+    wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    linker.allow_shadowing(true);
+    linker.instance("wasi:io/poll@0.2.12")?.func_wrap_async(
+        "poll",
+        |mut store, (pollables,): (Vec<Resource<DynPollable>>,)| {
+            Box::new(async move {
+                let fuel = POLLED_FUEL.saturating_mul(pollables.len() as u64);
+                charge(&mut store, fuel).await?;
+                Ok((store.data_mut().ctx().table.poll(pollables).await?,))
+            })
+        },
+    )?;
+    linker
+        .instance("wasi:sockets/ip-name-lookup@0.2.12")?
+        .func_wrap_async("resolve-addresses", |mut store, asked: Asked| {
+            Box::new(async move {
+                charge(&mut store, with_bytes(0, asked.1.len())).await?;
+                Ok((Err::<Resource<ResolveAddressStream>, _>(
+                    ErrorCode::PermanentResolverFailure,
+                ),))
+            })
+        })?;
+    linker.allow_shadowing(false);
+    Ok(())
 }
 
-/// Charges every call of a guest that has WASI: its functions are not ours to charge one by one.
+/// What `resolve-addresses` is asked; no name is ever looked up.
+type Asked = (Resource<Network>, String);
+
+/// Charges every call of a guest that has WASI, and yields when it is time to.
 pub(crate) fn charge_calls(store: &mut Store<Guest>) {
-    store.call_hook(|mut store, hook| match hook {
-        CallHook::CallingHost => charge_light(&mut store, WASI_CALL_FUEL),
-        CallHook::CallingWasm | CallHook::ReturningFromWasm | CallHook::ReturningFromHost => Ok(()),
-    });
+    store.call_hook_async(Charging);
+}
+
+struct Charging;
+
+#[async_trait::async_trait]
+impl CallHookHandler<Guest> for Charging {
+    async fn handle_call_event(
+        &self,
+        mut store: StoreContextMut<'_, Guest>,
+        hook: CallHook,
+    ) -> wasmtime::Result<()> {
+        match hook {
+            CallHook::ReturningFromHost => {
+                let wasi = store.data().wasi.as_ref();
+                let owed = wasi.map_or(0, |wasi| wasi.tab.settle());
+                charge(&mut store, WASI_CALL_FUEL.saturating_add(owed)).await
+            }
+            CallHook::CallingHost | CallHook::CallingWasm | CallHook::ReturningFromWasm => Ok(()),
+        }
+    }
 }
 
 /// Moves finished lines to the agent's log.
@@ -176,25 +254,34 @@ impl HostMonotonicClock for MonotonicClock {
 }
 
 /// The engine's entropy as WASI's generator.
-struct Random(Arc<dyn Entropy>);
+struct Random {
+    entropy: Arc<dyn Entropy>,
+    tab: Tab,
+}
+
+impl Random {
+    fn fill<const BYTES: usize>(&self) -> [u8; BYTES] {
+        self.tab.add(RANDOM_WORD_FUEL);
+        let mut bytes = [0; BYTES];
+        self.entropy.fill(&mut bytes);
+        bytes
+    }
+}
 
 impl TryRng for Random {
     type Error = Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        let mut bytes = [0; 4];
-        self.0.fill(&mut bytes);
-        Ok(u32::from_le_bytes(bytes))
+        Ok(u32::from_le_bytes(self.fill()))
     }
 
     fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        let mut bytes = [0; 8];
-        self.0.fill(&mut bytes);
-        Ok(u64::from_le_bytes(bytes))
+        Ok(u64::from_le_bytes(self.fill()))
     }
 
     fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
-        self.0.fill(bytes);
+        self.tab.add(with_bytes(RANDOM_WORD_FUEL, bytes.len()));
+        self.entropy.fill(bytes);
         Ok(())
     }
 }
@@ -216,13 +303,15 @@ struct Printed {
 }
 
 impl Printed {
-    fn write(&mut self, level: LogLevel, mut text: &[u8]) {
+    /// Keeps what there is room for; the lines it finished.
+    fn write(&mut self, level: LogLevel, mut text: &[u8]) -> usize {
         let room = PRINTED_BYTES_MAX.saturating_sub(self.bytes);
         if text.len() > room {
             self.dropped += text.len() - room;
             text = text.get(..room).unwrap_or_default();
         }
         self.bytes += text.len();
+        let before = self.lines.len();
         let [out, err] = &mut self.open;
         let open = if level == LogLevel::Info { out } else { err };
         for piece in text.split_inclusive(|byte| *byte == b'\n') {
@@ -234,6 +323,7 @@ impl Printed {
                 self.lines.push_back((level, std::mem::take(open)));
             }
         }
+        self.lines.len() - before
     }
 
     fn take(&mut self, all: bool) -> (VecDeque<(LogLevel, Vec<u8>)>, usize) {
@@ -254,6 +344,7 @@ impl Printed {
 #[derive(Clone)]
 struct Output {
     printed: Arc<Mutex<Printed>>,
+    tab: Tab,
     level: LogLevel,
 }
 
@@ -284,7 +375,9 @@ impl OutputStream for Output {
         if bytes.len() > WRITE_BYTES_MAX {
             return Err(StreamError::trap("wrote more than the stream offered"));
         }
-        self.printed.lock().write(self.level, &bytes);
+        let lines = self.printed.lock().write(self.level, &bytes);
+        let fuel = EFFECT_CALL_FUEL.saturating_mul(lines as u64);
+        self.tab.add(with_bytes(fuel, bytes.len()));
         Ok(())
     }
 

@@ -16,8 +16,11 @@ use caxton_engine::port::behavior::FaultKind;
 use caxton_engine::port::{Clock, Entropy, ManualClock, SeededEntropy};
 use caxton_wasm::{Options, WasmRuntime};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
-use support::{Agent, example, handle, prepare, prepare_in, request, services, ts_echo};
+use support::{
+    Agent, agent_importing, example, handle, prepare, prepare_in, request, services, ts_echo,
+};
 
 async fn trespass() -> Agent {
     prepare(example("trespass"), Limits::default())
@@ -162,4 +165,121 @@ async fn an_agent_with_an_interpreter_inside_answers() {
         let (act, answer) = ask(&agent, text).await;
         assert_eq!((act, answer.as_str()), (Performative::Inform, text));
     }
+}
+
+/// An agent that imports a clock, its pollables and random bytes of WASI, and does this with a message.
+/// `$poll` takes the address of a list, its length and where to put the answer; `$fill` writes a list
+/// of one handle so many times at [`LIST`].
+fn caller(handle: &str) -> Vec<u8> {
+    agent_importing(
+        r#"(import "wasi:io/poll@0.2.0" (instance $polling
+             (export "pollable" (type $pollable (sub resource)))
+             (export "poll" (func (param "in" (list (borrow $pollable))) (result (list u32))))))
+           (alias export $polling "pollable" (type $pollable))
+           (import "wasi:clocks/monotonic-clock@0.2.0" (instance $clock
+             (alias outer 1 $pollable (type $taken))
+             (export "pollable" (type $pollable (eq $taken)))
+             (export "now" (func (result u64)))
+             (export "subscribe-duration" (func (param "when" u64) (result (own $pollable))))))
+           (import "wasi:random/random@0.2.0" (instance $random
+             (export "get-random-bytes" (func (param "len" u64) (result (list u8))))))
+           (core module $mem
+             (memory (export "memory") 20)
+             (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 0x80000))
+             (func (export "fill") (param $handle i32) (param $count i32)
+               (loop $next
+                 (local.set $count (i32.sub (local.get $count) (i32.const 1)))
+                 (i32.store
+                   (i32.add (i32.const 0x1000) (i32.mul (local.get $count) (i32.const 4)))
+                   (local.get $handle))
+                 (br_if $next (local.get $count)))))
+           (core instance $mem (instantiate $mem))
+           (core func $poll (canon lower (func $polling "poll")
+             (memory (core memory $mem "memory")) (realloc (core func $mem "realloc"))))
+           (core func $now (canon lower (func $clock "now")))
+           (core func $sleep (canon lower (func $clock "subscribe-duration")))
+           (core func $bytes (canon lower (func $random "get-random-bytes")
+             (memory (core memory $mem "memory")) (realloc (core func $mem "realloc"))))"#,
+        r#"(with "wasi" (instance (export "poll" (func $poll)) (export "now" (func $now))
+             (export "sleep" (func $sleep)) (export "bytes" (func $bytes))))
+           (with "mem" (instance $mem))"#,
+        r#"(import "wasi" "poll" (func $poll (param i32 i32 i32)))
+           (import "wasi" "now" (func $now (result i64)))
+           (import "wasi" "sleep" (func $sleep (param i64) (result i32)))
+           (import "wasi" "bytes" (func $bytes (param i64 i32)))
+           (import "mem" "fill" (func $fill (param i32 i32)))
+           (global $left (mut i32) (i32.const 10000))"#,
+        "",
+        handle,
+    )
+}
+
+/// What one message comes to under this much fuel.
+async fn under(fuel: u64, component: Vec<u8>, text: &str) -> Result<(), String> {
+    let limits = Limits {
+        fuel_per_message_max: fuel,
+        ..Limits::default()
+    };
+    let agent = prepare(component, limits).await.unwrap();
+    let (mut behavior, host) = agent.start().await.unwrap();
+    let (_, sent) = handle(&mut behavior, host, request(text)).await;
+    sent.map(|_| ()).map_err(|fault| fault.detail)
+}
+
+fn assert_out_of_fuel(ended: Result<(), String>) {
+    let detail = ended.unwrap_err();
+    assert!(detail.contains("fuel_per_message_max"), "{detail}");
+}
+
+#[tokio::test]
+async fn what_wasi_polls_is_charged_by_the_entry() {
+    let poll = |entries: u32| {
+        caller(&format!(
+            "(call $fill (call $sleep (i64.const 0)) (i32.const {entries}))
+             (call $poll (i32.const 0x1000) (i32.const {entries}) (i32.const 0))"
+        ))
+    };
+    assert_eq!(under(1_500_000, poll(2_000), "").await, Ok(()));
+    assert_out_of_fuel(under(1_500_000, poll(4_000), "").await);
+    // More than an instance may have handles is a trap before anything is polled.
+    let detail = under(100_000_000, poll(10_000), "").await.unwrap_err();
+    assert!(detail.contains("handle limit"), "{detail}");
+}
+
+#[tokio::test]
+async fn random_bytes_and_printed_lines_are_charged_by_their_number() {
+    let random = |bytes: u32| caller(&format!("(call $bytes (i64.const {bytes}) (i32.const 0))"));
+    assert_eq!(under(150_000, random(2_000), "").await, Ok(()));
+    assert_out_of_fuel(under(150_000, random(4_000), "").await);
+    let printed = |lines: usize| format!("stdout {}", "x\n".repeat(lines));
+    let trespass = || example("trespass");
+    assert_eq!(under(3_000_000, trespass(), &printed(1_000)).await, Ok(()));
+    assert_out_of_fuel(under(3_000_000, trespass(), &printed(2_000)).await);
+    // One long line is far less than as many lines.
+    let long = format!("stdout {}", "x".repeat(4_000));
+    assert_eq!(under(3_000_000, trespass(), &long).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_guest_that_only_calls_wasi_yields() {
+    let calls = "(loop $again (drop (call $now))
+        (global.set $left (i32.sub (global.get $left) (i32.const 1)))
+        (br_if $again (global.get $left)))";
+    let agent = prepare(caller(calls), Limits::default()).await.unwrap();
+    let (mut behavior, host) = agent.start().await.unwrap();
+    let mut yields = 0_u64;
+    let mut handled = std::pin::pin!(handle(&mut behavior, host, request("")));
+    let (_, sent) = std::future::poll_fn(|cx| {
+        let polled = handled.as_mut().poll(cx);
+        yields += u64::from(polled.is_pending());
+        match polled {
+            Poll::Ready(ended) => Poll::Ready(ended),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await;
+    assert!(sent.is_ok(), "{sent:?}");
+    // 10,000 calls at 1,000 units each; what the guest computes besides is a tenth of one interval.
+    let due = 10_000_000 / Options::default().fuel_yield;
+    assert!(yields >= due && due > 1, "{yields} of {due}");
 }

@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-/// Places beyond the limit that only the platform's own messages (failures, timers) may take.
+/// Places beyond the limit that only messages of the platform itself (failures that `ams` tells) may take.
 pub const SYSTEM_PLACES: u32 = 64;
 
 /// A message in the queue.

@@ -164,9 +164,13 @@ impl Waiters {
         }
         let mut by_agent = self.by_agent.lock();
         let list = by_agent.get_mut(who)?;
-        let waiter = list
-            .iter_mut()
-            .find(|waiter| !waiter.claimed && waiter.is_answered_by(message))?;
+        let fits = |waiter: &Waiter| !waiter.claimed && waiter.is_answered_by(message);
+        // Two may wait with the same token; an answer to it may also come from one that was not asked.
+        let index = list
+            .iter()
+            .position(|waiter| fits(waiter) && waiter.asked(message.sender()))
+            .or_else(|| list.iter().position(fits))?;
+        let waiter = list.get_mut(index)?;
         waiter.claimed = true;
         Some(Claim {
             who: who.clone(),
@@ -222,11 +226,15 @@ impl Waiter {
                     && !asks(message.acl.performative)
                     && asked.conversation_id.is_some()
                     && asked.conversation_id == message.acl.conversation_id
-                    && message
-                        .sender()
-                        .is_some_and(|from| asked.receivers.iter().any(|to| to.id == *from))
+                    && self.asked(message.sender())
             }
         }
+    }
+
+    /// Whether its question went to this agent.
+    fn asked(&self, who: Option<&AgentId>) -> bool {
+        let mut receivers = self.request.acl.receivers.iter();
+        who.is_some_and(|who| receivers.any(|to| to.id == *who))
     }
 }
 

@@ -1,4 +1,5 @@
-//! Timers of all mailboxes: one ordered set, one task that sleeps until the first is due.
+//! Timers of all mailboxes: one ordered set, one task that sleeps until the first is due. What is due
+//! fires tenant beside tenant, so that one whose storage is slow holds up its own timers only.
 //!
 //! A timer fires as an `inform` from the agent to itself. Where the agent is durable, the timer's row
 //! goes and the message's row comes in one commit, so that it fires once; a mailbox that is full or
@@ -11,7 +12,11 @@ use crate::router::Shared;
 use crate::router::plan::{Origin, Plan};
 use caxton_core::error::Error;
 use caxton_core::message::Identifier;
-use caxton_core::{Acl, MailboxId, MailboxKey, Message, Performative, Timestamp, TraceContext};
+use caxton_core::{
+    Acl, MailboxId, MailboxKey, Message, Performative, TenantId, Timestamp, TraceContext,
+};
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -90,6 +95,7 @@ impl Timers {
             wheel.insert(timer);
         }
         self.fired.notify_waiters();
+        self.changed.notify_one();
     }
 
     pub(crate) fn set(&self, timer: Timer) {
@@ -123,18 +129,23 @@ impl Timers {
         self.wheel.lock().by_due.len()
     }
 
-    fn due(&self, now: Timestamp) -> VecDeque<Timer> {
+    /// Takes out what is due, by tenant.
+    fn due(&self, now: Timestamp) -> BTreeMap<TenantId, VecDeque<Timer>> {
         let mut wheel = self.wheel.lock();
-        let mut due = VecDeque::new();
-        while due.len() < FIRE_MAX
-            && let Some(first) = wheel.by_due.first_entry()
-            && first.key().0 <= now
-        {
+        let mut due = BTreeMap::<_, VecDeque<_>>::new();
+        for _ in 0..FIRE_MAX {
+            let Some(first) = wheel.by_due.first_entry() else {
+                break;
+            };
+            if first.key().0 > now {
+                break;
+            }
             let timer = first.remove();
             let name = (timer.mailbox.clone(), timer.name.clone());
             wheel.forget_name(&name);
             wheel.firing.insert(name);
-            due.push_back(timer);
+            let tenant = timer.mailbox.agent.tenant.clone();
+            due.entry(tenant).or_default().push_back(timer);
         }
         due
     }
@@ -149,7 +160,7 @@ impl Timers {
     }
 }
 
-/// Timers that are about to fire. Those that did not, because firing panicked, are set again, or
+/// Timers of one tenant that are about to fire. Those that did not, because firing panicked, are set again, or
 /// whoever sets or cancels one would wait for it for ever.
 struct Due<'a> {
     timers: &'a Timers,
@@ -192,38 +203,38 @@ impl Wheel {
 
 /// Fires timers as they come due; runs as long as the engine.
 pub(crate) async fn fire_timers(shared: Arc<Shared>) {
-    let clock = Arc::clone(&shared.services.clock);
+    let (clock, timers) = (&shared.services.clock, &shared.timers);
+    let mut firing = FuturesUnordered::new();
     loop {
-        let mut due = Due {
-            timers: &shared.timers,
-            left: shared.timers.due(clock.now()),
-        };
-        while let Some(timer) = due.left.front().cloned() {
-            let fired = fire(&shared, timer.clone()).await;
-            due.left.pop_front();
-            let Err(error) = fired else {
-                shared.timers.done(&timer);
-                continue;
-            };
-            if shared.agent(&timer.mailbox.agent).is_none() {
-                // Removed meanwhile, and its timers with it.
-                shared.timers.done(&timer);
-                continue;
-            }
-            tracing::debug!(mailbox = %timer.mailbox, name = %timer.name, %error, "a timer waits");
-            let due = clock.now().plus(RETRY_AFTER);
-            shared.timers.put_back(Timer { due, ..timer });
+        for left in timers.due(clock.now()).into_values() {
+            firing.push(fire_all(&shared, Due { timers, left }));
         }
-        drop(due);
-        let next = shared.timers.next_due();
-        if next == Timestamp::FAR_FUTURE {
-            shared.timers.changed.notified().await;
-        } else if next > clock.now() {
-            tokio::select! {
-                biased;
-                () = clock.sleep_until(next) => {}
-                () = shared.timers.changed.notified() => {}
+        let next = timers.next_due();
+        tokio::select! {
+            biased;
+            Some(()) = firing.next() => {}
+            () = clock.sleep_until(next), if next != Timestamp::FAR_FUTURE => {}
+            () = timers.changed.notified() => {}
+        }
+    }
+}
+
+async fn fire_all(shared: &Arc<Shared>, mut due: Due<'_>) {
+    while let Some(timer) = due.left.front().cloned() {
+        let fired = fire(shared, timer.clone()).await;
+        due.left.pop_front();
+        match fired {
+            // Removed meanwhile, and its timers with it.
+            Err(_) if shared.agent(&timer.mailbox.agent).is_none() => due.timers.done(&timer),
+            Err(error) => {
+                tracing::debug!(mailbox = %timer.mailbox, name = %timer.name, %error, "a timer waits");
+                let later = shared.services.clock.now().plus(RETRY_AFTER);
+                due.timers.put_back(Timer {
+                    due: later,
+                    ..timer
+                });
             }
+            Ok(()) => due.timers.done(&timer),
         }
     }
 }

@@ -10,12 +10,12 @@ use caxton_core::{
 use caxton_engine::app::{AgentView, Package, Sent};
 use caxton_engine::host::Host;
 use caxton_engine::port::memory::{CommitFault, MemoryDisk, MemoryStore};
-use caxton_engine::port::store::{MessageFilter, PageRequest, StoreError};
+use caxton_engine::port::store::{MessageFilter, Op, PageRequest, StoreError, Unit};
 use caxton_engine::port::{Clock, Fault, ManualClock, NativeProgram, NativeRuntime, SeededEntropy};
 use caxton_engine::{App, OpCtx, Options, Ports};
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 pub type Handled = (Host, Result<(), Fault>);
@@ -27,6 +27,7 @@ pub struct World {
     pub options: Options,
     runtime: Arc<NativeRuntime>,
     dead: Arc<AtomicBool>,
+    hung: Arc<OnceLock<TenantId>>,
     pub app: App,
     seed: u64,
 }
@@ -69,13 +70,15 @@ impl World {
         ));
         let runtime = Arc::new(cast.0);
         let dead = Arc::new(AtomicBool::new(false));
-        let app = start(&disk, &clock, &runtime, &dead, &options, 1).await;
+        let hung = Arc::default();
+        let app = start(&disk, &clock, &runtime, (&dead, &hung), &options, 1).await;
         Self {
             disk,
             clock,
             options,
             runtime,
             dead,
+            hung,
             app,
             seed: 1,
         }
@@ -91,7 +94,7 @@ impl World {
             &self.disk,
             &self.clock,
             &self.runtime,
-            &self.dead,
+            (&self.dead, &self.hung),
             &self.options,
             self.seed,
         )
@@ -101,6 +104,11 @@ impl World {
     /// Makes every commit fail, or succeed again.
     pub fn break_store(&self, broken: bool) {
         self.dead.store(broken, Ordering::SeqCst);
+    }
+
+    /// From now on what fires this tenant's timers is never committed, and never refused.
+    pub fn hang_timers(&self, of: &TenantId) {
+        self.hung.set(of.clone()).unwrap();
     }
 
     pub async fn deploy(&self, name: &str, component: &str) -> AgentView {
@@ -181,14 +189,18 @@ async fn start(
     disk: &MemoryDisk,
     clock: &Arc<ManualClock>,
     runtime: &Arc<NativeRuntime>,
-    dead: &Arc<AtomicBool>,
+    (dead, hung): (&Arc<AtomicBool>, &Arc<OnceLock<TenantId>>),
     options: &Options,
     seed: u64,
 ) -> App {
-    let dead = Arc::clone(dead);
-    let store = MemoryStore::open(disk.clone()).with_faults(Box::new(move |_| {
-        dead.load(Ordering::SeqCst)
-            .then(|| CommitFault::Refuse(StoreError::Failed("broken".into())))
+    let (dead, hung) = (Arc::clone(dead), Arc::clone(hung));
+    let store = MemoryStore::open(disk.clone()).with_faults(Box::new(move |unit: &Unit| {
+        let fires = |op: &Op| matches!(op, Op::TimerRemove { .. });
+        if dead.load(Ordering::SeqCst) {
+            return Some(CommitFault::Refuse(StoreError::Failed("broken".into())));
+        }
+        let hangs = hung.get() == Some(unit.scope.tenant()) && unit.ops.iter().any(fires);
+        hangs.then_some(CommitFault::Hang)
     }));
     let ports = Ports::new(
         Arc::new(store),
@@ -217,16 +229,16 @@ pub fn agent(text: &str) -> AgentId {
 }
 
 pub fn ctx() -> OpCtx {
+    ctx_of(TenantId::default_tenant())
+}
+
+pub fn ctx_of(tenant: TenantId) -> OpCtx {
     let trace = TraceContext {
         trace_id: [7; 16],
         span_id: [7; 8],
         sampled: false,
     };
-    OpCtx::new(
-        TenantId::default_tenant(),
-        Principal::platform_admin(),
-        trace,
-    )
+    OpCtx::new(tenant, Principal::platform_admin(), trace)
 }
 
 pub fn request(to: &str, content: &str) -> Acl {

@@ -33,27 +33,37 @@ pub(crate) fn forget(ask: &Forget<'_>) -> Result<u32, Error> {
         needed: needed_by_calls(ask)?,
         inbox: &inbox,
         forgotten: 0,
+        kept: 0,
         young: 0,
     };
-    let sealed = {
+    let mut ended = false;
+    let mut empty = Vec::new();
+    {
         let mut list = ask.conn.prepare_cached(sql::SEGMENT_UP)?;
         let mut rows = list.query(params![ask.tenant, i64::MAX, 0])?;
-        let mut ended = false;
         while let Some(row) = rows.next()?
             && !ended
         {
             let first: i64 = row.get(0)?;
             let mut get = ask.conn.prepare_cached(sql::SEGMENT_TRACES)?;
             let packed: Vec<u8> = get.query_row(params![ask.tenant, first], |row| row.get(0))?;
+            work.kept = 0;
             ended = work.forget_all(ask, search(&packed, first, Term::Any))?;
+            if !ended && work.kept == 0 {
+                empty.push(first);
+            }
         }
-        ended
-    };
-    if !sealed {
+    }
+    if !ended {
         let tail = ask.shared.tail.read().find(ask.tenant, Term::Any);
         work.forget_all(ask, tail)?;
     }
-    forget_segments(ask)?;
+    // Whatever stands before them: behind one old dead letter the search would otherwise look for
+    // every message that there ever was.
+    let mut delete = ask.conn.prepare_cached(sql::SEGMENT_DELETE)?;
+    for first in empty {
+        delete.execute(params![ask.tenant, first])?;
+    }
     Ok(work.forgotten)
 }
 
@@ -61,6 +71,8 @@ struct Work<'a> {
     needed: HashSet<MessageId>,
     inbox: &'a Inbox,
     forgotten: u32,
+    /// Messages that stay, of the segment looked at.
+    kept: u32,
     /// Messages that were too young since the last that was not.
     young: u32,
 }
@@ -89,6 +101,7 @@ impl Work<'_> {
         };
         if body.message.created >= ask.before {
             self.young += 1;
+            self.kept += 1;
             return Ok(());
         }
         self.young = 0;
@@ -98,6 +111,7 @@ impl Work<'_> {
             mailboxes.any(|mailbox| self.inbox.attempts(ask.tenant, mailbox, seq).is_some());
         let key = params![ask.tenant, id.as_bytes()];
         if waits || self.needed.contains(&id) || exists(ask.conn, sql::DEAD_LETTER_EXISTS, key)? {
+            self.kept += 1;
             return Ok(());
         }
         let mut delete = ask.conn.prepare_cached(sql::MESSAGE_DELETE)?;
@@ -122,26 +136,4 @@ fn needed_by_calls(ask: &Forget<'_>) -> Result<HashSet<MessageId>, Error> {
         }
     }
     Ok(needed)
-}
-
-/// Drops the oldest segments as long as none of their messages is left.
-fn forget_segments(ask: &Forget<'_>) -> Result<(), Error> {
-    loop {
-        let (first, sequences) = {
-            let mut get = ask.conn.prepare_cached(sql::SEGMENT_OLDEST)?;
-            let mut rows = get.query([ask.tenant])?;
-            let Some(row) = rows.next()? else {
-                return Ok(());
-            };
-            let first: i64 = row.get(0)?;
-            (first, search(blob(row, 1)?, first, Term::Any))
-        };
-        for seq in sequences {
-            if exists(ask.conn, sql::MESSAGE_EXISTS, params![ask.tenant, seq])? {
-                return Ok(());
-            }
-        }
-        let mut delete = ask.conn.prepare_cached(sql::SEGMENT_DELETE)?;
-        delete.execute(params![ask.tenant, first])?;
-    }
 }

@@ -64,7 +64,6 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> 
     tools::add(linker)
 }
 
-/// A refusal, as the guest sees it.
 /// A server that stops is no answer: the handler ends here, and whoever starts the server next has the
 /// message handled again, from what is recorded of it.
 fn unless_stopping<T>(answer: Result<T, Error>) -> wasmtime::Result<Result<T, Error>> {
@@ -74,6 +73,7 @@ fn unless_stopping<T>(answer: Result<T, Error>) -> wasmtime::Result<Result<T, Er
     }
 }
 
+/// A refusal, as the guest sees it.
 fn refusal(error: Error) -> types::Error {
     types::Error {
         code: error.code.as_str().to_owned(),

@@ -51,6 +51,8 @@ pub enum CommitFault {
     /// The unit is written and the caller is told this error: a crash, or a lost connection, between
     /// the write and its answer.
     LoseAnswer(StoreError),
+    /// Nothing is written and no answer comes: a disk that hangs.
+    Hang,
 }
 
 /// Looks at each unit before it is committed, and may spoil it.
@@ -82,9 +84,8 @@ impl MemoryStore {
     }
 
     /// Writes at once, so that the order of calls is the order of commits.
-    fn commit_now(&self, unit: Unit) -> Result<Committed, StoreError> {
+    fn commit_now(&self, unit: Unit, fault: Option<CommitFault>) -> Result<Committed, StoreError> {
         unit.check()?;
-        let fault = self.faults.as_ref().and_then(|faults| faults(&unit));
         let mut data = self.disk.0.lock();
         if let Some(CommitFault::Refuse(error)) = fault {
             data.failing = Some(error.to_string());
@@ -172,7 +173,10 @@ impl Store for MemoryStore {
     }
 
     fn commit(&self, unit: Unit) -> Read<'_, Committed> {
-        futures::future::ready(self.commit_now(unit)).boxed()
+        match self.faults.as_ref().and_then(|faults| faults(&unit)) {
+            Some(CommitFault::Hang) => futures::future::pending().boxed(),
+            fault => futures::future::ready(self.commit_now(unit, fault)).boxed(),
+        }
     }
 
     fn tenants(&self) -> Read<'_, Vec<TenantId>> {

@@ -1,2 +1,0 @@
-SELECT 1 FROM message
-WHERE tenant = :tenant AND seq = :seq;
