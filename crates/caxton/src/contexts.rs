@@ -57,13 +57,12 @@ impl std::fmt::Debug for Context {
 }
 
 impl Context {
-    /// The key's public part: `cx_key_<public id>`.
+    /// The key's public part, `cx_key_<public id>`; that there is one where it is no key but a token.
     pub fn key_id(&self) -> Option<String> {
         let key = self.key.as_deref()?;
-        match key.rsplit_once('_') {
-            Some((public, _)) => Some(public.to_owned()),
-            None => Some("set".to_owned()),
-        }
+        let public = key.rsplit_once('_').map(|(public, _)| public);
+        let public = public.filter(|public| public.starts_with("cx_"));
+        Some(public.unwrap_or("set").to_owned())
     }
 }
 
@@ -203,6 +202,11 @@ mod tests {
         }
         let context = context("https://a");
         assert_eq!(context.key_id().as_deref(), Some("cx_key_abc"));
+        let token = Context {
+            key: Some("eyJhbGciOiJub25lIn0.eyJzdWIiOiJqbyJ9.sig_nature".to_owned()),
+            ..context.clone()
+        };
+        assert_eq!(token.key_id().as_deref(), Some("set"));
         assert!(!format!("{context:?}").contains("secret"));
     }
 }

@@ -5,7 +5,7 @@ use crate::directory::{Identity, KeyDraft, KeyRecord};
 use crate::opctx::OpCtx;
 use crate::port::store::{Page, PageRequest};
 use caxton_core::error::{Code, Error};
-use caxton_core::grant::{self, Permission, Permissions, Principal, Role, Subject};
+use caxton_core::grant::{self, Permission, Permissions, Principal, Subject};
 use caxton_core::key::KeyText;
 use caxton_core::{TenantId, Timestamp};
 use std::time::Duration;
@@ -26,7 +26,7 @@ impl App {
         &self,
         tenant: &TenantId,
         subject: Subject,
-        vouched: Option<Role>,
+        vouched: Option<Permissions>,
         expires: Option<Timestamp>,
     ) -> Result<Identity, Error> {
         let identified = self

@@ -3,7 +3,7 @@
 use super::{Directory, ENDINGS_MAX};
 use crate::port::Clock;
 use caxton_core::error::{Code, Error};
-use caxton_core::grant::{Member, Principal, Role, Subject};
+use caxton_core::grant::{Member, Permissions, Principal, Subject};
 use caxton_core::key::KeyText;
 use caxton_core::{TenantId, Timestamp};
 use parking_lot::Mutex;
@@ -193,20 +193,20 @@ impl Directory {
     }
 
     /// Who a user is that another authority vouches for. The tenant's own assignment counts first;
-    /// without one, the role that the authority names, if its configuration lets it.
+    /// without one, what the roles allow that the authority names, if its configuration lets it.
     pub(crate) async fn identify_subject(
         &self,
         tenant: &TenantId,
         subject: Subject,
-        vouched: Option<Role>,
+        vouched: Option<Permissions>,
         expires: Option<Timestamp>,
     ) -> Result<Identity, Error> {
         let seen = self.news.count();
         let assigned = self
             .assignment_known(tenant, &subject.to_string())
             .await?
-            .map(|it| it.role);
-        let role = assigned.or(vouched).ok_or_else(|| {
+            .map(|it| it.role.permissions());
+        let permissions = assigned.or(vouched).ok_or_else(|| {
             Error::new(
                 Code::PermissionDenied,
                 format!("{subject} has no role in tenant {tenant}"),
@@ -215,7 +215,7 @@ impl Directory {
         let principal = Principal::Member(Arc::new(Member {
             subject,
             tenant: tenant.clone(),
-            permissions: role.permissions(),
+            permissions,
         }));
         Ok(self.identity(principal, expires, seen))
     }

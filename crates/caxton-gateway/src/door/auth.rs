@@ -3,7 +3,7 @@
 
 use caxton_api::{ApiError, context};
 use caxton_core::error::{Code, Error};
-use caxton_core::grant::{Principal, Role, Subject};
+use caxton_core::grant::{Permissions, Principal, Role, Subject};
 use caxton_core::{TenantId, Timestamp};
 use caxton_engine::App;
 use caxton_engine::directory::Identity;
@@ -96,13 +96,13 @@ impl Authenticator {
             (own, named) => own.or(named),
         };
         let roles = token.roles.iter().filter_map(|it| Role::parse(it).ok());
-        // A principal has one role: of several the widest.
-        let role = roles.max_by_key(|it| it.permissions().iter().count());
+        let permissions = roles.map(Role::permissions).reduce(Permissions::or);
         let subject = Subject::User {
             issuer: token.issuer.clone(),
             subject: token.subject.clone(),
         };
-        self.vouched(subject, role, tenant, token.expires).await
+        self.vouched(subject, permissions, tenant, token.expires)
+            .await
     }
 
     /// Somebody that another authority vouches for. Whoever has no role in a tenant is told that it
@@ -110,14 +110,14 @@ impl Authenticator {
     async fn vouched(
         &self,
         subject: Subject,
-        role: Option<Role>,
+        permissions: Option<Permissions>,
         named: Option<TenantId>,
         expires: Timestamp,
     ) -> Result<Caller, ApiError> {
         let tenant = named.clone().unwrap_or_else(TenantId::default_tenant);
         let identified = self
             .app
-            .identify_subject(&tenant, subject, role, Some(expires));
+            .identify_subject(&tenant, subject, permissions, Some(expires));
         let identity = match identified.await {
             Err(error) if error.code == Code::PermissionDenied && named.is_some() => {
                 return Err(no_tenant(&tenant));

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use caxton_core::Timestamp;
+use caxton_core::grant::Role;
 use caxton_engine::port::Clock;
 use jsonwebtoken::Algorithm;
 
@@ -224,6 +225,12 @@ fn check(issuer: &Issuer) -> Result<(), String> {
     use jsonwebtoken::AlgorithmFamily;
     if issuer.issuer.is_empty() || issuer.audience.is_empty() {
         return Err("issuer and audience must be named".to_owned());
+    }
+    if issuer.issuer.contains('|') {
+        return Err("a name with `|` cannot be told from its users".to_owned());
+    }
+    for ours in issuer.roles.values() {
+        Role::parse(ours).map_err(|error| error.detail)?;
     }
     if issuer.algorithms.is_empty() {
         return Err("no algorithm is named".to_owned());

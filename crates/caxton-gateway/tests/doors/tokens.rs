@@ -37,20 +37,26 @@ impl Provider {
             algorithms: vec![Algorithm::ES256],
             tenant: TenantOf::Claim("org".to_owned()),
             role_claim: "roles".to_owned(),
-            roles: [("ops", "operator"), ("staff", "viewer"), ("boss", "admin")]
-                .map(|(theirs, ours)| (theirs.to_owned(), ours.to_owned()))
-                .into(),
+            roles: [
+                ("ops", "operator"),
+                ("devs", "developer"),
+                ("staff", "viewer"),
+                ("boss", "admin"),
+            ]
+            .map(|(theirs, ours)| (theirs.to_owned(), ours.to_owned()))
+            .into(),
         };
         let fetch = Arc::new(HttpFetch::new(None).unwrap());
         JwtAuthenticator::new(vec![issuer], fetch, Arc::new(SystemClock)).unwrap()
     }
 
-    /// A token that is good for `seconds` from now.
-    fn token(&self, org: &str, role: &str, seconds: i64) -> String {
+    /// A token that is good for `seconds` from now; `roles` are words.
+    fn token(&self, org: &str, roles: &str, seconds: i64) -> String {
         let now = SystemClock.now().as_us() / 1_000_000;
+        let roles: Vec<&str> = roles.split(' ').collect();
         let claims = json!({
             "iss": ISSUER, "aud": "caxton", "sub": "jo", "exp": now + seconds,
-            "org": org, "roles": [role],
+            "org": org, "roles": roles,
         });
         jsonwebtoken::encode(&Header::new(Algorithm::ES256), &claims, &self.key).unwrap()
     }
@@ -113,6 +119,24 @@ async fn a_token_allows_what_its_role_does_in_its_tenant_alone() {
     let value = bearer.parse().unwrap();
     request.metadata_mut().insert("authorization", value);
     assert!(client.list_agents(request).await.is_ok());
+}
+
+#[tokio::test]
+async fn several_roles_allow_what_any_of_them_does() {
+    let provider = Provider::new();
+    let jwt = provider.authenticator();
+    let world = World::dressed(|gateway| gateway.with_jwt(jwt)).await;
+    for (roles, deploys, reads_requests) in [
+        ("devs", 201, 403),
+        ("ops", 403, 200),
+        ("devs guest ops", 201, 200),
+    ] {
+        let token = provider.token("default", roles, 600);
+        let deploy = agent(&roles.replace(' ', "-"), "echo", "");
+        let deployed = call(&world, &token, "POST", "/v1/agents", &deploy).await;
+        let read = call(&world, &token, "GET", "/v1/requests", &Value::Null).await;
+        assert_eq!((deployed, read), (deploys, reads_requests), "{roles}");
+    }
 }
 
 #[tokio::test]

@@ -130,6 +130,11 @@ fn what_no_issuer_may_be_is_refused_at_the_start() {
     check(&|it| it.algorithms.push(Algorithm::HS384), false);
     check(&|it| it.algorithms.clear(), false);
     check(&|it| it.audience.clear(), false);
+    check(&|it| it.issuer.push('|'), false);
+    check(
+        &|it| drop(it.roles.insert("boss".to_owned(), "root".to_owned())),
+        false,
+    );
     check(
         &|it| it.keys = KeySource::Uri("http://example.org/k".to_owned()),
         false,
