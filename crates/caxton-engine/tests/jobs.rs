@@ -504,6 +504,45 @@ async fn a_job_goes_on_after_a_crash_and_is_handled_once() {
     assert_eq!(metric(&world, "caxton_jobs_open", None), 0.0);
 }
 
+/// The agent is done with the message and will answer later: after a start nobody gives it the
+/// message again, and the job still says that it runs.
+#[tokio::test(start_paused = true)]
+async fn a_job_whose_answer_is_due_runs_on_after_a_crash() {
+    let (mut world, strings) = world().await;
+    let taken = submit(&world, "clerk", "silent").await.record.id;
+    let waiting = submit(&world, "slow", "x").await.record.id;
+    world.settle_busy().await;
+    let before = show(&world, taken).await.record;
+    assert_eq!(before.state, JobState::Running);
+    world.pass(Duration::from_secs(5)).await;
+    for _ in 0..2 {
+        world.crash().await;
+        let after = show(&world, taken).await.record;
+        assert_eq!(
+            (after.state, after.started),
+            (JobState::Running, before.started)
+        );
+        let following = world.app.job_follow(&ctx(), taken, None).await.unwrap();
+        let first = following.events.unwrap().next().await.unwrap().unwrap();
+        assert_eq!(first.state, JobState::Running);
+    }
+    // One whose handler was cut off begins anew.
+    strings.gate.add_permits(1);
+    assert_eq!(
+        end_of(&world, waiting).await.record.state,
+        JobState::Complete
+    );
+    // Its end has the time it began at, and nothing of it is left open.
+    let ended = world.app.job_cancel(&ctx(), taken).await.unwrap().record;
+    assert_eq!(
+        (ended.state, ended.started),
+        (JobState::Cancelled, before.started)
+    );
+    world.crash().await;
+    assert_eq!(metric(&world, "caxton_jobs_open", None), 0.0);
+    assert_eq!(show(&world, taken).await.record.state, JobState::Cancelled);
+}
+
 /// The agent's answer is committed, and the server dies before the job's end is.
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_came_before_the_crash_is_found() {

@@ -198,6 +198,13 @@ impl Tap for Live {
             Seen::Begun | Seen::Said(_) => {}
         }
     }
+
+    fn taken(&self) -> Option<Op> {
+        // Only what is durable is acknowledged. A start that does not find this cannot tell when the
+        // agent began, which is no reason to fail.
+        let due = !self.job().record.state.is_final();
+        due.then(|| super::submit::open_job(self, Delivery::Durable).ok())?
+    }
 }
 
 /// No answer came in time.

@@ -107,6 +107,10 @@ impl Document for JobRecord {
 pub(crate) struct OpenJob {
     pub(crate) id: MessageId,
     pub(crate) delivery: Delivery,
+    /// When the agent began, once it is done with the message and its answer is still due: nobody
+    /// gives it the message again, so that nothing else would tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) started: Option<Timestamp>,
 }
 
 impl Document for OpenJob {

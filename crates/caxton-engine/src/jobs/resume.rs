@@ -1,7 +1,7 @@
 //! Jobs after a start: those that were not over go on.
 
 use super::live::{Ended, Live};
-use super::record::{Delivery, JobRecord, OpenJob, record_id};
+use super::record::{Delivery, JobRecord, JobState, OpenJob, record_id};
 use super::{Jobs, call_id};
 use crate::documents;
 use crate::port::store::{PAGE_ROWS_MAX, PageRequest};
@@ -33,16 +33,23 @@ impl Jobs {
     async fn load_one(
         self: &Arc<Self>,
         tenant: &TenantId,
-        OpenJob { id, delivery }: OpenJob,
+        OpenJob {
+            id,
+            delivery,
+            started,
+        }: OpenJob,
     ) -> Result<(), Error> {
         let scope = Self::scope(tenant);
         let found = self.documents.get(&scope, &record_id(id)).await?;
         let record: Option<JobRecord> = found;
-        let Some(record) = record.filter(|it| !it.state.is_final()) else {
+        let Some(mut record) = record.filter(|it| !it.state.is_final()) else {
             // It was cancelled while it was about to be tried again.
             let gone = vec![documents::remove::<OpenJob>(&record_id(id))];
             return self.documents.commit(&scope, gone).await;
         };
+        if started.is_some() {
+            (record.state, record.started) = (JobState::Running, started);
+        }
         let who = AgentId::new(tenant.clone(), record.sender.clone());
         let store = &self.shared.services.store;
         let Some(call) = store.call(&scope, &call_id(&who, id)).await? else {

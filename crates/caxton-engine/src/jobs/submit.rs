@@ -195,9 +195,14 @@ fn beginning(live: &Live, delivery: Delivery) -> Result<Vec<Op>, Error> {
     Ok(vec![put, open_job(live, delivery)?, begin])
 }
 
-fn open_job(live: &Live, delivery: Delivery) -> Result<Op, Error> {
+pub(super) fn open_job(live: &Live, delivery: Delivery) -> Result<Op, Error> {
     let id = live.message.id;
-    documents::put(&record_id(id), &OpenJob { id, delivery })
+    let open = OpenJob {
+        id,
+        delivery,
+        started: live.job().record.started,
+    };
+    documents::put(&record_id(id), &open)
 }
 
 /// Whether a job may wait for a refusal to pass.

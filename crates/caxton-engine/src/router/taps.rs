@@ -3,6 +3,7 @@
 //!
 //! Where nobody follows anything it costs one load.
 
+use crate::port::store::Op;
 use caxton_core::{AgentId, Message, MessageId};
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -22,6 +23,11 @@ pub(crate) enum Seen {
 /// Whoever follows a message. It must not wait.
 pub(crate) trait Tap: Send + Sync {
     fn see(&self, seen: Seen);
+
+    /// What is to be kept where the message is acknowledged, in the same unit.
+    fn taken(&self) -> Option<Op> {
+        None
+    }
 }
 
 /// In whose name the message left, and who follows it.
@@ -64,6 +70,12 @@ impl Taps {
         if let Some((_, tap)) = found {
             tap.see(Seen::Begun);
         }
+    }
+
+    /// A message is about to be acknowledged: what its tap keeps of that.
+    pub(crate) fn taken(&self, id: MessageId) -> Option<Op> {
+        let found = self.any().then(|| self.by_message.lock().get(&id).cloned());
+        found.flatten().and_then(|(_, tap)| tap.taken())
     }
 
     /// A message that nobody waited for went to somebody outside.

@@ -381,6 +381,7 @@ impl Worker {
                 mailbox: mailbox.clone(),
                 message,
             });
+            self.plan.ops.extend(self.shared.taps.taken(message));
         }
         if let Some(host) = self.live.as_mut().and_then(|live| live.host.as_mut()) {
             let took = host.time().since(item.message.created);
