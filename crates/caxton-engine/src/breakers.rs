@@ -6,7 +6,7 @@ use crate::port::Clock;
 use crate::port::model::Endpoint;
 use caxton_core::breaker::{Breaker, Options, Outcome, Override, Permit, State};
 use caxton_core::tool::ToolName;
-use caxton_core::{AgentId, TenantId, Timestamp};
+use caxton_core::{AgentId, AgentName, TenantId, Timestamp};
 use parking_lot::Mutex;
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
 use std::collections::HashMap;
@@ -68,6 +68,33 @@ impl Thing {
             whose: (!is_shared).then(|| tenant.clone()),
             name: endpoint.provider.clone(),
         }
+    }
+
+    /// A script is a part of its provider that says nothing of the others, nor of one of the same name
+    /// that another agent brought along.
+    pub(crate) fn of_script(
+        tenant: &TenantId,
+        endpoint: &Endpoint,
+        brought_by: Option<&AgentName>,
+        file: &str,
+    ) -> Self {
+        let whole = Self::of_provider(tenant, endpoint);
+        let agent = brought_by
+            .map(|agent| format!("{agent}/"))
+            .unwrap_or_default();
+        Self {
+            name: format!("{}/{agent}{file}", whole.name),
+            ..whole
+        }
+    }
+
+    /// What this is a part of: names of wholes have no slash.
+    fn whole(&self) -> Option<Self> {
+        let (whole, _) = self.name.split_once('/')?;
+        Some(Self {
+            name: whole.to_owned(),
+            ..self.clone()
+        })
     }
 
     /// One that the tenant has set itself.
@@ -190,6 +217,9 @@ impl Breakers {
     /// Asks to ask a thing.
     pub(crate) fn admit(self: &Arc<Self>, thing: Thing) -> Result<Admitted, LeftAlone> {
         let now = self.clock.now();
+        // A person's word on the whole is one on each part.
+        let said = |whole: &Thing| self.view_one(whole, now).overridden != Override::None;
+        let thing = thing.whole().filter(said).unwrap_or(thing);
         let admitted = self.with(&thing, false, now, |breaker| {
             let was_tried = breaker.is_tried();
             let admitted = breaker.admit(now);
@@ -214,17 +244,45 @@ impl Breakers {
         }
     }
 
+    /// How a thing stands; of one with parts, the part that is worst off.
     pub(crate) fn view(&self, thing: &Thing) -> BreakerView {
         let now = self.clock.now();
+        let own = self.view_one(thing, now);
+        if own.overridden != Override::None {
+            return own;
+        }
+        let parts = self.parts(thing).into_iter();
+        let views = parts.map(|part| self.view_one(&part, now));
+        let ill = |it: &BreakerView| (it.state != State::Closed, it.retry_at, it.failures);
+        views.chain([own]).max_by_key(ill).unwrap_or(own)
+    }
+
+    fn view_one(&self, thing: &Thing, now: Timestamp) -> BreakerView {
         let found = self.with(thing, false, now, |breaker| {
             (BreakerView::of(breaker, now), None)
         });
         found.unwrap_or_else(|| BreakerView::of(&Breaker::new(self.options), now))
     }
 
+    /// The parts of a thing that have something to tell.
+    fn parts(&self, thing: &Thing) -> Vec<Thing> {
+        let ill = self.ill.lock();
+        let things = ill.get(&(thing.kind, thing.whose.clone()));
+        let named = things.into_iter().flat_map(HashMap::keys).cloned();
+        let all = named.map(|name| Thing {
+            name,
+            ..thing.clone()
+        });
+        all.filter(|it| it.whole().is_some_and(|whole| whole == *thing))
+            .collect()
+    }
+
     /// A person's word. `None` also forgets what was counted, so that the thing is asked again.
     pub(crate) fn set_override(&self, thing: &Thing, word: Override) {
         let now = self.clock.now();
+        for part in self.parts(thing) {
+            self.forget_thing(&part);
+        }
         self.with(thing, true, now, |breaker| {
             breaker.set_override(word);
             ((), None)
@@ -246,6 +304,9 @@ impl Breakers {
     /// Forgets one thing's: it is gone, or another now.
     pub(crate) fn forget_thing(&self, thing: &Thing) {
         let now = self.clock.now();
+        for part in self.parts(thing) {
+            self.forget_thing(&part);
+        }
         self.with(thing, false, now, |breaker| {
             *breaker = Breaker::new(self.options);
             ((), None)

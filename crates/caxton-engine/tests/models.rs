@@ -212,6 +212,83 @@ async fn a_hundred_at_the_last_tokens_never_use_more_than_there_is() {
     assert_eq!(world.tokens_used().await, counted);
 }
 
+/// Text of which each byte is a token, as no estimate has it.
+#[tokio::test(start_paused = true)]
+async fn what_a_provider_counts_past_the_estimate_was_set_aside() {
+    const BYTES: u64 = 4_000;
+    const QUOTA: u64 = 50_000;
+    let world = world().await;
+    world.quota(QUOTA).await;
+    let dense = Play::Answer(vec![Step::Say("so"), Step::Used(BYTES, 5), Step::Done]);
+    world.stage.plays("one/m", vec![dense; 100]);
+    let text = "7".repeat(usize::try_from(BYTES).unwrap());
+    let mut turns = Vec::new();
+    for _ in 0..100 {
+        turns.push(world.begin_with("one/m", &text).await);
+    }
+    let ends = futures::future::join_all(turns.into_iter().map(ended)).await;
+    let went = ends.iter().filter(|(_, end)| end.is_ok()).count();
+    assert!((8..=13).contains(&went), "{went} went");
+    world.pass(Duration::from_secs(1)).await;
+    let request = ModelRequest::new(vec![ChatMessage::user(text)], 500);
+    let ledger = world.ledger().await;
+    assert_eq!(ledger.len(), went);
+    let mut past = 0;
+    for row in &ledger {
+        assert_eq!(row.tokens.total(), BYTES + 5);
+        assert!(row.reserved_tokens <= request.tokens_most() + 500);
+        let over = row.tokens.total().saturating_sub(row.reserved_tokens);
+        // Only one that had less left than it may take, and then by half of its bytes at most.
+        assert!(over == 0 || row.reserved_tokens < request.tokens_most() + 500);
+        assert!(over <= BYTES / 2, "{over} past what was reserved");
+        past += over;
+    }
+    let used = world.tokens_used().await;
+    assert!(used <= QUOTA + past, "{used} used");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_script_that_fails_says_nothing_of_the_others() {
+    use caxton_core::breaker::{Override, State};
+    let world = world().await;
+    let turn = async |model: &str| {
+        let end = ended(world.begin_with(model, "hello").await).await.1;
+        end.map(drop).map_err(|failure| failure.code)
+    };
+    let shown = async || world.app.provider_show(&ctx(), "scripted").await.unwrap().1;
+    let say = async |word| {
+        let said = world.app.provider_override(&ctx(), "scripted", word).await;
+        said.unwrap();
+    };
+    let open = Err(Code::BreakerOpen.as_str().to_owned());
+    let refused = Err(Code::ModelRefusedCredential.as_str().to_owned());
+    world
+        .stage
+        .plays("scripted/bad.json", vec![refuse(Kind::Auth); 20]);
+    world.stage.plays("scripted/good.json", vec![good(); 20]);
+    assert_eq!(shown().await.state, State::Closed);
+    for _ in 0..5 {
+        assert_eq!(turn("scripted/bad.json").await, refused);
+    }
+    assert_eq!(turn("scripted/bad.json").await, open);
+    assert_eq!(turn("scripted/good.json").await, Ok(()));
+    // Who looks at the provider sees that something of it is ill, and may say that it is not.
+    assert_eq!(shown().await.state, State::Open);
+    say(Override::None).await;
+    assert_eq!(shown().await.state, State::Closed);
+    assert_eq!(turn("scripted/bad.json").await, refused);
+    // A person's word is on all scripts.
+    say(Override::Open).await;
+    assert_eq!(turn("scripted/good.json").await, open);
+    say(Override::Closed).await;
+    for _ in 0..9 {
+        assert_eq!(turn("scripted/bad.json").await, refused);
+    }
+    assert_eq!(shown().await.overridden, Override::Closed);
+    say(Override::None).await;
+    assert_eq!(turn("scripted/good.json").await, Ok(()));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_turn_ends_at_once_and_its_call_is_accounted() {
     let world = world().await;

@@ -168,8 +168,8 @@ impl ModelRequest {
         }
     }
 
-    /// No fewer tokens than this is, for what is set aside for it: twice the estimate, since a token
-    /// of any usual text, code or script has two bytes or more, and what providers add around it.
+    /// The most tokens this can be: one has a byte or more. A picture counts as four large ones, and
+    /// there is room for what providers add around it.
     pub fn tokens_most(&self) -> u64 {
         const AROUND: u64 = 64;
         self.tokens_estimate().saturating_mul(2) + AROUND
@@ -186,6 +186,13 @@ impl ModelRequest {
         let messages: u64 = self.messages.iter().map(ChatMessage::tokens_estimate).sum();
         tokens_of(bytes) + messages
     }
+        const AROUND: u64 = 1_024;
+        self.tokens_estimate().saturating_mul(4) + AROUND
+    }
+
+    /// The most tokens this is likely to be: one of any usual text, code or script has two bytes or
+    /// more.
+    pub fn tokens_likely(&self) -> u64 {
 }
 
 /// Tokens that a message costs besides its content.

@@ -3,7 +3,7 @@
 use super::ledger::OpenCall;
 use super::{CallOutcome, Models};
 use crate::breakers::Thing;
-use crate::port::model::{Endpoint, ModelCall, ModelFacts};
+use crate::port::model::{Endpoint, ModelCall, ModelFacts, ProviderKind};
 use crate::port::{Answer, Clock};
 use crate::turn::Turn;
 use bytes::Bytes;
@@ -154,7 +154,7 @@ impl Models {
         let input = ask.request.tokens_estimate();
         let candidates = self.candidates(tenant, &ask.models, input).await?;
         let (reserved, output) = self.reserve(caller, &ask, &candidates).await?;
-        let record = self.record(caller, &id, &ask, &candidates, input, output);
+        let record = self.record(caller, &id, &ask, &candidates, input, &reserved);
         let asking = Asking {
             models: self,
             caller,
@@ -242,7 +242,13 @@ impl Asking<'_> {
     ) -> Result<(), End> {
         let (models, tenant) = (self.models, self.caller.turn.tenant().clone());
         let endpoint = &candidate.endpoint;
-        let thing = Thing::of_provider(&tenant, endpoint);
+        let thing = match endpoint.kind {
+            ProviderKind::Scripted => {
+                let brought = ask.scripts.as_ref().and(self.caller.agent.as_ref());
+                Thing::of_script(&tenant, endpoint, brought, candidate.name.model())
+            }
+            _ => Thing::of_provider(&tenant, endpoint),
+        };
         self.asked = false;
         let admitted = models.breakers.admit(thing).map_err(|left_alone| {
             let detail = format!(

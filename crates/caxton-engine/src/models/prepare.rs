@@ -115,36 +115,37 @@ impl Models {
         }
     }
 
-    /// Reserves what the call may take: of tokens and money as much as there is, up to what is asked.
-    /// Gives the tokens that the answer may have.
+    /// Reserves what the call may take at most, or what there is: no less than it is likely to take.
+    /// Gives the tokens that the answer may have. So a quota is gone past only by a call that had less
+    /// left than its bytes, and by no more tokens than half of those.
     pub(super) async fn reserve(
         &self,
         caller: &Caller,
         ask: &Completion,
         candidates: &[Candidate],
     ) -> Result<(Reserved, u32), Error> {
-        let input = ask.request.tokens_most();
+        let (likely, most_in) = (ask.request.tokens_likely(), ask.request.tokens_most());
         let (tenant, key) = (caller.turn.tenant(), caller.turn.key());
         let now = self.clock.now();
         let wanted = u64::from(ask.request.output_tokens_max.max(1));
-        let mut most = input + wanted;
+        let mut most = most_in + wanted;
         if let Some(left) = ask.ceiling.tokens {
-            if left <= input {
+            if left <= likely {
                 return Err(over("tokens"));
             }
             most = most.min(left);
         }
         let tokens = self
             .quotas
-            .reserve_up_to(tenant, key, Unit::Tokens, input + 1, most, now)
+            .reserve_up_to(tenant, key, Unit::Tokens, likely + 1, most, now)
             .await?;
-        let output = tokens.amount().saturating_sub(input).max(1);
-        let dearest = |output: u64| {
+        let output = tokens.amount().saturating_sub(likely).clamp(1, wanted);
+        let dearest = |input: u64, output: u64| {
             let costs = candidates.iter().filter_map(|it| it.facts.price);
             let costs = costs.map(|price| price.most_micros(input, output));
             costs.max().unwrap_or(0)
         };
-        let (least, mut most) = (dearest(1), dearest(output));
+        let (least, mut most) = (dearest(likely, 1), dearest(most_in, output));
         if let Some(left) = ask.ceiling.cost_micros {
             if left < least {
                 return Err(over("money"));
@@ -155,7 +156,7 @@ impl Models {
             .quotas
             .reserve_up_to(tenant, key, Unit::CostMicros, least, most, now)
             .await?;
-        let output = affordable(cost.amount(), output, dearest);
+        let output = affordable(cost.amount(), output, |output| dearest(likely, output));
         let output = u32::try_from(output).unwrap_or(u32::MAX);
         Ok((Reserved { tokens, cost }, output))
     }
@@ -167,7 +168,7 @@ impl Models {
         ask: &Completion,
         candidates: &[Candidate],
         input: u64,
-        output: u32,
+        reserved: &Reserved,
     ) -> ModelCallRecord {
         let asked = ask.models.first().cloned().unwrap_or_else(ModelName::demo);
         let first = candidates.first();
@@ -188,7 +189,7 @@ impl Models {
             asked,
             tries: 0,
             outcome: CallOutcome::Open,
-            reserved_tokens: ask.request.tokens_most() + u64::from(output),
+            reserved_tokens: reserved.tokens.amount(),
             tokens,
             cost_micros: price.cost_micros(&tokens),
             began: self.clock.now(),

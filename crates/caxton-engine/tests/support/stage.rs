@@ -153,8 +153,12 @@ pub async fn world() -> World {
 
 impl World {
     pub async fn begin(&self) -> Follow {
-        let request = ModelRequest::new(vec![ChatMessage::user("hello")], 500);
-        let model = ModelName::parse("one/m").unwrap();
+        self.begin_with("one/m", "hello").await
+    }
+
+    pub async fn begin_with(&self, model: &str, text: &str) -> Follow {
+        let request = ModelRequest::new(vec![ChatMessage::user(text)], 500);
+        let model = ModelName::parse(model).unwrap();
         let ctx = ctx();
         let begun = self.app.turn_start_model(&ctx, model, request);
         begun.await.unwrap()
