@@ -22,6 +22,7 @@ pub mod opctx;
 pub mod options;
 pub mod port;
 pub mod requests;
+pub mod rewrap;
 pub mod router;
 mod supervise;
 mod sync;

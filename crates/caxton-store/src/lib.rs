@@ -31,5 +31,5 @@ pub use files::{SHARED_FILE, TENANTS_DIR};
 pub use lock::{DataLock, LockError, lock_data_dir};
 pub use migrate::SCHEMA_VERSION;
 pub use options::{Options, SyncMode};
-pub use secrets::{KeyError, SealedSecrets, new_master_key};
+pub use secrets::{KeyError, SealedSecrets, new_master_key, present_key};
 pub use store::SqliteStore;

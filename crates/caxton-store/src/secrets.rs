@@ -44,6 +44,13 @@ pub enum KeyError {
     TooMany,
 }
 
+/// A file of keys without those that only open.
+pub fn present_key(text: &str) -> String {
+    let of = |line: &&str| !line.is_empty() && !line.starts_with('#');
+    let first = text.lines().map(str::trim).find(of);
+    first.map(|line| format!("{line}\n")).unwrap_or_default()
+}
+
 /// A new key, as its file has it.
 pub fn new_master_key(entropy: &dyn Entropy) -> String {
     let mut key = [0_u8; KEY_BYTES];
@@ -81,10 +88,9 @@ impl SealedSecrets {
         }
     }
 
-    /// Whether something is sealed under the present key; what is not can be opened and sealed anew.
-    pub fn is_current(&self, sealed: &[u8]) -> bool {
-        let id = self.keys.first().map(|(id, _)| id.as_slice());
-        sealed.get(1..=KEY_ID_BYTES) == id
+    /// Keys there are: the present one, and those that only open.
+    pub fn keys(&self) -> usize {
+        self.keys.len()
     }
 }
 
@@ -126,6 +132,11 @@ impl Secrets for SealedSecrets {
         let mut text = text.to_vec();
         let open = key.open_in_place(nonce, Aad::from(associated(head, place)), &mut text);
         open.map(|open| open.to_vec()).map_err(|_| unavailable())
+    }
+
+    fn is_current(&self, sealed: &[u8]) -> bool {
+        let id = self.keys.first().map(|(id, _)| id.as_slice());
+        sealed.get(1..=KEY_ID_BYTES) == id
     }
 }
 
@@ -238,6 +249,13 @@ mod tests {
         let anew = both.seal("p", b"s").unwrap();
         assert!(both.is_current(&anew));
         assert!(old.open("p", &anew).is_err());
+    }
+
+    #[test]
+    fn the_present_key_is_the_first() {
+        let text = format!("# since today\n\n {}{}", key(2), key(1));
+        assert_eq!(present_key(&text), key(2));
+        assert_eq!(present_key("# nothing"), "");
     }
 
     #[test]

@@ -157,7 +157,10 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
         .open(&draft)?;
     file.write_all(bytes)?;
     file.sync_all()?;
-    fs::rename(&draft, path)
+    fs::rename(&draft, path)?;
+    // Until its folder is on disk, so is the old file, and what is written next may rely on the new one.
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    fs::File::open(dir.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// Where data lies when nobody says: `$XDG_DATA_HOME/caxton`, or `~/.local/share/caxton`.

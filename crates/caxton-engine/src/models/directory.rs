@@ -6,6 +6,7 @@ use crate::port::Secrets;
 use crate::port::model::{Endpoint, ProviderKind};
 use crate::port::secrets::Secret;
 use crate::port::store::{Page, PageRequest, RecordKind};
+use crate::rewrap::Sealed;
 use caxton_core::error::{Code, Error, shown};
 use caxton_core::model::is_provider_name;
 use caxton_core::{TenantId, Timestamp};
@@ -37,6 +38,20 @@ pub(crate) struct Kept {
 
 impl Document for Kept {
     const KIND: RecordKind = RecordKind("provider");
+}
+
+impl Sealed for Kept {
+    fn id(&self) -> &str {
+        &self.name
+    }
+
+    fn place(&self, tenant: &TenantId) -> String {
+        Directory::place(tenant, &self.name)
+    }
+
+    fn sealed(&mut self) -> Option<&mut Vec<u8>> {
+        self.sealed.as_mut()
+    }
 }
 
 /// What a tenant sets. `secret` absent: the one it had, where its address stays the same.

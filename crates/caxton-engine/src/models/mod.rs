@@ -17,6 +17,7 @@ pub use ledger::{CallOutcome, ModelCallRecord};
 pub use meters::Meters;
 
 pub(crate) use call::Caller;
+pub(crate) use directory::Kept as KeptProvider;
 pub(crate) use ledger::{CallId, Ledger};
 
 use crate::breakers::Breakers;

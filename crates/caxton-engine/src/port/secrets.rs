@@ -32,6 +32,8 @@ pub trait Secrets: Send + Sync + fmt::Debug {
     fn seal(&self, place: &str, open: &[u8]) -> Result<Vec<u8>, Error>;
     /// Errors: `CX-7030` where it was sealed under another key, for another place, or was changed.
     fn open(&self, place: &str, sealed: &[u8]) -> Result<Vec<u8>, Error>;
+    /// Whether something is sealed under the present key; what is not can be opened and sealed anew.
+    fn is_current(&self, sealed: &[u8]) -> bool;
 }
 
 /// Where there is no master key: nothing can be kept.
@@ -51,5 +53,9 @@ impl Secrets for NoSecrets {
 
     fn open(&self, _place: &str, _sealed: &[u8]) -> Result<Vec<u8>, Error> {
         Err(Self::refuse())
+    }
+
+    fn is_current(&self, _sealed: &[u8]) -> bool {
+        false
     }
 }

@@ -25,7 +25,7 @@ pub use registry::{FunctionState, FunctionView, NewTool, OperatorTool, ToolView}
 pub(crate) use log::{CallId, Log};
 pub(crate) use policy::Policies;
 pub(crate) use prepare::Caller;
-pub(crate) use registry::Registry;
+pub(crate) use registry::{KeptTool, Registry};
 
 use crate::approvals::Approvals;
 use crate::audit::Audit;

@@ -24,6 +24,10 @@ impl Secrets for Plain {
     fn open(&self, _place: &str, sealed: &[u8]) -> Result<Vec<u8>, Error> {
         Ok(sealed.to_vec())
     }
+
+    fn is_current(&self, _sealed: &[u8]) -> bool {
+        true
+    }
 }
 
 /// All kinds of tools in one.

@@ -219,6 +219,9 @@ enum Command {
     /// Take, check and bring back backups.
     #[command(subcommand)]
     Backup(backup::BackupCommand),
+    /// The key that tenants' secrets are sealed under.
+    #[command(subcommand)]
+    Secret(secret::SecretCommand),
     /// The server itself.
     #[command(subcommand)]
     Server(server::ServerCommand),
@@ -295,6 +298,7 @@ impl Command {
             self,
             Self::Try(_)
                 | Self::Serve(_)
+                | Self::Secret(_)
                 | Self::Config(_)
                 | Self::Context(_)
                 | Self::Interactive
@@ -333,6 +337,7 @@ impl Cli {
             Command::Usage(args) => block(usage::run(args, &global, output)),
             Command::Audit(command) => block(audit::run(command, &global, output)),
             Command::Backup(command) => backup::run(command, &global, output),
+            Command::Secret(command) => secret::run(command, &global, output),
             Command::Server(command) => block(server::run(command, &global, output)),
             Command::Config(command) => config::run(command, &global, output),
             Command::Context(command) => context::run(command, &global, output),

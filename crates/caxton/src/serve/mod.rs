@@ -10,11 +10,13 @@ mod issuers;
 mod key;
 mod models;
 mod reports;
+mod rewrap;
 mod signals;
 mod tls;
 mod tools;
 
 pub use backups::error as backup_error;
+pub use rewrap::{Done as Rewrapped, Keys as RewrapKeys, run as rewrap};
 pub use signals::stop_signal;
 
 use crate::COMPILE_WORKER;

@@ -125,6 +125,14 @@ fn secret(name: &str, provider: &Provider) -> Result<Option<Secret>, String> {
     Ok(Some(Secret::new(text)))
 }
 
+/// The file of master keys: the data folder's, unless the operator keeps it elsewhere.
+pub fn master_key(config: &Config, folder: &Folder) -> (PathBuf, bool) {
+    match given(&config.secrets.master_key_file) {
+        Some(elsewhere) => (elsewhere, true),
+        None => (folder.join(MASTER_KEY), false),
+    }
+}
+
 /// Seals tenants' secrets. A master key in the data folder is made once; one that cannot be read is
 /// not replaced, because what was kept under it would be lost.
 ///
@@ -136,14 +144,13 @@ pub fn build_secrets(
     had_data: bool,
     entropy: &Arc<dyn Entropy>,
 ) -> Outcome<Arc<dyn Secrets>> {
-    let elsewhere = given(&config.secrets.master_key_file);
-    let path = elsewhere.clone().unwrap_or_else(|| folder.join(MASTER_KEY));
+    let (path, elsewhere) = master_key(config, folder);
     let failed = |why: String| {
         Failure::plain(format!("cannot use the master key {}", path.display())).because(why)
     };
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound && elsewhere.is_none() => {
+        Err(error) if error.kind() == ErrorKind::NotFound && !elsewhere => {
             if had_data {
                 tracing::warn!(
                     path = %path.display(),

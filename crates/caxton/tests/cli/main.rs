@@ -28,6 +28,7 @@ mod jobs;
 mod limits;
 mod mcp;
 mod operations;
+mod secrets;
 mod support;
 mod survival;
 mod tenants;

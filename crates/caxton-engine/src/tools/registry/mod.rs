@@ -6,6 +6,7 @@ mod registered;
 mod words;
 
 pub(crate) use registered::{Offered, Registered};
+pub(crate) use words::Kept as KeptTool;
 pub use words::{FunctionState, FunctionView, NewTool, OperatorTool, ToolView};
 
 use super::policy::Policies;

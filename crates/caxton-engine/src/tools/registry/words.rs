@@ -3,9 +3,10 @@
 use crate::documents::Document;
 use crate::port::secrets::Secret;
 use crate::port::store::RecordKind;
+use crate::rewrap::Sealed;
 use bytes::Bytes;
-use caxton_core::Timestamp;
 use caxton_core::tool::{Definition, Function, ToolKind, ToolName};
+use caxton_core::{TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// A tool of the server's operator, for all tenants.
@@ -32,7 +33,7 @@ pub struct NewTool {
 
 /// A tenant's tool, as kept: its secret sealed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Kept {
+pub(crate) struct Kept {
     pub(super) name: ToolName,
     pub(super) description: String,
     pub(super) definition: Definition,
@@ -47,6 +48,20 @@ pub(super) struct Kept {
 
 impl Document for Kept {
     const KIND: RecordKind = RecordKind("tool");
+}
+
+impl Sealed for Kept {
+    fn id(&self) -> &str {
+        self.name.as_str()
+    }
+
+    fn place(&self, tenant: &TenantId) -> String {
+        super::Registry::place(tenant, &self.name)
+    }
+
+    fn sealed(&mut self) -> Option<&mut Vec<u8>> {
+        self.sealed.as_mut()
+    }
 }
 
 /// Whether a function is what was agreed to.
