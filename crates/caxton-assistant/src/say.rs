@@ -173,6 +173,7 @@ impl<W: World> Lane<'_, W> {
         let mut event = self.unless_cancelled(Event::Begin);
         loop {
             let now = self.world.now();
+            form: client.form,
             let (mut next, mut untold) = (None, None);
             for effect in turn.on(event, now) {
                 match effect {

@@ -227,6 +227,7 @@ impl Turn {
         request.stop.clone_from(&settings.stop);
         request.parallel_calls = settings.parallel_calls;
         request.extra.clone_from(&settings.extra);
+        request.form.clone_from(&settings.form);
         // Whether a client comes back with the same history, it knows itself.
         request.goes_on = !settings.passing;
         // What a client insists on is for its own message: after results of tools it would have the

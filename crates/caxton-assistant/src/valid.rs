@@ -67,6 +67,7 @@ fn clean(message: &mut ChatMessage, current: bool) {
         kept = match part {
             Part::Text { text } => !text.trim().is_empty(),
             Part::Thinking { .. } => current && !by_user,
+            part if part.redacted().is_some() => current && !by_user,
             Part::Extra { .. } => kept,
             _ => true,
         };

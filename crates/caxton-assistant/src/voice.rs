@@ -38,6 +38,10 @@ impl Voice {
                 let signature = signature.clone();
                 Some(TurnEvent::ThinkingSigned { signature })
             }
+            ModelEvent::Other(part) => {
+                let data = part.redacted()?.to_owned();
+                Some(TurnEvent::ThinkingRedacted { data })
+            }
             _ => None,
         }
     }

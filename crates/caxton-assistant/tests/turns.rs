@@ -9,7 +9,7 @@
 mod support;
 
 use caxton_core::Performative;
-use caxton_core::model::{ChatMessage, ModelFaultKind, Part, Thinking, ToolSpec};
+use caxton_core::model::{ChatMessage, ChatRole, ModelFaultKind, Part, Thinking, ToolSpec};
 use caxton_core::session::{ClientSide, Say, SessionId, TurnEvent};
 use caxton_engine::port::NativeRuntime;
 use serde_json::json;
@@ -127,6 +127,83 @@ async fn what_thinks_is_heard_and_how_much_is_the_sessions() {
     events(world.start_say("a", "s", say).await.unwrap()).await;
     assert_eq!(world.last_request().thinking, Some(Thinking::Off));
     assert_eq!(world.entries("s").await[1].message.parts.len(), 2);
+}
+
+/// What a provider does not show of what was thought goes back to it within the turn, and to a client
+/// that calls tools itself.
+#[tokio::test(start_paused = true)]
+async fn what_is_thought_unseen_is_given_back_in_its_place() {
+    let hidden = || Part::redacted_thinking("aGlkZGVu");
+    let world = World::new(move |asked| match newest(asked).as_str() {
+        "mine" if !has_results(asked) => vec![
+            Play::Think("hm".into(), "sig".into()),
+            Play::Other(hidden()),
+            call_weather(),
+        ],
+        _ => vec![Play::Other(hidden()), text("so")],
+    })
+    .await;
+    world.assistant("a", "").await;
+    let mut say = Say {
+        parts: vec![Part::text("mine")],
+        passing: true,
+        client: Some(ClientSide {
+            tools: vec![ToolSpec::new("weather", "", json!({"type": "object"}))],
+            form: Some(caxton_core::model::AnswerForm::default()),
+            ..ClientSide::default()
+        }),
+        ..Say::default()
+    };
+    let follow = world.start_say("a", "x", say.clone()).await.unwrap();
+    let told = words(&events(follow).await);
+    assert_eq!(
+        told[1..4],
+        ["thinks hm", "signed sig", "thinks unseen aGlkZGVu"]
+    );
+    assert!(
+        world.last_request().form.is_some(),
+        "what form its answer is to have, too"
+    );
+    // The client gives all of it back with its tool's answer.
+    let said = |role, parts| ChatMessage { role, parts };
+    let thought = Part::Thinking {
+        text: "hm".into(),
+        signature: Some("sig".into()),
+    };
+    let arguments = json!({});
+    let (id, name) = ("c".to_owned(), "weather".to_owned());
+    let asked = Part::ToolCall {
+        id,
+        name,
+        arguments,
+    };
+    let client = say.client.as_mut().unwrap();
+    client.history = vec![
+        ChatMessage::user("mine"),
+        said(ChatRole::Assistant, vec![thought, hidden(), asked]),
+    ];
+    say.parts = vec![Part::ToolResult {
+        id: "c".into(),
+        parts: vec![Part::text("sun")],
+        is_error: false,
+    }];
+    let follow = world.start_say("a", "y", say).await.unwrap();
+    assert_eq!(answer(&events(follow).await), "so");
+    let back = world.last_request().messages[1].parts.clone();
+    assert_eq!(
+        back.iter().filter_map(Part::redacted).count(),
+        1,
+        "{back:?}"
+    );
+    // Of a turn that is over it is left out, as all that was thought.
+    world.chat("a", "s", "hello").await;
+    world.chat("a", "s", "and again").await;
+    let seen = world.last_request().messages;
+    let hidden = seen
+        .iter()
+        .flat_map(|it| &it.parts)
+        .filter_map(Part::redacted);
+    assert_eq!(hidden.count(), 0, "{seen:?}");
 }
 
 #[tokio::test(start_paused = true)]

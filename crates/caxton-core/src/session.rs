@@ -5,8 +5,8 @@ use crate::agent::AgentName;
 use crate::error::{Code, Error, shown};
 use crate::id::{ConversationId, MessageId};
 use crate::model::{
-    ChatMessage, Extra, ModelName, Part, StopReason, SystemMark, Thinking, Tokens, ToolChoice,
-    ToolSpec,
+    AnswerForm, ChatMessage, Extra, ModelName, Part, StopReason, SystemMark, Thinking, Tokens,
+    ToolChoice, ToolSpec,
 };
 use crate::time::Timestamp;
 use crate::tool::Rules;
@@ -141,6 +141,8 @@ pub struct ClientSide {
     pub top_p: Option<f64>,
     pub stop: Vec<String>,
     pub extra: Option<Extra>,
+    #[serde(default)]
+    pub form: Option<AnswerForm>,
     #[serde(default)]
     pub system_marks: Vec<SystemMark>,
 }
@@ -295,6 +297,11 @@ pub enum TurnEvent {
     ThinkingSigned {
         signature: String,
     },
+    /// The model thought what its provider does not show. Whoever gives its thinking back gives this
+    /// too, in its place.
+    ThinkingRedacted {
+        data: String,
+    },
     /// The model calls a tool.
     ToolCall {
         id: String,
@@ -346,7 +353,8 @@ impl TurnEvent {
         FRAME
             + match self {
                 Self::Text { text } | Self::Thinking { text } | Self::Notice { text } => text.len(),
-                Self::ThinkingSigned { signature } => signature.len(),
+                Self::ThinkingSigned { signature: text }
+                | Self::ThinkingRedacted { data: text } => text.len(),
                 Self::ToolCall { arguments, .. } | Self::ApprovalRequired { arguments, .. } => {
                     arguments.to_string().len()
                 }

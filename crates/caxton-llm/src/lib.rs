@@ -34,6 +34,14 @@ pub mod translate {
     use crate::{anthropic, openai_chat, openai_responses};
     use caxton_core::model::{Dialect, ModelRequest};
 
+    /// What a request asks for that a protocol does not have.
+    pub fn refused(dialect: Dialect, request: &ModelRequest) -> Option<&'static str> {
+        match dialect {
+            Dialect::Anthropic => anthropic::refused(request),
+            Dialect::OpenaiChat | Dialect::OpenaiResponses => None,
+        }
+    }
+
     /// A request as a dialect has it.
     pub fn request(
         dialect: Dialect,

@@ -59,6 +59,9 @@ impl Remote {
         dialect: Dialect,
         call: ModelCall,
     ) -> Result<ModelStream, ModelFault> {
+        if let Some(why) = translate::refused(dialect, &call.request) {
+            return Err(ModelFault::new(ModelFaultKind::Invalid, why));
+        }
         let endpoint = Arc::clone(&call.endpoint);
         let known = self.memory.of(&endpoint.base_url, &call.model);
         let mut quirks = known;

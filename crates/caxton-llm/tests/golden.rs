@@ -9,7 +9,9 @@
 
 mod support;
 
-use caxton_core::model::{Dialect, ModelEvent, ModelReply, ModelRequest, Part};
+use caxton_core::model::{
+    AnswerForm, ChatMessage, Dialect, ModelEvent, ModelReply, ModelRequest, Part,
+};
 use caxton_engine::port::model::ProviderKind;
 use caxton_llm::Table;
 use caxton_llm::translate::{self, Traits};
@@ -61,6 +63,95 @@ fn fields_of_parts_tools_and_the_system_go_to_their_dialect_alone() {
             assert_eq!(written(dialect, &own(of), "m", &traits()), expected);
         }
     }
+}
+
+#[test]
+fn the_form_of_an_answer_is_asked_for_in_each_providers_words() {
+    let schema = json!({"type": "object", "properties": {"city": {"type": "string"}},
+        "required": ["city"], "additionalProperties": false});
+    let mut request = ModelRequest::new(vec![ChatMessage::user("Where?")], 500);
+    request.form = Some(AnswerForm {
+        schema: Some(schema.clone()),
+        name: Some("place".into()),
+        description: None,
+        strict: Some(true),
+    });
+    let format = |dialect, request: &ModelRequest| {
+        let body = written(dialect, request, "some-model", &traits())["body"].clone();
+        let places = ["/response_format", "/text/format", "/output_config/format"];
+        let found: Vec<Value> = places
+            .iter()
+            .filter_map(|at| body.pointer(at))
+            .cloned()
+            .collect();
+        assert_eq!(found.len(), 1, "{body}");
+        found[0].clone()
+    };
+    let chat = json!({"type": "json_schema",
+        "json_schema": {"name": "place", "schema": schema, "strict": true}});
+    let responses =
+        json!({"type": "json_schema", "name": "place", "schema": schema, "strict": true});
+    let anthropic = json!({"type": "json_schema", "schema": schema});
+    assert_eq!(format(Dialect::OpenaiChat, &request), chat);
+    assert_eq!(format(Dialect::OpenaiResponses, &request), responses);
+    assert_eq!(format(Dialect::Anthropic, &request), anthropic);
+    // A name is needed there; whether it is strict, only whoever says so.
+    request.form = Some(AnswerForm {
+        schema: Some(schema.clone()),
+        ..AnswerForm::default()
+    });
+    let nameless =
+        json!({"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}});
+    assert_eq!(format(Dialect::OpenaiChat, &request), nameless);
+    // Any JSON: where the protocol has that.
+    request.form = Some(AnswerForm::default());
+    let any = json!({"type": "json_object"});
+    assert_eq!(format(Dialect::OpenaiChat, &request), any);
+    assert_eq!(format(Dialect::OpenaiResponses, &request), any);
+    assert!(translate::refused(Dialect::Anthropic, &request).is_some());
+    assert!(translate::refused(Dialect::OpenaiChat, &request).is_none());
+    request.form = None;
+    assert!(translate::refused(Dialect::Anthropic, &request).is_none());
+}
+
+#[test]
+fn what_a_client_says_in_its_providers_own_words_of_a_form_stays_as_it_is() {
+    let given = |dialect, extra: Value| {
+        let mut request = ModelRequest::new(vec![ChatMessage::user("Where?")], 8_000);
+        request.thinking = Some(caxton_core::model::Thinking::High);
+        request.form = Some(AnswerForm {
+            schema: Some(json!({"type": "object"})),
+            ..AnswerForm::default()
+        });
+        request.extra = Some((dialect, extra.as_object().unwrap().clone()));
+        let adaptive = Traits {
+            adaptive: true,
+            ..traits()
+        };
+        written(dialect, &request, "some-model", &adaptive)["body"].clone()
+    };
+    let own = json!({"type": "json_schema", "json_schema": {"name": "own", "new": 1}});
+    let body = given(Dialect::OpenaiChat, json!({"response_format": own}));
+    assert_eq!(body["response_format"], own);
+    let own = json!({"format": {"type": "json_schema", "name": "own"}, "verbosity": "low"});
+    let body = given(Dialect::OpenaiResponses, json!({"text": own}));
+    assert_eq!(body["text"], own);
+    let body = given(
+        Dialect::OpenaiResponses,
+        json!({"text": {"verbosity": "low"}}),
+    );
+    assert_eq!(body["text"]["verbosity"], "low");
+    assert_eq!(body["text"]["format"]["type"], "json_schema");
+    let own = json!({"format": {"type": "json_schema", "schema": {"own": true}}, "effort": "low"});
+    let body = given(Dialect::Anthropic, json!({"output_config": own}));
+    assert_eq!(body["output_config"], own);
+    let body = given(Dialect::Anthropic, json!({"output_config": {"new": 1}}));
+    let both = json!({"new": 1, "effort": "high", "format": {"type": "json_schema", "schema": {"type": "object"}}});
+    assert_eq!(body["output_config"], both);
+    let older = json!({"type": "json_schema", "schema": {"own": true}});
+    let body = given(Dialect::Anthropic, json!({"output_format": older}));
+    assert_eq!(body["output_format"], older);
+    assert_eq!(body["output_config"], json!({"effort": "high"}));
 }
 
 #[test]

@@ -30,6 +30,7 @@ fn settings() -> Settings {
         tool_choice: ToolChoice::Auto,
         parallel_calls: None,
         extra: None,
+        form: None,
         passing: false,
         hands: 0,
         steps_max: 16,

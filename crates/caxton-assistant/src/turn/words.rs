@@ -4,7 +4,7 @@ use crate::context::Window;
 use crate::toolbox::Tool;
 use caxton_core::error::Error;
 use caxton_core::model::{
-    ChatMessage, Extra, ModelName, ModelReply, ModelRequest, Part, Thinking, ToolChoice,
+    AnswerForm, ChatMessage, Extra, ModelName, ModelReply, ModelRequest, Part, Thinking, ToolChoice,
 };
 pub use caxton_core::session::Spent;
 use caxton_core::session::{TurnEvent, TurnFailure, TurnOutcome};
@@ -25,6 +25,7 @@ pub struct Settings {
     pub tool_choice: ToolChoice,
     pub parallel_calls: Option<bool>,
     pub extra: Option<Extra>,
+    pub form: Option<AnswerForm>,
     /// The history is the client's: nothing of it is summed up or left out.
     pub passing: bool,
     /// Hands that the message went through.

@@ -51,6 +51,8 @@ pub type Handled = (Host, Result<(), Fault>);
 pub enum Play {
     Text(String),
     Think(String, String),
+    /// A part of the provider's own.
+    Other(Part),
     Call(String, String, Value),
     Fault(ModelFaultKind),
     /// It says nothing until the test lets it.
@@ -103,6 +105,7 @@ impl Model for Player {
                     pieces.push(Piece::Event(ModelEvent::Thinking(text)));
                     pieces.push(Piece::Event(ModelEvent::ThinkingSigned(signature)));
                 }
+                Play::Other(part) => pieces.push(Piece::Event(ModelEvent::Other(part))),
                 Play::Call(id, name, arguments) => {
                     stop = StopReason::ToolCalls;
                     let json = arguments.to_string();
@@ -376,6 +379,7 @@ pub fn words(events: &[TurnEvent]) -> Vec<String> {
             TurnEvent::Started { agent, .. } => format!("{agent} begins"),
             TurnEvent::Thinking { text } => format!("thinks {text}"),
             TurnEvent::ThinkingSigned { signature } => format!("signed {signature}"),
+            TurnEvent::ThinkingRedacted { data } => format!("thinks unseen {data}"),
             TurnEvent::ToolCall { name, .. } => format!("calls {name}"),
             TurnEvent::ToolResult {
                 parts, is_error, ..

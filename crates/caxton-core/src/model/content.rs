@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+const REDACTED: &str = "redacted_thinking";
+
 /// Who says it. What the system says is apart, in [`super::ModelRequest::system`]; what tools answer
 /// is said by the user's side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,6 +100,26 @@ impl ChatMessage {
 impl Part {
     pub fn text(text: impl Into<String>) -> Self {
         Self::Text { text: text.into() }
+    }
+
+    /// What the model thought and the provider does not show: Anthropic's `redacted_thinking`. It is
+    /// given back unchanged, as thinking is.
+    pub fn redacted_thinking(data: &str) -> Self {
+        Self::Other {
+            dialect: super::Dialect::Anthropic,
+            value: serde_json::json!({"type": REDACTED, "data": data}),
+        }
+    }
+
+    /// Its data, where it is [`Part::redacted_thinking`].
+    pub fn redacted(&self) -> Option<&str> {
+        match self {
+            Self::Other {
+                dialect: super::Dialect::Anthropic,
+                value,
+            } if value.get("type").is_some_and(|it| it == REDACTED) => value.get("data")?.as_str(),
+            _ => None,
+        }
     }
 
     /// About how many bytes it holds.

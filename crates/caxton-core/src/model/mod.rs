@@ -16,7 +16,9 @@ pub use failover::{Failover, FailoverOptions, Next};
 pub use fault::{ModelFault, ModelFaultKind};
 pub use price::Price;
 pub use reply::{ModelReply, REPLY_BYTES_MAX, REPLY_PARTS_MAX};
-pub use request::{Dialect, Extra, ModelRequest, SystemMark, Thinking, ToolChoice, ToolSpec};
+pub use request::{
+    AnswerForm, Dialect, Extra, ModelRequest, SystemMark, Thinking, ToolChoice, ToolSpec,
+};
 
 use crate::error::{Code, Error, shown};
 use serde::{Deserialize, Serialize};

@@ -116,6 +116,18 @@ pub enum ToolChoice {
     Named(String),
 }
 
+/// The form that an answer is to have: JSON.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AnswerForm {
+    /// Absent: any object.
+    pub schema: Option<Value>,
+    /// What it is called, where the client says.
+    pub name: Option<String>,
+    pub description: Option<String>,
+    /// Whether the provider holds the answer to it; absent: as the provider has it.
+    pub strict: Option<bool>,
+}
+
 /// One call of a model, in no provider's own words.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelRequest {
@@ -141,6 +153,8 @@ pub struct ModelRequest {
     pub stop: Vec<String>,
     #[serde(default)]
     pub extra: Option<Extra>,
+    #[serde(default)]
+    pub form: Option<AnswerForm>,
     /// In the order of their ends.
     #[serde(default)]
     pub system_marks: Vec<SystemMark>,
@@ -163,6 +177,7 @@ impl ModelRequest {
             top_p: None,
             stop: Vec::new(),
             extra: None,
+            form: None,
             system_marks: Vec::new(),
             goes_on: false,
         }
@@ -171,6 +186,13 @@ impl ModelRequest {
     /// The most tokens this can be: one has a byte or more. A picture counts as four large ones, and
     /// there is room for what providers add around it.
     pub fn tokens_most(&self) -> u64 {
+        const AROUND: u64 = 1_024;
+        self.tokens_estimate().saturating_mul(4) + AROUND
+    }
+
+    /// The most tokens this is likely to be: one of any usual text, code or script has two bytes or
+    /// more.
+    pub fn tokens_likely(&self) -> u64 {
         const AROUND: u64 = 64;
         self.tokens_estimate().saturating_mul(2) + AROUND
     }
@@ -182,17 +204,12 @@ impl ModelRequest {
             let schema = serde_json::to_string(&tool.schema).map_or(0, |text| text.len());
             tool.name.len() + tool.description.len() + schema
         });
-        let bytes = self.system.len() + tools.sum::<usize>();
+        let form = self.form.as_ref().and_then(|it| it.schema.as_ref());
+        let form = form.map_or(0, |schema| schema.to_string().len());
+        let bytes = self.system.len() + tools.sum::<usize>() + form;
         let messages: u64 = self.messages.iter().map(ChatMessage::tokens_estimate).sum();
         tokens_of(bytes) + messages
     }
-        const AROUND: u64 = 1_024;
-        self.tokens_estimate().saturating_mul(4) + AROUND
-    }
-
-    /// The most tokens this is likely to be: one of any usual text, code or script has two bytes or
-    /// more.
-    pub fn tokens_likely(&self) -> u64 {
 }
 
 /// Tokens that a message costs besides its content.

@@ -17,6 +17,10 @@ impl Models {
                 let signature = text.clone();
                 turn.emit(TurnEvent::ThinkingSigned { signature })
             }
+            ModelEvent::Other(part) => part.redacted().map_or(Ok(()), |data| {
+                let data = data.to_owned();
+                turn.emit(TurnEvent::ThinkingRedacted { data })
+            }),
             _ => Ok(()),
         };
         match self.complete(caller, completion, &mut seen).await {

@@ -36,6 +36,7 @@ impl Gathered {
             TurnEvent::Text { text } => self.text(text),
             TurnEvent::Thinking { text } => self.thinking(text),
             TurnEvent::ThinkingSigned { signature } => self.signed(signature),
+            TurnEvent::ThinkingRedacted { data } => self.parts.push(Part::redacted_thinking(data)),
             TurnEvent::Completed(outcome) => {
                 let left: Vec<Part> = rest(&self.parts, outcome).collect();
                 self.parts.extend(left);

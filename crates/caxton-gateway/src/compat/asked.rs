@@ -5,8 +5,8 @@ use caxton_api::ApiError;
 use caxton_core::AgentName;
 use caxton_core::error::{Code, shown};
 use caxton_core::model::{
-    ChatMessage, ChatRole, Dialect, Extra, ModelName, ModelRequest, Part, SystemMark, Thinking,
-    ToolChoice, ToolSpec,
+    AnswerForm, ChatMessage, ChatRole, Dialect, Extra, ModelName, ModelRequest, Part, SystemMark,
+    Thinking, ToolChoice, ToolSpec,
 };
 use caxton_core::session::{ClientSide, Say};
 use serde_json::{Map, Value};
@@ -37,8 +37,10 @@ pub(crate) struct Asked {
     pub(crate) temperature: Option<f64>,
     pub(crate) top_p: Option<f64>,
     pub(crate) stop: Vec<String>,
-    /// Fields that only the dialect has.
+    /// Fields that only the dialect has, that of `form` among them, as it came.
     pub(crate) extra: Map<String, Value>,
+    /// What the answer is to be, for providers of other dialects.
+    pub(crate) form: Option<AnswerForm>,
 }
 
 /// Who is to answer, and what.
@@ -66,6 +68,7 @@ impl Asked {
             top_p: None,
             stop: Vec::new(),
             extra: Map::new(),
+            form: None,
         }
     }
 
@@ -165,6 +168,7 @@ impl Asked {
             top_p: self.top_p,
             stop: self.stop,
             extra: extra(self.dialect, self.extra),
+            form: self.form,
             ..ModelRequest::new(self.messages, output)
         }
     }
@@ -205,6 +209,7 @@ impl Asked {
                 top_p: self.top_p,
                 stop: self.stop,
                 extra: extra(self.dialect, self.extra),
+                form: self.form,
             }),
             handed: None,
         };

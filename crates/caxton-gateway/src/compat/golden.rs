@@ -98,6 +98,9 @@ pub(super) fn turns() -> Vec<(&'static str, Vec<TurnEvent>)> {
                 TurnEvent::ThinkingSigned {
                     signature: "c2lnbmVk".to_owned(),
                 },
+                TurnEvent::ThinkingRedacted {
+                    data: "aGlkZGVu".to_owned(),
+                },
                 text("Hello \"you\"\n"),
                 text("é\u{1f600}"),
                 completed(said("Hello \"you\"\né\u{1f600}"), StopReason::End),
@@ -175,6 +178,7 @@ pub(super) fn asked(asked: &Asked) -> Value {
         "top_p": asked.top_p,
         "stop": asked.stop,
         "extra": asked.extra,
+        "form": asked.form,
     })
 }
 

@@ -3,7 +3,7 @@
 
 use caxton_api::ApiError;
 use caxton_core::error::{Code, shown};
-use caxton_core::model::{Dialect, Extra, Image, Part};
+use caxton_core::model::{AnswerForm, Dialect, Extra, Image, Part};
 use serde_json::{Map, Value};
 
 /// The fields of an object, taken one by one.
@@ -106,6 +106,13 @@ impl Fields {
     }
 
     /// A text, or a list of texts.
+    /// The fields of an object among these, which stays.
+    pub(super) fn inner(&self, name: &str) -> Result<Option<Fields>, ApiError> {
+        let given = self.map.get(name).filter(|it| !it.is_null());
+        let inner = given.map(|it| Self::of(it.clone(), &self.place(name)));
+        inner.transpose()
+    }
+
     pub(super) fn texts(&mut self, name: &str) -> Result<Vec<String>, ApiError> {
         let at = self.place(name);
         let text = |value: Value| match value {
@@ -128,6 +135,43 @@ impl Fields {
             )),
             _ => Ok(()),
         }
+    }
+
+    /// The form that a field asks the answer to have; the field stays, for a provider that speaks the
+    /// dialect. `inner` is where a dialect has the schema and what belongs to it.
+    pub(super) fn form(
+        &self,
+        name: &str,
+        inner: Option<&str>,
+    ) -> Result<Option<AnswerForm>, ApiError> {
+        let Some(value) = self.map.get(name).filter(|it| !it.is_null()) else {
+            return Ok(None);
+        };
+        let place = self.place(name);
+        let mut form = Self::of(value.clone(), &place)?;
+        match form.text_needed("type")?.as_str() {
+            "text" => return Ok(None),
+            "json_object" => return Ok(Some(AnswerForm::default())),
+            "json_schema" => {}
+            _ => {
+                let what = "is none of text, json_object, json_schema";
+                return Err(wrong(&form.place("type"), what));
+            }
+        }
+        if let Some(inner) = inner {
+            let missing = wrong(&form.place(inner), "is missing");
+            form = form.object(inner)?.ok_or(missing)?;
+        }
+        let schema = form.take("schema").filter(|it| !it.is_null());
+        if schema.as_ref().is_some_and(|it| !it.is_object()) {
+            return Err(wrong(&form.place("schema"), "is no JSON Schema"));
+        }
+        Ok(Some(AnswerForm {
+            schema,
+            name: form.text("name")?,
+            description: form.text("description")?,
+            strict: form.flag_given("strict")?,
+        }))
     }
 
     /// What nobody took.

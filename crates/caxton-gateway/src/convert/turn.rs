@@ -88,6 +88,7 @@ pub(crate) fn name(event: &TurnEvent) -> &'static str {
         TurnEvent::Text { .. } => "message.delta",
         TurnEvent::Thinking { .. } => "thinking.delta",
         TurnEvent::ThinkingSigned { .. } => "thinking.signed",
+        TurnEvent::ThinkingRedacted { .. } => "thinking.redacted",
         TurnEvent::ToolCall { .. } => "tool.call",
         TurnEvent::ToolResult { .. } => "tool.result",
         TurnEvent::ApprovalRequired { .. } => "approval.required",
@@ -116,7 +117,7 @@ pub(crate) fn event(of: &Followed, number: u64, event: &TurnEvent) -> v1::TurnEv
             told.text = Some(text.clone());
         }
         // For who gives it back, which the compatible doors' clients do.
-        TurnEvent::ThinkingSigned { .. } => {}
+        TurnEvent::ThinkingSigned { .. } | TurnEvent::ThinkingRedacted { .. } => {}
         TurnEvent::ToolCall { .. }
         | TurnEvent::ToolResult { .. }
         | TurnEvent::ApprovalRequired { .. } => told.tool = tool(event),

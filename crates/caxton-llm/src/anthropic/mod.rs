@@ -3,5 +3,5 @@
 mod request;
 mod stream;
 
-pub use request::request;
+pub use request::{refused, request};
 pub use stream::Decoder;

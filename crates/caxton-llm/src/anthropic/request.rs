@@ -24,6 +24,23 @@ const BUDGET_TOKENS_MIN: u32 = 1_024;
 /// Of the ceiling, what is left for the answer itself, in tokens: this, or a quarter if that is more.
 const ANSWER_TOKENS_MIN: u32 = 1_024;
 
+/// The field that says what the answer is to be like, and what a part of it was called at first.
+const CONFIG: &str = "output_config";
+const OLDER_FORMAT: &str = "output_format";
+
+/// The form of an answer, which is a schema here.
+fn schema(request: &ModelRequest) -> Option<&Value> {
+    request.form.as_ref()?.schema.as_ref()
+}
+
+/// What a request asks for that this protocol does not have.
+pub fn refused(request: &ModelRequest) -> Option<&'static str> {
+    let form = request.form.as_ref()?;
+    form.schema.is_none().then_some(
+        "an answer in JSON without a schema is not in Anthropic's protocol; give its schema",
+    )
+}
+
 /// The request. The ceiling stays what was reserved: thinking is part of it.
 pub fn request(request: &ModelRequest, model: &str, traits: &Traits) -> Outgoing {
     let mut body = Fields::new();
@@ -44,6 +61,17 @@ pub fn request(request: &ModelRequest, model: &str, traits: &Traits) -> Outgoing
         body.put("tools", &tools);
         body.put("tool_choice", &tool_choice(request));
     }
+    // What is asked for here stands beside what else the client says there.
+    let ours = ours(request.extra.as_ref());
+    let given = ours
+        .and_then(|it| it.get(CONFIG))
+        .and_then(Value::as_object);
+    let mut config = given.cloned().unwrap_or_default();
+    let older = ours.is_some_and(|it| it.contains_key(OLDER_FORMAT));
+    if let Some(schema) = schema(request).filter(|_| !older) {
+        let format = || json!({"type": "json_schema", "schema": schema});
+        config.entry("format").or_insert_with(format);
+    }
     let thinking = thinking(request, traits);
     match &thinking {
         Some(Knob::Budget(tokens)) => {
@@ -54,14 +82,8 @@ pub fn request(request: &ModelRequest, model: &str, traits: &Traits) -> Outgoing
         }
         Some(Knob::Effort(effort)) => {
             body.put("thinking", &json!({"type": "adaptive"}));
-            // Beside what else the client says there; its own word on effort is the more exact one.
-            let given = ours(request.extra.as_ref()).and_then(|it| it.get("output_config"));
-            let mut config = given
-                .and_then(Value::as_object)
-                .cloned()
-                .unwrap_or_default();
+            // The client's own word on effort is the more exact one.
             config.entry("effort").or_insert_with(|| (*effort).into());
-            body.put("output_config", &config);
         }
         // Neither goes with thinking.
         None if traits.may_sample() => {
@@ -73,7 +95,10 @@ pub fn request(request: &ModelRequest, model: &str, traits: &Traits) -> Outgoing
     if !request.stop.is_empty() {
         body.put("stop_sequences", &request.stop);
     }
-    body.extra(ours(request.extra.as_ref()));
+    if !config.is_empty() {
+        body.put(CONFIG, &config);
+    }
+    body.extra(ours);
     Outgoing {
         path: "/v1/messages",
         headers: vec![(

@@ -3,5 +3,5 @@
 mod request;
 mod stream;
 
-pub use request::{arguments_text, request, url};
+pub use request::{arguments_text, form_fields, request, url};
 pub use stream::Decoder;

@@ -5,7 +5,8 @@ use crate::quirks::Quirk;
 use crate::traits::Traits;
 use crate::wire::Outgoing;
 use caxton_core::model::{
-    ChatMessage, ChatRole, Dialect, Extra, Image, ModelRequest, Part, ToolChoice, ToolSpec,
+    AnswerForm, ChatMessage, ChatRole, Dialect, Extra, Image, ModelRequest, Part, ToolChoice,
+    ToolSpec,
 };
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
@@ -38,12 +39,42 @@ pub fn request(request: &ModelRequest, model: &str, traits: &Traits) -> Outgoing
         "reasoning_effort",
         request.thinking.and_then(|it| traits.effort(it)).as_ref(),
     );
-    body.extra(ours(request.extra.as_ref()));
+    let ours = ours(request.extra.as_ref());
+    let given = ours.is_some_and(|it| it.contains_key(FORMAT));
+    let form = request.form.as_ref().filter(|_| !given).map(form);
+    body.put_some(FORMAT, form.as_ref());
+    body.extra(ours);
     Outgoing {
         path: "/chat/completions",
         headers: Vec::new(),
         body: body.finish(),
     }
+}
+
+/// The field that says what form the answer is to have.
+const FORMAT: &str = "response_format";
+/// What a form is called that has no name elsewhere.
+const FORM_NAME: &str = "answer";
+
+fn form(form: &AnswerForm) -> Value {
+    match &form.schema {
+        None => json!({"type": "json_object"}),
+        Some(_) => json!({"type": "json_schema", "json_schema": form_fields(form)}),
+    }
+}
+
+/// A form's schema and what belongs to it.
+pub fn form_fields(form: &AnswerForm) -> Map<String, Value> {
+    let mut fields = Map::new();
+    let mut put = |name: &str, value: Option<Value>| {
+        fields.extend(value.map(|value| (name.to_owned(), value)));
+    };
+    let name = form.name.as_deref().unwrap_or(FORM_NAME);
+    put("name", Some(name.into()));
+    put("description", form.description.as_deref().map(Value::from));
+    put("schema", form.schema.clone());
+    put("strict", form.strict.map(Value::from));
+    fields
 }
 
 /// Fields that this dialect's clients gave.

@@ -2,12 +2,12 @@
 //! thought go back and forth.
 
 use crate::json::Fields;
-use crate::openai_chat::{arguments_text, url};
+use crate::openai_chat::{arguments_text, form_fields, url};
 use crate::quirks::Quirk;
 use crate::traits::Traits;
 use crate::wire::Outgoing;
 use caxton_core::model::{
-    ChatMessage, ChatRole, Dialect, Extra, ModelRequest, Part, ToolChoice, ToolSpec,
+    AnswerForm, ChatMessage, ChatRole, Dialect, Extra, ModelRequest, Part, ToolChoice, ToolSpec,
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -55,12 +55,31 @@ pub fn request(request: &ModelRequest, model: &str, traits: &Traits) -> Outgoing
         }
         body.put("reasoning", &reasoning);
     }
-    body.extra(ours(request.extra.as_ref()));
+    let ours = ours(request.extra.as_ref());
+    if let Some(form) = &request.form {
+        let given = ours.and_then(|it| it.get("text"));
+        let mut text = given
+            .and_then(Value::as_object)
+            .cloned()
+            .unwrap_or_default();
+        text.entry("format").or_insert_with(|| self::form(form));
+        body.put("text", &text);
+    }
+    body.extra(ours);
     Outgoing {
         path: "/responses",
         headers: Vec::new(),
         body: body.finish(),
     }
+}
+
+fn form(form: &AnswerForm) -> Value {
+    if form.schema.is_none() {
+        return json!({"type": "json_object"});
+    }
+    let mut fields = form_fields(form);
+    fields.insert("type".to_owned(), "json_schema".into());
+    Value::Object(fields)
 }
 
 /// Fields that this dialect's clients gave.

@@ -1,7 +1,9 @@
 //! A request as what is asked.
 
 use caxton_api::ApiError;
-use caxton_core::model::{ChatRole, Dialect, Extra, Part, Thinking, ToolChoice, ToolSpec};
+use caxton_core::model::{
+    AnswerForm, ChatRole, Dialect, Extra, Part, Thinking, ToolChoice, ToolSpec,
+};
 use serde_json::Value;
 
 use crate::compat::asked::Asked;
@@ -39,8 +41,24 @@ pub(crate) fn decode(bytes: &[u8], counting: bool) -> Result<Asked, ApiError> {
     asked.temperature = fields.number("temperature")?;
     asked.top_p = fields.number("top_p")?;
     asked.stop = fields.texts("stop_sequences")?;
+    asked.form = form(&fields)?;
     asked.extra = fields.rest();
     Ok(asked)
+}
+
+/// The form of the answer, which here the provider always holds it to. `output_format` is what it was
+/// called at first.
+fn form(fields: &Fields) -> Result<Option<AnswerForm>, ApiError> {
+    let config = fields.inner("output_config")?;
+    let given = config.map(|it| it.form("format", None)).transpose()?;
+    let given = match given.flatten() {
+        Some(given) => Some(given),
+        None => fields.form("output_format", None)?,
+    };
+    Ok(given.map(|form| AnswerForm {
+        strict: Some(true),
+        ..form
+    }))
 }
 
 fn take_message(asked: &mut Asked, mut message: Fields) -> Result<(), ApiError> {

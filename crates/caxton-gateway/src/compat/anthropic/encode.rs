@@ -96,6 +96,12 @@ impl Stream {
                 // What is signed is whole: more of it is another block.
                 self.close(out);
             }
+            TurnEvent::ThinkingRedacted { data } => {
+                self.begin(out);
+                self.close(out);
+                self.start(&json!({"type": "redacted_thinking", "data": data}), out);
+                self.stop(out);
+            }
             TurnEvent::Completed(outcome) => self.completed(outcome, out),
             TurnEvent::Failed(failure) => {
                 let error = error::anthropic(&self.of.failed(failure), None);
@@ -221,6 +227,7 @@ fn block(part: &Part) -> Option<Value> {
             name,
             arguments,
         } => json!({"type": "tool_use", "id": id, "name": name, "input": arguments}),
+        Part::Other { value, .. } if part.redacted().is_some() => value.clone(),
         _ => return None,
     })
 }

@@ -89,3 +89,26 @@ fn a_budget_is_the_next_level_that_holds_it() {
     assert_eq!(enabled(1025), Some(Thinking::Low));
     assert_eq!(enabled(100_000), Some(Thinking::High));
 }
+
+#[test]
+fn the_form_of_an_answer_is_read_where_it_stands_now_and_where_it_stood() {
+    let schema = json!({"type": "object"});
+    let format = json!({"type": "json_schema", "schema": schema});
+    for field in [
+        json!({"output_config": {"format": format}}),
+        json!({"output_format": format}),
+    ] {
+        let mut body = json!({"model": "a", "max_tokens": 1,
+            "messages": [{"role": "user", "content": "x"}]});
+        let (name, value) = field.as_object().unwrap().iter().next().unwrap();
+        body[name] = value.clone();
+        let asked = decode(body.to_string().as_bytes(), false).unwrap();
+        let form = asked.form.unwrap();
+        assert_eq!(
+            (form.schema.as_ref(), form.strict),
+            (Some(&schema), Some(true))
+        );
+        // For a provider that speaks the same it stays as it came.
+        assert_eq!(asked.extra[name], *value);
+    }
+}

@@ -41,6 +41,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Completion, ApiError> {
     asked.stop = fields.texts("stop")?;
     // One answer is what there is, so saying so is nothing more to keep.
     fields.take("n");
+    asked.form = fields.form("response_format", Some("json_schema"))?;
     asked.extra = fields.rest();
     Ok(Completion {
         asked,

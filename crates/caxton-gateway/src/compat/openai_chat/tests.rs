@@ -80,3 +80,31 @@ fn an_assistant_is_asked_by_a_user() {
         "a model may go on with its own words"
     );
 }
+
+#[test]
+fn the_form_of_an_answer_is_read_or_refused() {
+    let read = |format: Value| {
+        let body = json!({"model": "a", "response_format": format,
+            "messages": [{"role": "user", "content": "x"}]});
+        decode(body.to_string().as_bytes()).map(|it| it.asked.form)
+    };
+    assert_eq!(read(json!({"type": "text"})).unwrap(), None);
+    assert_eq!(read(Value::Null).unwrap(), None);
+    let any = read(json!({"type": "json_object"})).unwrap().unwrap();
+    assert_eq!(any.schema, None);
+    for (format, named) in [
+        (json!("json"), "response_format"),
+        (json!({"type": "xml"}), "response_format.type"),
+        (
+            json!({"type": "json_schema"}),
+            "response_format.json_schema",
+        ),
+        (
+            json!({"type": "json_schema", "json_schema": {"schema": []}}),
+            "response_format.json_schema.schema",
+        ),
+    ] {
+        let error = read(format).unwrap_err();
+        assert_eq!(error.fields[0].0, named, "{error}");
+    }
+}

@@ -80,6 +80,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Creation, ApiError> {
     };
     asked.extra = fields.rest();
     if let Some(text) = text {
+        asked.form = Fields::of(text.clone(), "text")?.form("format", None)?;
         asked.extra.insert("text".to_owned(), text);
     }
     Ok(Creation {
