@@ -437,6 +437,8 @@ fn problem() -> Value {
         },
         "required": ["type", "title", "status", "detail", "code"],
     })
+            "sessionId": text("The session of the turn that failed, where one had begun."),
+            "turnId": text("That turn."),
 }
 
 /// The path with the JSON names of its variables.

@@ -135,7 +135,7 @@ impl CallContext {
     pub fn complete(&self, mut error: ApiError) -> ApiError {
         error.instance.get_or_insert_with(|| self.instance().into());
         if error.trace_id.is_none() {
-            error.trace_id = self.trace_id();
+            error.trace_id = self.trace_id().map(Into::into);
         }
         error
     }

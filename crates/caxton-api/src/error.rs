@@ -37,13 +37,15 @@ pub struct ApiError {
     pub instance: Option<Box<str>>,
     /// The trace of the call, 32 hex digits. The REST door fills it in from `traceparent` where the
     /// server has not.
-    pub trace_id: Option<String>,
+    pub trace_id: Option<Box<str>>,
     /// When trying again may help.
     pub retry_after: Option<Duration>,
     /// The faulty fields and what is wrong with each.
     pub fields: Vec<(String, String)>,
     /// The agent's answer, where it is what says no.
     pub reply: Option<Box<ReplyProblem>>,
+    /// The turn that failed, where one had begun: its session and its own id.
+    pub turn: Option<Box<(String, String)>>,
 }
 
 /// A problem document (RFC 9457), as it stands on the wire.
@@ -75,6 +77,12 @@ pub struct Problem {
     /// The agent's answer, where it is what says no.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply: Option<Box<ReplyProblem>>,
+    /// The session of the turn that failed, where one had begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<String>,
+    /// That turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn_id: Option<String>,
 }
 
 /// An agent's answer that says no, as far as an error repeats it.
@@ -120,6 +128,7 @@ impl ApiError {
             retry_after: None,
             fields: Vec::new(),
             reply: None,
+            turn: None,
         }
     }
 
@@ -182,10 +191,12 @@ impl ApiError {
             detail: self.detail.clone(),
             instance: self.instance.as_deref().map(str::to_owned),
             code: self.code.as_str().to_owned(),
-            trace_id: self.trace_id.clone(),
+            trace_id: self.trace_id.as_deref().map(str::to_owned),
             cure: self.code.info().map(|info| info.cure.to_owned()),
             fields: fields.collect(),
             reply: self.reply.clone(),
+            session_id: self.turn.as_ref().map(|it| it.0.clone()),
+            turn_id: self.turn.as_ref().map(|it| it.1.clone()),
         }
     }
 
@@ -227,7 +238,7 @@ impl From<ApiError> for tonic::Status {
     fn from(error: ApiError) -> Self {
         let mut metadata = HashMap::from([("title".to_owned(), error.code.title().to_owned())]);
         if let Some(trace_id) = &error.trace_id {
-            metadata.insert("traceId".to_owned(), trace_id.clone());
+            metadata.insert("traceId".to_owned(), trace_id.to_string());
         }
         if let Some(info) = error.code.info() {
             metadata.insert("cure".to_owned(), info.cure.to_owned());
@@ -244,6 +255,10 @@ impl From<ApiError> for tonic::Status {
                 .into_iter()
                 .filter_map(|(name, it)| Some((name.to_owned(), it?)));
             metadata.extend(rest);
+        }
+        if let Some((session, turn)) = error.turn.as_deref().cloned() {
+            metadata.insert("sessionId".to_owned(), session);
+            metadata.insert("turnId".to_owned(), turn);
         }
         let mut details = ErrorDetails::with_error_info(error.code.as_str(), DOMAIN, metadata);
         for (field, detail) in &error.fields {

@@ -48,7 +48,7 @@ impl<W: World> Lane<'_, W> {
     ) -> Result<Result<(Option<String>, Spent), (Error, Spent)>, Error> {
         let assistant = self.world.manifest().assistant.clone().unwrap_or_default();
         let mut spent = Spent::default();
-        let facts = match self.world.facts(&assistant.model).await {
+        let facts = match self.facts(&assistant).await {
             Ok(facts) => facts,
             Err(error) => return Ok(Err((error, spent))),
         };

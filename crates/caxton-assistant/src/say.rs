@@ -2,7 +2,7 @@
 
 use crate::bounds::TITLE_CHARS_MAX;
 use crate::context::{Context, Window};
-use crate::drive::Lane;
+use crate::drive::{Lane, failure};
 use crate::toolbox::Toolbox;
 use crate::turn::{BETWEEN, Effect, End, Event, How, Settings, Spent, Turn};
 use crate::voice::Voice;
@@ -12,6 +12,7 @@ use caxton_core::assistant::Assistant;
 use caxton_core::error::{Code, Error};
 use caxton_core::model::{ChatMessage, ChatRole, ModelReply, Part};
 use caxton_core::session::{Ask, Entry, Handed, Say, Session, TurnEvent};
+use caxton_engine::port::model::ModelFacts;
 use caxton_engine::tools::ToolSide;
 use std::time::Duration;
 
@@ -43,9 +44,24 @@ impl<W: World> Lane<'_, W> {
         };
         let title = title(newest);
         let assistant = self.world.manifest().assistant.clone().unwrap_or_default();
+        let spent = say.handed.as_ref().map(|it| it.spent).unwrap_or_default();
         let settings = match self.settings(&say, &session, &assistant).await {
             Ok(settings) => settings,
-            Err(error) => return self.fail(&error, Spent::default(), session.entries).await,
+            Err(error) => {
+                let mut context = beginning.context;
+                let end = End {
+                    said: context.turn.split_off(beginning.kept),
+                    broken: true,
+                    spent: Spent::default(),
+                    how: How::Failed(failure(&error, spent)),
+                };
+                let ended = Ended {
+                    context,
+                    counts: beginning.kept == 0,
+                    title,
+                };
+                return self.keep(say, session, ended, end).await;
+            }
         };
         let side = ToolSide {
             workspace: match self.begun.passing {
@@ -62,12 +78,11 @@ impl<W: World> Lane<'_, W> {
         handover.retain(|name| self.world.stands(name));
         let toolbox = Toolbox::new(&offered, handover, say.client.as_ref());
         let before = std::mem::take(&mut self.said_before);
-        let spent = say.handed.as_ref().map(|it| it.spent).unwrap_or_default();
         let turn = Turn::new(settings, toolbox, beginning.context);
         let mut turn = turn.going_on(beginning.kept, before, spent);
         let end = self.run(&mut turn, &assistant).await?;
         let ended = Ended {
-            turn,
+            context: turn.into_context(),
             counts: beginning.kept == 0,
             title,
         };
@@ -129,7 +144,7 @@ impl<W: World> Lane<'_, W> {
         session: &Session,
         assistant: &Assistant,
     ) -> Result<Settings, Error> {
-        let facts = self.world.facts(&assistant.model).await?;
+        let facts = self.facts(assistant).await?;
         let client = say.client.clone().unwrap_or_default();
         let thinking = say.thinking.or(session.thinking);
         let thinking = thinking.unwrap_or(assistant.thinking);
@@ -158,6 +173,7 @@ impl<W: World> Lane<'_, W> {
             tool_choice: client.tool_choice,
             parallel_calls: client.parallel_calls,
             extra: client.extra,
+            form: client.form,
             passing: self.begun.passing,
             hands: say.handed.as_ref().map_or(0, |handed| handed.hands),
             steps_max: assistant.steps_max,
@@ -168,12 +184,26 @@ impl<W: World> Lane<'_, W> {
         })
     }
 
+    /// What is known of the model that is asked first: the first one whose provider is there.
+    pub(crate) async fn facts(&mut self, assistant: &Assistant) -> Result<ModelFacts, Error> {
+        let mut missing = None;
+        for model in assistant.models() {
+            match self.world.facts(model).await {
+                Err(error) if error.code == Code::ProviderNotFound => {
+                    missing.get_or_insert(error);
+                }
+                known => return known,
+            }
+        }
+        let none = || Error::new(Code::Internal, "the assistant has no model");
+        Err(missing.unwrap_or_else(none))
+    }
+
     /// Does what the machine says until it says that the turn is over.
     async fn run(&mut self, turn: &mut Turn, assistant: &Assistant) -> Result<End, Error> {
         let mut event = self.unless_cancelled(Event::Begin);
         loop {
             let now = self.world.now();
-            form: client.form,
             let (mut next, mut untold) = (None, None);
             for effect in turn.on(event, now) {
                 match effect {
@@ -316,7 +346,7 @@ impl<W: World> Lane<'_, W> {
         };
         if !self.begun.passing {
             let entries = self.entries(said, broken, say.handed.as_ref());
-            let context = ended.turn.context();
+            let context = ended.context;
             session.updated = self.world.now();
             session.turns += u64::from(ended.counts);
             session.usage = session.usage.plus(spent.tokens);
@@ -324,7 +354,7 @@ impl<W: World> Lane<'_, W> {
             session.model_calls = session.model_calls.saturating_add(u64::from(spent.calls));
             session.entries += entries.len() as u64;
             session.seen_from = context.seen_from;
-            session.summary.clone_from(&context.summary);
+            session.summary = context.summary;
             if session.title.is_empty() && !entries.is_empty() {
                 session.title = ended.title;
             }
@@ -417,7 +447,8 @@ impl<W: World> Lane<'_, W> {
 
 /// A turn that is over, for keeping.
 struct Ended {
-    turn: Turn,
+    /// What the model sees of the session from now on.
+    context: Context,
     /// It is this assistant's to count: one that was handed over was counted.
     counts: bool,
     title: String,

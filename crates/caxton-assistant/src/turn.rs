@@ -99,8 +99,8 @@ impl Turn {
     }
 
     /// What the model sees now, as it is to be kept with the session.
-    pub fn context(&self) -> &Context {
-        &self.context
+    pub fn into_context(self) -> Context {
+        self.context
     }
 
     pub fn settings(&self) -> &Settings {

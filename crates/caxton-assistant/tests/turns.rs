@@ -534,3 +534,63 @@ async fn a_new_prompt_and_model_count_from_the_next_turn() {
     // The session goes on: what was said before is still there.
     assert_eq!(world.last_request().messages.len(), 3);
 }
+
+/// Deploys the assistant `a` of these models, or gives it others.
+async fn with_models(world: &World, version: &str, models: &str) {
+    let manifest = format!(
+        "name = \"a\"\nversion = \"{version}\"\nbehavior = \"assistant\"\n[assistant]\n{models}\n"
+    );
+    let package = caxton_engine::app::Package {
+        manifest: caxton_core::Manifest::parse(&manifest).unwrap(),
+        component: None,
+    };
+    let deployed = match version {
+        "1.0.0" => world.app.agent_deploy(&ctx(), package, true).await,
+        _ => {
+            let name = agent("a").name;
+            world.app.agent_update(&ctx(), &name, package).await
+        }
+    };
+    deployed.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_said_is_kept_where_no_model_is_reached() {
+    let world =
+        World::new(|call| vec![text(&format!("{} saw", call.request.messages.len()))]).await;
+    with_models(&world, "1.0.0", "model = \"nope/nope\"").await;
+    let told = world.chat("a", "s", "are you there?").await;
+    assert_eq!(words(&told), ["a begins", "failed CX-7002"]);
+    let session = world.session("s").await;
+    assert_eq!((session.turns, session.entries), (1, 1));
+    assert_eq!(session.title, "are you there?");
+    let entries = world.entries("s").await;
+    assert_eq!(entries[0].message, ChatMessage::user("are you there?"));
+    assert!(entries[0].broken);
+    assert_eq!(world.asked(), 0);
+    // The next turn sees it.
+    with_models(&world, "2.0.0", "model = \"scripted/there\"").await;
+    let told = world.chat("a", "s", "and now?").await;
+    assert_eq!(words(&told), ["a begins", "says 1 saw", "completed End"]);
+    let seen = world.last_request().messages[0].text();
+    assert!(
+        seen.contains("are you there?") && seen.contains("and now?"),
+        "{seen}"
+    );
+    let session = world.session("s").await;
+    assert_eq!((session.turns, session.entries), (2, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_is_not_there_is_passed_over_for_a_fallback() {
+    let world = World::new(|call| vec![text(&call.model)]).await;
+    let models = "model = \"nope/nope\"\nfallbacks = [\"scripted/second\"]";
+    with_models(&world, "1.0.0", models).await;
+    let told = world.chat("a", "s", "hello").await;
+    assert_eq!(words(&told), ["a begins", "says second", "completed End"]);
+    // A summary is made by whoever is there, too.
+    let id = SessionId::parse("s").unwrap();
+    world.app.session_reset(&ctx(), &id, true).await.unwrap();
+    let session = world.session("s").await;
+    assert_eq!(session.summary.as_deref(), Some("second"));
+}

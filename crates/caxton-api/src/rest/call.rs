@@ -50,7 +50,7 @@ pub(crate) fn open(
             error.instance = Some(uri.path().into());
             let trace = parts.headers.get(&TRACEPARENT);
             let trace = trace.and_then(|it| it.to_str().ok()?.get(3..35));
-            error.trace_id = trace.map(str::to_owned);
+            error.trace_id = trace.map(Into::into);
             error.into_response()
         },
     )?;

@@ -233,6 +233,8 @@ fn every_operation_says_which_permission_it_needs() {
             let part = |it: &str| {
                 if it.starts_with('{') {
                     "{}".to_owned()
+        session_id: Some(String::new()),
+        turn_id: Some(String::new()),
                 } else {
                     it.to_owned()
                 }

@@ -131,7 +131,7 @@ proptest! {
             }
         }
         // What is seen moved with what was left, and nothing else.
-        let context = turn.context();
+        let context = turn.clone().into_context();
         let gone = usize::try_from(context.seen_from - 7).unwrap();
         prop_assert_eq!(&context.seen[..], &history[gone..]);
         prop_assert!(gone == 0 || dropped || context.summary.is_some());

@@ -32,7 +32,11 @@ pub(crate) async fn chat_answer(
     let mut last = None;
     let see = |event: &TurnEvent| match event {
         TurnEvent::Completed(outcome) => last = Some(Ok(answer(&of, outcome))),
-        TurnEvent::Failed(failure) => last = Some(Err(ApiError::from(failure.error()))),
+        TurnEvent::Failed(failure) => {
+            let mut error = ApiError::from(failure.error());
+            error.turn = Some(Box::new((of.session.to_string(), of.turn.to_string())));
+            last = Some(Err(error));
+        }
         _ => {}
     };
     whole(api, ctx, follow, see).await?;

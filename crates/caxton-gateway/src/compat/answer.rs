@@ -17,7 +17,7 @@ impl Of {
     /// The failure of the turn, for the client.
     pub(crate) fn failed(&self, failure: &TurnFailure) -> ApiError {
         let mut error = ApiError::from(failure.error());
-        error.trace_id.clone_from(&self.trace_id);
+        error.trace_id = self.trace_id.as_deref().map(Into::into);
         error
     }
 }

@@ -65,7 +65,7 @@ impl Shell {
     pub(crate) fn refuse(&self, mut error: ApiError) -> Response {
         let traceparent = self.traceparent.as_ref();
         let trace = traceparent.and_then(|it| TraceContext::parse(it.to_str().ok()?));
-        error.trace_id = trace.map(|trace| trace.trace_id_hex());
+        error.trace_id = trace.map(|trace| trace.trace_id_hex().into());
         error.instance = Some(self.path().into());
         if self.is_grpc {
             return tonic::Status::from(error)

@@ -218,6 +218,12 @@ async fn a_failure_has_its_status_or_its_event() {
         let failed = world.post("/v1/chat", say(&message)).await;
         let problem = failed.problem(status, code);
         assert_eq!(problem["detail"], "as it was told");
+        // Whoever is refused finds what was said.
+        let session = problem["sessionId"].as_str().unwrap();
+        let turn = format!("/v1/turns/{}", problem["turnId"].as_str().unwrap());
+        let turn = world.get(&turn).await.is(200).json();
+        assert_eq!(turn["sessionId"], session);
+        assert_eq!(turn["state"], "failed");
         let events = told(&world, say(&message)).await;
         let last = events.last().unwrap();
         assert_eq!(last.name, "turn.failed");

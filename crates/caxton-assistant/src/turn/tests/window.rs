@@ -39,7 +39,7 @@ fn a_long_history_is_summed_up_and_the_newest_stay() {
         "{:?}",
         asked.messages[0].text().get(..3)
     );
-    assert_eq!(turn.context().seen_from, 10 + 12);
+    assert_eq!(turn.clone().into_context().seen_from, 10 + 12);
     check(&mut turn, answered(&[text("well")]), &["completed End"]);
 }
 
@@ -59,7 +59,10 @@ fn a_summary_stands_for_the_one_before_it_too() {
         answered(&[text("Oslo, and x.")]),
         &["notice older messages of the session were summed up", "ask"],
     );
-    assert_eq!(turn.context().summary.as_deref(), Some("Oslo, and x."));
+    assert_eq!(
+        turn.clone().into_context().summary.as_deref(),
+        Some("Oslo, and x.")
+    );
 }
 
 #[test]

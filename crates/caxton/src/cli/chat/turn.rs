@@ -116,6 +116,8 @@ fn failure(error: TurnProblem) -> Failure {
         cure: None,
         fields: Vec::new(),
         reply: None,
+        session_id: None,
+        turn_id: None,
     };
     let retry_after = error.retry_after_ms;
     Failure::from(ClientError::Problem {
