@@ -92,7 +92,7 @@ impl Api {
 }
 
 /// Whether what failed so may have taken effect.
-fn may_have_happened(code: Code) -> bool {
+pub(super) fn may_have_happened(code: Code) -> bool {
     matches!(
         code,
         Code::CallTimeout | Code::ToolTimeout | Code::ToolInterrupted | Code::ToolAnswerMalformed

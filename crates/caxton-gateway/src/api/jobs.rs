@@ -11,6 +11,7 @@ use caxton_core::error::{Code, Error, shown};
 use caxton_core::manifest::nearest;
 use caxton_core::{MessageId, TenantId};
 use caxton_engine::OpCtx;
+use caxton_engine::idempotency::{Begun, Claim};
 use caxton_engine::jobs::{
     ATTEMPTS_MAX, Call, Event, Feed, FeedReader, INVOKE_ATTEMPTS, INVOKE_TIMEOUT, Invoked,
     JOB_ATTEMPTS, JOB_TIMEOUT, JOB_TIMEOUT_MAX, JobFilter, JobState,
@@ -18,7 +19,10 @@ use caxton_engine::jobs::{
 use caxton_engine::port::Answer;
 use futures::{StreamExt, stream};
 
+use prost::Message as _;
+
 use super::agents::name;
+use super::idempotent::may_have_happened;
 use super::messages::agent;
 use super::{Api, page, refused};
 use crate::convert::job;
@@ -122,10 +126,43 @@ pub(super) async fn invoke(
     done.map_err(|error| no.lock().take().unwrap_or(error))
 }
 
-/// An invocation that is followed: dropped with its stream, nobody waits any more.
+/// Does an invocation for which a key was given, and keeps its answer for whoever repeats it.
+async fn kept(
+    claim: Claim,
+    asked: impl Future<Output = Result<Invoked, Error>>,
+) -> Result<Invoked, Error> {
+    let done = asked.await;
+    let answer = match &done {
+        Ok(done) => job::invoked(done).ok(),
+        Err(error) if may_have_happened(error.code) => return done,
+        Err(_) => None,
+    };
+    match answer {
+        Some(answer) => claim.answered(answer.encode_to_vec().into()).await,
+        None => claim.freed().await,
+    }
+    done
+}
+
+/// The one event of an invocation that was answered when it was asked the first time.
+fn answered_before(api: &Api, kept: &[u8]) -> Result<v1::InvocationEvent, ApiError> {
+    let response = v1::InvokeAgentResponse::decode(kept);
+    let response =
+        response.map_err(|error| refused(Error::new(Code::StorageDamaged, error.to_string())))?;
+    Ok(v1::InvocationEvent {
+        id: END.to_owned(),
+        state: JobState::Complete.as_str().to_owned(),
+        message: None,
+        response: Some(response),
+        time: Some(wire(api.clock().now())),
+    })
+}
+
+/// An invocation that is followed: dropped with its stream, nobody waits any more, unless it has an
+/// `Idempotency-Key`.
 struct Invocation {
-    asked: Pin<Box<dyn Future<Output = Result<Invoked, Error>> + Send>>,
-    outcome: Option<Result<Invoked, Error>>,
+    asked: Pin<Box<dyn Future<Output = Result<Invoked, ApiError>> + Send>>,
+    outcome: Option<Result<Invoked, ApiError>>,
     events: FeedReader,
 }
 
@@ -135,14 +172,38 @@ pub(super) async fn stream_invocation(
     request: v1::InvokeAgentRequest,
 ) -> Result<ApiStream<v1::InvocationEvent>, ApiError> {
     let ctx = api.open(call).await?;
-    let asked = invocation(api, &ctx, request)?;
+    let asked = invocation(api, &ctx, request.clone())?;
     let place = api.streams().place()?;
+    let begun = (call.method, request.encode_to_vec());
+    let begun = api.app().idempotency_begin(&ctx, (begun.0, &begun.1));
+    let claim = match api.within(&ctx, begun).await? {
+        Some(Begun::Replay(kept)) => {
+            let replayed = stream::once(std::future::ready(answered_before(api, &kept)));
+            return Ok(api.hold(call, &ctx, place, replayed));
+        }
+        Some(Begun::First(claim)) => Some(claim),
+        None if call.last_event_id.is_some() => {
+            // Taken for a new request it would be made twice.
+            let detail = "an invocation is not followed again; a job is, or one repeated with its Idempotency-Key";
+            return Err(never_told(detail));
+        }
+        None => None,
+    };
     let feed = Arc::new(Feed::default());
     let events = feed
         .read(None)
         .ok_or_else(|| ApiError::new(Code::Internal, "a new feed cannot be read"))?;
     let (app, inner) = (api.app().clone(), ctx.clone());
-    let asked = Box::pin(async move { app.agent_invoke(&inner, asked, Some(feed)).await });
+    let asked = async move { app.agent_invoke(&inner, asked, Some(feed)).await };
+    let (api_of_it, inner, method) = (api.clone(), ctx.clone(), call.method);
+    let asked: Pin<Box<dyn Future<Output = _> + Send>> = match claim {
+        None => Box::pin(async move { asked.await.map_err(refused) }),
+        // It goes on without the caller, who can come back for the answer.
+        Some(claim) => Box::pin(async move {
+            let work = kept(claim, asked);
+            api_of_it.settle(&inner, method, work).await
+        }),
+    };
     let mut invocation = Invocation {
         asked,
         outcome: None,
@@ -182,7 +243,7 @@ impl Invocation {
             if !event.state.is_final() {
                 return Ok(Some(job::invocation_event(&event)));
             }
-            let response = self.outcome().await.map_err(refused)?;
+            let response = self.outcome().await?;
             let response = job::invoked(&response)?;
             return Ok(Some(v1::InvocationEvent {
                 response: Some(response),
@@ -195,11 +256,11 @@ impl Invocation {
         match self.outcome.take() {
             // Told with the last event.
             None | Some(Ok(_)) => Ok(None),
-            Some(Err(error)) => Err(refused(error)),
+            Some(Err(error)) => Err(error),
         }
     }
 
-    async fn outcome(&mut self) -> Result<Invoked, Error> {
+    async fn outcome(&mut self) -> Result<Invoked, ApiError> {
         match self.outcome.take() {
             Some(outcome) => outcome,
             None => (&mut self.asked).await,
@@ -308,6 +369,11 @@ pub(super) async fn watch(
     let following = api.app().job_follow(&ctx, id, after);
     let following = api.within(&ctx, following).await?;
     if at_end {
+        if following.events.is_some() {
+            return Err(never_told(&format!(
+                "job {id} is not over: `{END}` is not told yet"
+            )));
+        }
         // It has had all there is.
         return Ok(api.hold(call, &ctx, place, stream::empty()));
     }
@@ -330,7 +396,17 @@ fn event_after(api: &Api, text: &str) -> Result<Option<u64>, ApiError> {
         ApiError::new(Code::ParameterMalformed, detail)
             .with_field("last-event-id", "is no event of a job")
     })?;
+    if epoch > api.app().epoch() {
+        return Err(never_told(&format!(
+            "no job has had the event {}",
+            shown(text)
+        )));
+    }
     Ok((epoch == api.app().epoch()).then_some(index))
+}
+
+fn never_told(detail: &str) -> ApiError {
+    ApiError::new(Code::ResumeLost, detail)
 }
 
 struct Watching {

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use caxton_api::{ApiError, ApiStream, CallContext, v1};
+use caxton_core::Timestamp;
 use caxton_core::error::{Code, shown};
 use caxton_engine::host::LogLine;
 use caxton_engine::port::Answer;
@@ -80,6 +81,12 @@ pub(super) async fn watch(
     };
     let place = api.streams().place()?;
     let (lines, live) = api.app().agent_logs_follow(&ctx, &agent)?;
+    if let Some(after) = after
+        && !may_have_been(after, &lines, api.clock().now())
+    {
+        let detail = format!("{agent} has written no line {after}");
+        return Err(ApiError::new(Code::ResumeLost, detail));
+    }
     let fit = move |line: &Arc<LogLine>| severity(line) >= least;
     let mut begin: Vec<_> = lines.into_iter().filter(fit).collect();
     let skip = match after {
@@ -97,6 +104,16 @@ pub(super) async fn watch(
         std::future::ready(shown)
     });
     Ok(api.hold(call, &ctx, place, entries))
+}
+
+/// Whether there may have been a line of this id. One before the first at hand is not known any more:
+/// of an earlier start, or one of so many.
+fn may_have_been(id: LogId, lines: &[Arc<LogLine>], now: Timestamp) -> bool {
+    let mut ids = lines.iter().map(|line| LogId::of(line));
+    match ids.next() {
+        Some(first) if id >= first => id == first || ids.any(|it| it == id),
+        _ => id.time() <= now,
+    }
 }
 
 type Live = broadcast::Receiver<Arc<LogLine>>;

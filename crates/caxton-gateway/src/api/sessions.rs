@@ -13,7 +13,7 @@ use futures::{StreamExt, stream};
 use prost::Message as _;
 
 use super::{Api, messages, page};
-use crate::chat::followed;
+use crate::chat::{followed, no_event};
 use crate::compat::blocks;
 use crate::convert::session::{entry, session, thinking, turn};
 use crate::convert::tool::{content, file, rules};
@@ -83,7 +83,8 @@ impl SessionsApi for Api {
         request: v1::ChatRequest,
     ) -> Result<ApiStream<v1::TurnEvent>, ApiError> {
         let ctx = self.open(call).await?;
-        if let Some((turn, _)) = call.last_event_id.as_deref().and_then(blocks::place) {
+        if let Some(id) = &call.last_event_id {
+            let (turn, _) = blocks::place(id).ok_or_else(|| no_event(id))?;
             let request = v1::FollowTurnRequest {
                 turn: turn.to_string(),
                 after: String::new(),

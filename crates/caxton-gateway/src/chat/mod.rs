@@ -159,7 +159,7 @@ fn no_query(request: &Request, names: &[&str]) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn no_event(id: &str) -> ApiError {
+pub(crate) fn no_event(id: &str) -> ApiError {
     let what = "is no event of a turn";
     let detail = format!("`{}` {what}", caxton_core::error::shown(id));
     ApiError::new(Code::ParameterMalformed, detail).with_field("last-event-id", what)

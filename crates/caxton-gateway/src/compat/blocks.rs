@@ -31,6 +31,11 @@ impl Blocks {
         }
     }
 
+    /// Events written, those left out too.
+    pub(crate) fn written(&self) -> u64 {
+        self.written
+    }
+
     /// One event with its name, where the dialect names events.
     pub(crate) fn event(&mut self, name: Option<&str>, data: &impl Serialize) {
         if !self.begin(name) {

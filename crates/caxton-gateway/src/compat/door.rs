@@ -4,12 +4,14 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use caxton_api::{ApiError, CallContext};
-use caxton_core::error::{Code, shown};
+use caxton_core::error::{Code, Error, shown};
 use caxton_core::session::{TurnEvent, TurnOutcome};
 use caxton_engine::OpCtx;
 use caxton_engine::app::TurnAsk;
+use caxton_engine::idempotency::Begun;
 use caxton_engine::turn::{Follow, Numbered};
-use http::Uri;
+use futures::FutureExt;
+use http::{HeaderValue, Uri, header};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
@@ -150,18 +152,107 @@ pub(super) async fn start(
     begin(api, ctx, call, bytes.to_vec(), wanted).await
 }
 
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) struct Unanswered {
+    error: ApiError,
+    /// Tools were called before: what they did is done.
+    acted: bool,
+}
+
+impl From<ApiError> for Unanswered {
+    fn from(error: ApiError) -> Self {
+        let acted = false;
+        Self { error, acted }
+    }
+}
+
 /// Waits for a turn's end.
 pub(super) async fn gather(
     api: &Api,
     ctx: &OpCtx,
     follow: Follow,
-) -> Result<(Gathered, Box<TurnOutcome>), ApiError> {
-    let mut gathered = Gathered::default();
-    whole(api, ctx, follow, |event| gathered.take(event)).await?;
-    match gathered.ended.take() {
-        Some(Ok(outcome)) => Ok((gathered, outcome)),
-        Some(Err(failure)) => Err(failure.error().into()),
-        None => Err(ApiError::new(Code::Internal, "the turn has no end")),
+) -> Result<(Gathered, Box<TurnOutcome>), Unanswered> {
+    let (mut gathered, mut acted) = (Gathered::default(), false);
+    let see = |event: &TurnEvent| {
+        acted |= matches!(event, TurnEvent::ToolCall { .. });
+        gathered.take(event);
+    };
+    let waited = whole(api, ctx, follow, see).await;
+    let error = match (waited, gathered.ended.take()) {
+        (Ok(()), Some(Ok(outcome))) => return Ok((gathered, outcome)),
+        (Ok(()), Some(Err(failure))) => failure.error().into(),
+        (Ok(()), None) => ApiError::new(Code::Internal, "the turn has no end"),
+        (Err(error), _) => error,
+    };
+    Err(Unanswered { error, acted })
+}
+
+/// Answers a request whole: once for each `Idempotency-Key`, whose first answer is kept for whoever
+/// repeats it, over restarts too. `work` is given the context to do it in.
+pub(super) async fn once<W>(
+    api: &Api,
+    (call, ctx): (&CallContext, &OpCtx),
+    bytes: &Bytes,
+    work: impl FnOnce(OpCtx) -> W,
+) -> Result<Response, ApiError>
+where
+    W: Future<Output = Result<Value, Unanswered>> + Send + 'static,
+{
+    if ctx.idempotency_key.is_none() {
+        let answered = work(ctx.clone()).await;
+        return answered.map(|it| json(&it)).map_err(|it| it.error);
+    }
+    // It goes on without the caller, who can come back for the answer.
+    let work = work(OpCtx {
+        idempotency_key: None,
+        deadline: None,
+        ..ctx.clone()
+    });
+    let (app, inner) = (api.app().clone(), ctx.clone());
+    let (method, bytes) = (call.method, bytes.clone());
+    let keyed = async move {
+        let claim = match app.idempotency_begin(&inner, (method, &bytes)).await? {
+            Some(Begun::First(claim)) => claim,
+            Some(Begun::Replay(kept)) => return kept_before(kept),
+            None => return Err(Error::new(Code::Internal, "a key was given and is gone")),
+        };
+        match work.await {
+            Ok(answer) => {
+                let answer = Bytes::from(answer.to_string());
+                claim.answered(answer.clone()).await;
+                Ok(answer)
+            }
+            // Doing it again would do it twice.
+            Err(Unanswered { error, acted: true }) => Err(engines(error)),
+            Err(Unanswered { error, .. }) => {
+                claim.freed().await;
+                Err(engines(error))
+            }
+        }
+    };
+    let answer = api.settle(ctx, method, Box::pin(keyed)).await?;
+    let json = HeaderValue::from_static("application/json");
+    Ok(([(header::CONTENT_TYPE, json)], answer).into_response())
+}
+
+/// An answer as it was given the first time; that of an earlier version named a turn of which nothing
+/// is left.
+fn kept_before(kept: Bytes) -> Result<Bytes, Error> {
+    if kept.starts_with(b"{") {
+        return Ok(kept);
+    }
+    let detail =
+        "the first request with this Idempotency-Key was answered, and its answer is not kept";
+    Err(Error::new(Code::IdempotencyLost, detail))
+}
+
+fn engines(error: ApiError) -> Error {
+    let after = error.retry_after;
+    let plain = Error::new(error.code, error.detail).with_fields(error.fields);
+    match after {
+        Some(after) => plain.retry_after(after),
+        None => plain,
     }
 }
 
@@ -190,7 +281,7 @@ pub(super) async fn go_on<D: Dialect>(
     api: &Api,
     opened: (&CallContext, &OpCtx),
     id: &str,
-    dialect: impl FnOnce(Of) -> D,
+    dialect: impl Fn(Of) -> D,
     model: String,
 ) -> Result<Response, ApiError> {
     let (call, ctx) = opened;
@@ -201,11 +292,29 @@ pub(super) async fn go_on<D: Dialect>(
     })?;
     let place = api.streams().place()?;
     let found = api.app().turn_follow(ctx, turn, 0);
-    let follow = api.within(ctx, found).await?;
-    let dialect = dialect(of(call, &follow, model));
+    let mut follow = api.within(ctx, found).await?;
+    let of = of(call, &follow, model);
+    // Whatever a client has seen is at hand: read without waiting, and only counted.
+    let (mut read, mut told) = (Vec::new(), Blocks::new(turn, u64::MAX));
+    while let Some(Some(events)) = follow.next().now_or_never() {
+        read.extend(events);
+    }
+    let mut counting = dialect(of.clone());
+    read.iter()
+        .for_each(|(_, event)| counting.event(event, &mut told));
+    if told.written() < seen {
+        let detail = format!("turn {turn} has told no event {seen} here");
+        return Err(ApiError::new(Code::ResumeLost, detail));
+    }
     let blocks = Blocks::new(turn, seen);
+    let dialect = dialect(of);
     let encoder = Encoded { dialect, blocks };
-    Ok(answer(api, call, ctx, place, Told::from(follow), encoder))
+    let told = Told {
+        follow,
+        read,
+        kept: None,
+    };
+    Ok(answer(api, call, ctx, place, told, encoder))
 }
 
 /// The turn that an answer is of.

@@ -6,15 +6,19 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use bytes::Bytes;
 use caxton_api::{ApiError, CallContext, Operation};
-use caxton_core::session::TurnEvent;
+use caxton_core::session::{TurnEvent, TurnOutcome};
 use caxton_engine::OpCtx;
+use caxton_engine::turn::Follow;
 use http::Method;
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 
-use super::answer::Of;
+use super::answer::{Gathered, Of};
+use super::asked::Asked;
 use super::blocks::{Blocks, put, unnumbered};
 use super::door::{
-    Dialect, MODEL_OPERATION, Opened, body, finish, gather, go_on, json, of, open, start, tell,
+    Dialect, MODEL_OPERATION, Opened, body, finish, gather, go_on, json, of, once, open, start,
+    tell,
 };
 use super::{anthropic, error, models, openai_chat, openai_responses, stored};
 use crate::api::Api;
@@ -163,7 +167,7 @@ async fn completions(State(api): State<Api>, request: Request) -> Response {
 }
 
 async fn complete(api: &Api, opened: Call<'_>, request: Request) -> Result<Response, ApiError> {
-    let (call, ctx) = opened;
+    let (call, _) = opened;
     let bytes = body(request).await?;
     let openai_chat::Completion {
         asked,
@@ -174,13 +178,31 @@ async fn complete(api: &Api, opened: Call<'_>, request: Request) -> Result<Respo
     if let Some(id) = &call.last_event_id {
         return go_on(api, opened, id, encoder, model).await;
     }
-    let follow = start(api, opened, &bytes, asked).await?;
-    let of = of(call, &follow, model);
     if stream {
+        let follow = start(api, opened, &bytes, asked).await?;
+        let of = of(call, &follow, model);
         return tell(api, opened, follow, None, encoder(of)).await;
     }
-    let (gathered, outcome) = gather(api, ctx, follow).await?;
-    Ok(json(&openai_chat::answer(&of, &gathered, &outcome)))
+    whole(api, opened, bytes, asked, openai_chat::answer).await
+}
+
+/// Answers what is asked, whole.
+async fn whole(
+    api: &Api,
+    opened: Call<'_>,
+    bytes: Bytes,
+    asked: Asked,
+    answer: fn(&Of, &Gathered, &TurnOutcome) -> Value,
+) -> Result<Response, ApiError> {
+    let (api_of_it, call, body) = (api.clone(), opened.0.clone(), bytes.clone());
+    let model = asked.model.clone();
+    let work = move |ctx: OpCtx| async move {
+        let follow = start(&api_of_it, (&call, &ctx), &body, asked).await?;
+        let of = of(&call, &follow, model);
+        let (gathered, outcome) = gather(&api_of_it, &ctx, follow).await?;
+        Ok(answer(&of, &gathered, &outcome))
+    };
+    once(api, opened, &bytes, work).await
 }
 
 impl Dialect for openai_chat::Stream {
@@ -194,15 +216,46 @@ async fn responses(State(api): State<Api>, request: Request) -> Response {
 }
 
 async fn respond(api: &Api, opened: Call<'_>, request: Request) -> Result<Response, ApiError> {
-    let (call, ctx) = opened;
+    let (call, _) = opened;
     let bytes = body(request).await?;
-    let mut creation = openai_responses::decode(&bytes)?;
+    let creation = openai_responses::decode(&bytes)?;
     let (model, stream) = (creation.asked.model.clone(), creation.asked.stream);
     let shape = creation.shape.clone();
     let encoder = |of: Of| openai_responses::Stream::new(of, shape.clone());
     if let Some(id) = &call.last_event_id {
         return go_on(api, opened, id, encoder, model).await;
     }
+    if stream {
+        let (follow, of, kept) = begin_response(api, opened, &bytes, creation).await?;
+        return tell(api, opened, follow, kept, encoder(of)).await;
+    }
+    let (api_of_it, call, body) = (api.clone(), call.clone(), bytes.clone());
+    let work = move |ctx: OpCtx| async move {
+        let begun = begin_response(&api_of_it, (&call, &ctx), &body, creation);
+        let (follow, of, kept) = begun.await?;
+        let (gathered, outcome) = gather(&api_of_it, &ctx, follow).await?;
+        if let Some(kept) = kept {
+            // Whoever keeps it may fail, which is in its log; the client has its answer anyhow.
+            let _ = kept.await;
+        }
+        let answer = openai_responses::answer(&of, &shape, &gathered, &outcome);
+        Ok(answer)
+    };
+    once(api, opened, &bytes, work).await
+}
+
+/// A response that has begun, and what tells when it is kept.
+type ResponseBegun = (Follow, Of, Option<oneshot::Receiver<()>>);
+
+/// Begins a response behind the one before it, and has it kept.
+async fn begin_response(
+    api: &Api,
+    opened: Call<'_>,
+    bytes: &Bytes,
+    mut creation: openai_responses::Creation,
+) -> Result<ResponseBegun, ApiError> {
+    let (call, ctx) = opened;
+    let (model, shape) = (creation.asked.model.clone(), creation.shape.clone());
     let said = creation.asked.messages.clone();
     if let Some(previous) = creation.previous {
         let history = api.app().response_history(ctx, previous);
@@ -210,27 +263,14 @@ async fn respond(api: &Api, opened: Call<'_>, request: Request) -> Result<Respon
         history.append(&mut creation.asked.messages);
         creation.asked.messages = history;
     }
-    let follow = start(api, opened, &bytes, creation.asked).await?;
+    let follow = start(api, opened, bytes, creation.asked).await?;
     let of = of(call, &follow, model);
-    let kept = match creation.store {
-        true => {
-            let previous = creation.previous;
-            let draft = stored::Draft { previous, said };
-            Some(stored::keep(api, ctx, &follow, (&of, &shape), draft))
-        }
-        false => None,
-    };
-    if stream {
-        return tell(api, opened, follow, kept, encoder(of)).await;
-    }
-    let (gathered, outcome) = gather(api, ctx, follow).await?;
-    if let Some(kept) = kept {
-        // Whoever keeps it may fail, which is in its log; the client has its answer anyhow.
-        let _ = kept.await;
-    }
-    Ok(json(&openai_responses::answer(
-        &of, &shape, &gathered, &outcome,
-    )))
+    let kept = creation.store.then(|| {
+        let previous = creation.previous;
+        let draft = stored::Draft { previous, said };
+        stored::keep(api, ctx, &follow, (&of, &shape), draft)
+    });
+    Ok((follow, of, kept))
 }
 
 impl Dialect for openai_responses::Stream {
@@ -271,20 +311,19 @@ async fn messages(State(api): State<Api>, request: Request) -> Response {
 }
 
 async fn message(api: &Api, opened: Call<'_>, request: Request) -> Result<Response, ApiError> {
-    let (call, ctx) = opened;
+    let (call, _) = opened;
     let bytes = body(request).await?;
     let asked = anthropic::decode(&bytes, false)?;
     let (model, stream) = (asked.model.clone(), asked.stream);
     if let Some(id) = &call.last_event_id {
         return go_on(api, opened, id, anthropic::Stream::new, model).await;
     }
-    let follow = start(api, opened, &bytes, asked).await?;
-    let of = of(call, &follow, model);
     if stream {
+        let follow = start(api, opened, &bytes, asked).await?;
+        let of = of(call, &follow, model);
         return tell(api, opened, follow, None, anthropic::Stream::new(of)).await;
     }
-    let (gathered, outcome) = gather(api, ctx, follow).await?;
-    Ok(json(&anthropic::answer(&of, &gathered, &outcome)))
+    whole(api, opened, bytes, asked, anthropic::answer).await
 }
 
 impl Dialect for anthropic::Stream {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use caxton_api::v1;
-use caxton_core::AgentName;
+use caxton_core::{AgentName, Timestamp};
 use caxton_engine::host::LogLine;
 
 use super::time::wire;
@@ -24,6 +24,10 @@ impl LogId {
             at_us: line.at.as_us(),
             seq: line.seq,
         }
+    }
+
+    pub(crate) fn time(self) -> Timestamp {
+        Timestamp::from_us(self.at_us)
     }
 
     pub(crate) fn parse(text: &str) -> Option<Self> {

@@ -1,5 +1,7 @@
 //! A turn begun, once for each `Idempotency-Key`: what is kept of a keyed request is the turn, and
-//! a repetition follows it again.
+//! a repetition is told of it again once it has ended.
+
+use std::time::Duration;
 
 use caxton_api::{ApiError, CallContext};
 use caxton_core::error::{Code, Error};
@@ -12,6 +14,9 @@ use caxton_engine::{App, OpCtx};
 
 use crate::api::Api;
 
+/// What a repetition is told to wait while the first is in progress.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
 /// What is to be begun.
 #[derive(Debug)]
 pub(crate) enum Wanted {
@@ -19,7 +24,7 @@ pub(crate) enum Wanted {
     Model(ModelName, Box<ModelRequest>),
 }
 
-/// Begins a turn, or follows the one that the same key began.
+/// Begins a turn, or follows the one that the same key began, from its beginning to its end.
 pub(crate) async fn begin(
     api: &Api,
     ctx: &OpCtx,
@@ -65,12 +70,20 @@ async fn again(app: &App, ctx: &OpCtx, kept: &[u8]) -> Result<Follow, Error> {
     let damaged = |_| Error::new(Code::StorageDamaged, "a kept answer names no turn");
     let turn = TurnId::parse(std::str::from_utf8(kept).unwrap_or_default()).map_err(damaged)?;
     let found = app.turn_follow(ctx, turn, 0).await;
-    found.map_err(|error| match error.code {
+    let found = found.map_err(|error| match error.code {
         Code::TurnNotFound => {
             let detail = "the first request with this Idempotency-Key was answered, and its answer \
                           is not kept any more";
             Error::new(Code::IdempotencyLost, detail)
         }
         _ => error,
-    })
+    })?;
+    if !found.turn().has_ended() {
+        let detail = format!(
+            "the first request with this Idempotency-Key is not answered yet: its turn {turn} of session {} goes on",
+            found.turn().session()
+        );
+        return Err(Error::new(Code::IdempotencyBusy, detail).retry_after(RETRY_AFTER));
+    }
+    Ok(found)
 }

@@ -281,6 +281,28 @@ async fn an_idempotency_key_says_it_once() {
     assert_eq!(listed["messages"].as_array().unwrap().len(), 2);
     let other = ask(&say("something else")).await;
     other.problem(422, Code::IdempotencyMismatch);
+    // While the first is in progress a repetition is told so, whichever way it wants to hear of it.
+    let mut body = say("wait");
+    body["sessionId"] = json!("twice");
+    let first = world.both("/v1/chat", &body, "k2").await.is(200).json();
+    assert_eq!(first["message"]["content"], "first second");
+    let headers = [("idempotency-key", "k3")];
+    let mut events = world.stream("/v1/chat", &body, &headers).await;
+    let started = events.next().await.unwrap();
+    let text = body.to_string();
+    let busy = world.call_with("POST", "/v1/chat/stream", &text, &headers);
+    busy.await.problem(422, Code::IdempotencyMismatch);
+    let busy = world.call_with("POST", "/v1/chat", &text, &headers).await;
+    let problem = busy.problem(409, Code::IdempotencyBusy);
+    let turn = started.data["turnId"].as_str().unwrap();
+    assert!(problem["detail"].as_str().unwrap().contains(turn));
+    world.gate.add_permits(1);
+    let all = events.rest().await;
+    let mut again = world.stream("/v1/chat", &body, &headers).await;
+    assert_eq!(again.next().await.unwrap(), started);
+    assert_eq!(again.rest().await, all);
+    let listed = world.get("/v1/sessions/twice/messages").await.json();
+    assert_eq!(listed["messages"].as_array().unwrap().len(), 4);
 }
 
 #[tokio::test]

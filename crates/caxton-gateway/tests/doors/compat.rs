@@ -69,6 +69,22 @@ async fn every_door_goes_on_exactly_behind_any_event() {
             let rest = told(&world, path, &body, &headers).await;
             assert_eq!(rest, all[at + 1..], "{path} after {at}");
         }
+        // Behind one that never was, nothing goes on: neither that of a turn that is over nor of one
+        // that is not.
+        let (turn, last) = all.last().unwrap().id.rsplit_once('.').unwrap();
+        let never = format!("{turn}.{}", last.parse::<usize>().unwrap() + 1);
+        let mut events = world.stream(path, &stream(self::wait(path)), &[]).await;
+        let first = events.next().await.unwrap().id;
+        let (turn, _) = first.rsplit_once('.').unwrap();
+        for never in [never, format!("{turn}.1000")] {
+            let headers = [("last-event-id", never.as_str())];
+            let text = body.to_string();
+            let refused = world.call_with("POST", path, &text, &headers).await;
+            let told = refused.is(404).json();
+            assert_eq!(told["error"]["code"], "CX-6007", "{path}");
+        }
+        world.gate.add_permits(1);
+        events.rest().await;
     }
 }
 

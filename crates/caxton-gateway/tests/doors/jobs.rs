@@ -359,6 +359,44 @@ async fn a_repeated_submission_is_one_job() {
 }
 
 #[tokio::test]
+async fn a_repeated_stream_of_an_invocation_is_one() {
+    let mut world = World::new().await;
+    world.deploy("slow", "stuck", "").await;
+    let (path, body) = ("/v1/agents/slow/invoke/stream", json!({"content": "x"}));
+    let key = [("idempotency-key", "k-1")];
+    let mut events = world.stream(path, &body, &key).await;
+    assert_eq!(events.next().await.unwrap().data["state"], "submitted");
+    let repeat = || world.call_with("POST", path, r#"{"content":"x"}"#, &key);
+    repeat().await.problem(409, Code::IdempotencyBusy);
+    let other = world.call_with("POST", path, r#"{"content":"y"}"#, &key);
+    other.await.problem(422, Code::IdempotencyMismatch);
+    // Whoever asked leaves: the answer is kept all the same.
+    drop(events);
+    world.gate.add_permits(1);
+    let listed = "/v1/messages?agent=slow";
+    let two = |it: &Value| it["messages"].as_array().unwrap().len() == 2;
+    let messages = world.until(listed, two).await;
+    let mut again = world.settled(path, &body, &key).await;
+    let last = again.next().await.unwrap();
+    assert_eq!(last.data["state"], "complete");
+    assert_eq!(last.data["response"]["reply"]["content"], "x");
+    let asked = &last.data["response"]["id"];
+    let ids = messages["messages"].as_array().unwrap().iter();
+    assert!(ids.into_iter().any(|it| it["id"] == *asked));
+    assert_eq!(again.next().await, None);
+    let other = world.again().await;
+    let after = other.stream(path, &body, &key).await.next().await.unwrap();
+    assert_eq!(after.data["response"], last.data["response"]);
+    let messages = other.get(listed).await.json();
+    assert!(two(&messages), "it was not asked again: {messages}");
+    world.stop();
+    // Without a key it is not begun anew as if it went on.
+    let headers = [("last-event-id", "1")];
+    let refused = other.call_with("POST", path, "{}", &headers).await;
+    refused.problem(404, Code::ResumeLost);
+}
+
+#[tokio::test]
 async fn a_tenants_open_jobs_are_bounded() {
     let mut engine = EngineOptions::default();
     engine.jobs.open_max = 2;
@@ -491,6 +529,8 @@ async fn a_stream_of_a_job_resumes() {
     assert_eq!(events.next().await.unwrap(), first);
     for (id, status, code) in [
         (format!("{epoch}-99"), 404, Code::ResumeLost),
+        ("99-0".to_owned(), 404, Code::ResumeLost),
+        ("end".to_owned(), 404, Code::ResumeLost),
         ("x".to_owned(), 400, Code::ParameterMalformed),
     ] {
         let headers = [("last-event-id", id.as_str())];

@@ -88,6 +88,22 @@ async fn a_log_is_followed_and_resumed() {
         .call_with("GET", path, "", &[("last-event-id", "x")])
         .await;
     refused.problem(400, Code::ParameterMalformed);
+    // Between two lines, behind the last one, of a time to come: there never was such a line. One from
+    // before the first at hand may have been.
+    let (time, number) = first.id.split_once('-').unwrap();
+    let time: i64 = time.parse().unwrap();
+    for never in [
+        format!("{time}-{}9", number),
+        format!("{}-1", time + 1_000_000_000),
+        format!("{}-0", i64::MAX),
+    ] {
+        let headers = [("last-event-id", never.as_str())];
+        let refused = world.call_with("GET", path, "", &headers).await;
+        refused.problem(404, Code::ResumeLost);
+    }
+    let before = format!("{}-7", time - 1_000_000_000);
+    let mut events = world.events(path, Some(&before)).await;
+    assert_eq!(events.next().await.unwrap().data["text"], "info 1");
     let refused = world.get("/v1/agents/a/logs/stream?tail=1001").await;
     refused.problem(400, Code::ParameterMalformed);
 }

@@ -318,6 +318,18 @@ impl World {
         }
     }
 
+    /// The same of a repetition, as soon as the first is not in progress any more.
+    pub async fn settled(&self, path: &str, body: &Value, headers: &[(&str, &str)]) -> Events {
+        let text = body.to_string();
+        guard(async {
+            while self.call_with("POST", path, &text, headers).await.status == 409 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        self.stream(path, body, headers).await
+    }
+
     pub async fn channel(&self) -> Channel {
         let endpoint = Endpoint::from_shared(self.base.clone()).unwrap();
         guard(endpoint.connect()).await.unwrap()
@@ -345,6 +357,21 @@ impl World {
             .post("/v1/messages?wait=20s", request(to, content))
             .await;
         asked.is(200).json()["reply"].clone()
+    }
+
+    /// Twice the same at once, with one `Idempotency-Key`, of something that waits for the gate:
+    /// one is told that the other is in progress, which then is answered. Gives that answer.
+    pub async fn both(&self, path: &str, body: &Value, key: &str) -> Reply {
+        let body = body.to_string();
+        let headers = [("idempotency-key", key)];
+        let one = Box::pin(self.call_with("POST", path, &body, &headers));
+        let other = Box::pin(self.call_with("POST", path, &body, &headers));
+        let (busy, first) = futures::future::select(one, other).await.factor_first();
+        assert!(busy.text.contains("CX-1031"), "{path}: {busy:?}");
+        assert!(!busy.header("retry-after").is_empty(), "{path}");
+        busy.is(409);
+        self.gate.add_permits(1);
+        first.await
     }
 
     /// Asks until the answer is as wanted.

@@ -6,5 +6,5 @@ mod items;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use decode::{decode, response_id};
+pub(crate) use decode::{Creation, decode, response_id};
 pub(crate) use encode::{Shape, Stream, answer, failed};
