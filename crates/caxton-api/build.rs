@@ -15,6 +15,8 @@
 
 #[path = "build/client.rs"]
 mod client;
+#[path = "build/compatible.rs"]
+mod compatible;
 #[path = "build/model.rs"]
 mod model;
 #[path = "build/openapi.rs"]

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor, Value as Reflected};
 use serde_json::{Map, Value, json};
 
+use crate::compatible;
 use crate::model::{Body, Contract, Operation, Service, comment, is_empty};
 
 const REQUIRED: i32 = 2;
@@ -26,6 +27,8 @@ pub fn document(contract: &Contract, version: &str) -> Value {
     }
     paths.insert(SOCKET.to_owned(), json!({"get": socket()}));
     tags.insert("ws".to_owned());
+    let mut schemas = schemas.write();
+    compatible::add(&mut paths, &mut schemas, &mut tags);
     let tags: Vec<Value> = tags.into_iter().map(|name| json!({"name": name})).collect();
     json!({
         "openapi": "3.1.0",
@@ -42,7 +45,7 @@ pub fn document(contract: &Contract, version: &str) -> Value {
         "tags": tags,
         "paths": paths,
         "components": {
-            "schemas": schemas.write(),
+            "schemas": schemas,
             "parameters": headers(),
             "responses": {"Problem": {
                 "description": "Refused or failed; `code` says why and `cure` what to do.",
@@ -292,7 +295,7 @@ impl Schemas {
         }
     }
 
-    fn write(&self) -> Value {
+    fn write(&self) -> Map<String, Value> {
         let mut schemas = Map::new();
         for message in &self.messages {
             let fields: Vec<FieldDescriptor> = message.fields().collect();
@@ -311,7 +314,7 @@ impl Schemas {
             schemas.insert(message.name().to_owned(), schema);
         }
         schemas.insert("Problem".to_owned(), problem());
-        Value::Object(schemas)
+        schemas
     }
 }
 
@@ -434,11 +437,11 @@ fn problem() -> Value {
                 },
                 "required": ["id", "performative"],
             },
+            "sessionId": text("The session of the turn that failed, where one had begun."),
+            "turnId": text("That turn."),
         },
         "required": ["type", "title", "status", "detail", "code"],
     })
-            "sessionId": text("The session of the turn that failed, where one had begun."),
-            "turnId": text("That turn."),
 }
 
 /// The path with the JSON names of its variables.

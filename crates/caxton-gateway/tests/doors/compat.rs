@@ -242,6 +242,123 @@ async fn rates_limits_and_repetitions_are_as_at_other_doors() {
     world.until(path, noted).await;
 }
 
+/// What waits for the gate at a door.
+fn wait(path: &str) -> Value {
+    let door = DOORS.iter().find(|(door, _)| *door == path);
+    door.unwrap().1("wait")
+}
+
+#[tokio::test]
+async fn a_repetition_is_answered_as_the_first_was_after_a_restart_too() {
+    let mut world = world().await;
+    let mut first = Vec::new();
+    for (path, _) in DOORS {
+        let answer = world.both(path, &wait(path), path).await.is(200).json();
+        first.push(answer);
+    }
+    // What failed did nothing, and may be tried again.
+    let (path, body) = DOORS[0];
+    for said in ["fail CX-7007", "hello"] {
+        let text = body(said).to_string();
+        let headers = [("idempotency-key", "failed")];
+        let reply = world.call_with("POST", path, &text, &headers).await;
+        let status = if said == "hello" { 200 } else { 429 };
+        reply.is(status);
+    }
+    let other = world.again().await;
+    world.stop();
+    for ((path, _), first) in DOORS.iter().zip(first) {
+        let text = wait(path).to_string();
+        let headers = [("idempotency-key", *path)];
+        let again = other.call_with("POST", path, &text, &headers).await;
+        assert_eq!(again.header("content-type"), "application/json");
+        assert_eq!(again.is(200).json(), first, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_is_repeated_once_it_is_over() {
+    let world = world().await;
+    for (path, _) in DOORS {
+        let body = stream(wait(path));
+        let headers = [("idempotency-key", path)];
+        let mut events = world.stream(path, &body, &headers).await;
+        let mut all = vec![events.next().await.unwrap()];
+        let busy = body.to_string();
+        let busy = world.call_with("POST", path, &busy, &headers).await;
+        assert_eq!(busy.is(409).json()["error"]["code"], "CX-1031");
+        world.gate.add_permits(1);
+        all.extend(events.rest().await);
+        let again = told(&world, path, &body, &headers).await;
+        assert_eq!(again, all, "{path}");
+    }
+}
+
+/// What is answered has the fields that the OpenAPI document names, and no others at its top.
+#[tokio::test]
+async fn answers_are_as_the_document_says() {
+    let world = world().await;
+    let document = world.get("/openapi.json").await.is(200).json();
+    let of = |method: &str, path: &str, kind: &str| {
+        let content = document["paths"][path][method]["responses"][kind]["content"].clone();
+        let name = content["application/json"]["schema"]["$ref"].clone();
+        let name = name
+            .as_str()
+            .unwrap()
+            .rsplit('/')
+            .next()
+            .unwrap()
+            .to_owned();
+        document["components"]["schemas"][name].clone()
+    };
+    let check = |schema: &Value, answer: &Value| {
+        let fields = answer.as_object().unwrap();
+        for needed in schema["required"].as_array().unwrap() {
+            assert!(
+                fields.contains_key(needed.as_str().unwrap()),
+                "{needed}: {answer}"
+            );
+        }
+        let known = schema["properties"].as_object().unwrap();
+        let unknown: Vec<_> = fields
+            .keys()
+            .filter(|it| !known.contains_key(*it))
+            .collect();
+        (unknown.is_empty(), format!("{unknown:?}: {answer}"))
+    };
+    for (path, body) in DOORS {
+        let answer = world.post(path, body("hello")).await.is(200).json();
+        check(&of("post", path, "200"), &answer);
+        let refused = world.post(path, json!({})).await.is(400).json();
+        let (whole, told) = check(&of("post", path, "default"), &refused);
+        assert!(whole, "{told}");
+        if path.ends_with("responses") {
+            let one = format!("{path}/{}", answer["id"].as_str().unwrap());
+            let kept = world.get(&one).await.is(200).json();
+            let shape = format!("{path}/{{response}}");
+            check(&of("get", &shape, "200"), &kept);
+            let gone = world.call("DELETE", &one, "").await.is(200).json();
+            assert!(check(&of("delete", &shape, "200"), &gone).0, "{gone}");
+        }
+    }
+    for root in ["/openai/v1", "/v1", "/anthropic/v1"] {
+        let path = format!("{root}/models");
+        let list = world.get(&path).await.is(200).json();
+        let (whole, told) = check(&of("get", &path, "200"), &list);
+        assert!(whole, "{told}");
+        let one = world.get(&format!("{path}/helper")).await.is(200).json();
+        let (whole, told) = check(&of("get", &format!("{path}/{{model}}"), "200"), &one);
+        assert!(whole, "{told}");
+        check(
+            &of("get", &path, "default"),
+            &world.get(&format!("{path}/none")).await.json(),
+        );
+    }
+    let path = "/anthropic/v1/messages/count_tokens";
+    let counted = world.post(path, message("hello")).await.is(200).json();
+    assert!(check(&of("post", path, "200"), &counted).0, "{counted}");
+}
+
 #[tokio::test]
 async fn a_model_is_asked_straight_by_who_may() {
     let world = world().await;
