@@ -23,10 +23,16 @@ fn operations() -> Vec<(String, String)> {
     all
 }
 
+/// Whether clients made for another server ask there.
+fn is_compatible(path: &str) -> bool {
+    let aliases = ["/v1/chat/completions", "/v1/responses", "/v1/models"];
+    !path.starts_with("/v1/") || aliases.iter().any(|it| path.starts_with(it))
+}
+
 #[tokio::test]
 async fn every_operation_wants_the_key() {
     let world = World::new().await;
-    let with_key = |path: &str| path.starts_with("/v1/");
+    let with_key = |path: &str| path.contains("/v1/");
     for (method, path) in operations().iter().filter(|(_, path)| with_key(path)) {
         for headers in [
             &[("authorization", "")][..],
@@ -41,6 +47,14 @@ async fn every_operation_wants_the_key() {
                 "Bearer",
                 "{method} {path}"
             );
+            // Clients made for others are told in their providers' words.
+            if answer.header("content-type") == "application/json" {
+                let told = answer.is(401).json();
+                assert_eq!(told["error"]["code"], Code::Unauthenticated.as_str());
+                assert!(is_compatible(path), "{path}");
+                continue;
+            }
+            assert!(!is_compatible(path), "{path}");
             answer.problem(401, Code::Unauthenticated);
         }
     }
