@@ -64,6 +64,17 @@ fn status(error: &ApiError) -> StatusCode {
     }
 }
 
+/// What happened; and what `model` is here, where it was nobody's name: clients bring the names of
+/// providers' models along.
+fn message(error: &ApiError, models: &str) -> String {
+    match error.code {
+        Code::AgentNotFound | Code::NotAnAssistant => format!(
+            "{error}: `model` is the name of an assistant here, or `provider/model`; GET {models} lists the assistants"
+        ),
+        _ => error.to_string(),
+    }
+}
+
 /// `{"error": {…}}`.
 pub(crate) fn openai(error: &ApiError) -> Value {
     let kind = match error.code.class() {
@@ -76,7 +87,7 @@ pub(crate) fn openai(error: &ApiError) -> Value {
         }
     };
     json!({"error": {
-        "message": error.to_string(),
+        "message": message(error, "/openai/v1/models"),
         "type": kind,
         "param": error.fields.first().map(|(field, _)| field),
         "code": error.code.as_str(),
@@ -103,7 +114,7 @@ pub(crate) fn anthropic(error: &ApiError, request_id: Option<&str>) -> Value {
         "type": "error",
         "error": {
             "type": kind,
-            "message": error.to_string(),
+            "message": message(error, "/anthropic/v1/models"),
             "code": error.code.as_str(),
             "trace_id": error.trace_id,
         },

@@ -174,6 +174,15 @@ async fn errors_have_the_providers_envelope_with_our_ids() {
         }
         let mut other = body("hi");
         other["model"] = json!("gpt-4.1");
+        let told = world.post(path, other.clone()).await.is(404).json();
+        let message = told["error"]["message"].as_str().unwrap();
+        let models = if anthropic {
+            "/anthropic/v1/models"
+        } else {
+            "/openai/v1/models"
+        };
+        assert!(message.contains("name of an assistant"), "{message}");
+        assert!(message.contains(models), "{message}");
         let kinds = ["invalid_request_error", "not_found_error"];
         check(
             world.post(path, other).await,
