@@ -8,7 +8,7 @@ use std::time::Duration;
 /// What kind of answer an error is. Doors map it: REST status, gRPC status, exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Class {
-    /// The request is malformed. 400, `INVALID_ARGUMENT`, exit 1.
+    /// The request is malformed. 400, `INVALID_ARGUMENT`, exit 1, or 2 where a command's argument is.
     Invalid,
     /// No or no valid credential. 401, `UNAUTHENTICATED`, exit 4.
     Unauthenticated,

@@ -27,6 +27,7 @@ mod tenants;
 mod vfs;
 
 pub use backup::{BackupError, list_backups, restore, verify_backup};
+pub use file::{Looked, look};
 pub use files::{SHARED_FILE, TENANTS_DIR};
 pub use lock::{DataLock, LockError, lock_data_dir};
 pub use migrate::SCHEMA_VERSION;

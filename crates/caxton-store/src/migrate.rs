@@ -30,6 +30,22 @@ pub(crate) fn run(conn: &Connection, file: &str) -> Result<(), Error> {
     run_to(conn, file, MIGRATIONS)
 }
 
+/// Whether this program can use the file as it is, or after the migrations it lacks. Writes nothing.
+pub(crate) fn check(conn: &Connection, file: &str) -> Result<(), Error> {
+    let done = done(conn, file)?;
+    if done.len() > MIGRATIONS.len() {
+        return Err(Error::Store(StoreError::Newer {
+            found: u32::try_from(done.len()).unwrap_or(u32::MAX),
+            known: SCHEMA_VERSION,
+        }));
+    }
+    if !matches(&done, MIGRATIONS) {
+        let text = format!("{file}: its migrations are not the ones this program knows");
+        return Err(Error::Store(StoreError::Damaged(text)));
+    }
+    Ok(())
+}
+
 fn run_to(conn: &Connection, file: &str, migrations: &[(&str, &str)]) -> Result<(), Error> {
     let done = done(conn, file)?;
     if done.len() == migrations.len() && matches(&done, migrations) {

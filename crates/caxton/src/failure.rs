@@ -132,6 +132,13 @@ impl Failure {
         &self.what
     }
 
+    /// What to do about it: its own advice, else that of its code.
+    pub fn cure(&self) -> String {
+        let info = self.code.as_deref().and_then(Code::find);
+        let of_code = || info.map(|it| it.cure.to_owned());
+        self.hint.clone().or_else(of_code).unwrap_or_default()
+    }
+
     /// How the process ends.
     pub fn exit(&self) -> Exit {
         self.exit
@@ -188,6 +195,24 @@ impl Failure {
 fn exit_of(code: Code) -> Exit {
     match (code, code.class()) {
         (Code::Usage, _) => Exit::Usage,
+        // An argument that only the server can tell is none.
+        (
+            Code::TenantIdMalformed
+            | Code::AgentNameMalformed
+            | Code::IdMalformed
+            | Code::TimeMalformed
+            | Code::MessageMalformed
+            | Code::PerformativeUnknown
+            | Code::ParameterMalformed
+            | Code::RoleUnknown
+            | Code::ScopeUnknown
+            | Code::LimitMalformed
+            | Code::ModelNameMalformed
+            | Code::ProviderMalformed
+            | Code::ToolPatternMalformed
+            | Code::FileNameMalformed,
+            _,
+        ) => Exit::Usage,
         (Code::ServerUnreachable, _) => Exit::Unreachable,
         (_, Class::NotFound) => Exit::NotFound,
         (_, Class::Unauthenticated | Class::Forbidden | Class::TooLarge | Class::Limited) => {
@@ -308,6 +333,9 @@ mod tests {
         for (code, exit) in [
             (Code::ManifestMalformed, Exit::Failed),
             (Code::Usage, Exit::Usage),
+            (Code::PerformativeUnknown, Exit::Usage),
+            (Code::TimeMalformed, Exit::Usage),
+            (Code::ConfigInvalid, Exit::Failed),
             (Code::AgentNotFound, Exit::NotFound),
             (Code::Unauthenticated, Exit::Refused),
             (Code::MailboxFull, Exit::Refused),

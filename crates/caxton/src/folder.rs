@@ -16,6 +16,10 @@ use crate::failure::{Failure, Outcome};
 const SERVER_FILE: &str = "server.json";
 const KEY_FILE: &str = "admin.key";
 
+/// Whoever reads one of these can act as somebody else: as the platform's administrator, or by what
+/// others trust the server for.
+const SECRET_FILES: &[&str] = &[KEY_FILE, "master.key", "audit.key", "code.key"];
+
 /// The server that runs on a data folder, as it wrote it down.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -81,6 +85,11 @@ impl Folder {
         }
     }
 
+    /// Where the admin key is kept.
+    pub fn key_path(&self) -> PathBuf {
+        self.join(KEY_FILE)
+    }
+
     /// Keeps a new admin key, readable by its owner alone from the first moment.
     pub fn keep_key(&self, key: &str) -> Outcome {
         let path = self.join(KEY_FILE);
@@ -99,9 +108,10 @@ impl Folder {
         write_private(&path, bytes).map_err(|error| self.failure("write", &path, &error))
     }
 
-    /// Whether others than the owner may read the key's file.
-    pub fn key_is_exposed(&self) -> bool {
-        fs::metadata(self.join(KEY_FILE)).is_ok_and(|file| file.permissions().mode() & 0o077 != 0)
+    /// Those of its secret files that others than the owner may read.
+    pub fn exposed(&self) -> Vec<PathBuf> {
+        let all = SECRET_FILES.iter().map(|name| self.join(name));
+        all.filter(|path| is_exposed(path)).collect()
     }
 
     /// The server on this folder, as it wrote itself down; it may be gone.
@@ -128,6 +138,10 @@ impl Folder {
             .because(error.to_string())
             .with_hint("--data names the data folder; it must be yours to read and write")
     }
+}
+
+fn is_exposed(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o077 != 0)
 }
 
 impl Running {
@@ -195,7 +209,10 @@ mod tests {
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&folder.join(KEY_FILE)), 0o600);
         assert_eq!(mode(folder.path()), 0o700);
-        assert!(!folder.key_is_exposed());
+        assert_eq!(folder.exposed(), Vec::<PathBuf>::new());
+        let open = fs::Permissions::from_mode(0o640);
+        fs::set_permissions(folder.join(KEY_FILE), open).unwrap();
+        assert_eq!(folder.exposed(), [folder.join(KEY_FILE)]);
     }
 
     #[test]

@@ -144,6 +144,11 @@ impl Tls {
         }
     }
 
+    /// When the certificate in use expires.
+    pub fn expires(&self) -> Timestamp {
+        self.0.current.load().expires
+    }
+
     pub(crate) fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(Arc::clone(&self.0.current.load().config))
     }

@@ -5,6 +5,7 @@ mod group;
 pub(crate) mod inbox;
 mod known;
 mod log;
+mod look;
 pub(crate) mod open;
 pub(crate) mod queue;
 pub(crate) mod tail;
@@ -13,6 +14,7 @@ mod unit;
 mod writer;
 
 pub(crate) use known::Summary;
+pub use look::{Looked, look};
 pub(crate) use unit::Prepared;
 pub(crate) use writer::Writer;
 

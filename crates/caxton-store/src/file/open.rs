@@ -133,7 +133,7 @@ fn connect(path: &Path, flags: OpenFlags, options: &Options) -> Result<Connectio
 
 /// SQLite takes an empty file, and overwrites what it takes for one: so anything that is neither
 /// empty nor a database is refused before SQLite sees it.
-fn check_header(path: &Path) -> Result<(), StoreError> {
+pub(super) fn check_header(path: &Path) -> Result<(), StoreError> {
     let mut file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
@@ -166,7 +166,7 @@ fn check_header(path: &Path) -> Result<(), StoreError> {
 }
 
 /// The structure of all pages, without comparing indices with tables.
-fn quick_check(conn: &Connection, path: &Path) -> Result<(), Error> {
+pub(super) fn quick_check(conn: &Connection, path: &Path) -> Result<(), Error> {
     let found: String = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if found == "ok" {
         return Ok(());

@@ -1,148 +1,130 @@
-//! `caxton doctor`: what on this machine, in the data folder and at the server wants attention.
+//! `caxton doctor`: what on this machine, in the data folder and at the server wants attention, and what
+//! to do about it. It looks, and changes nothing.
 
-use super::output::{Column, Output};
-use super::{Global, target};
-use crate::config::Sources;
+mod data;
+mod machine;
+mod reach;
+
+use super::Global;
+use super::output::{Column, Output, printable};
+use super::target;
+use crate::config::{Config, Sources};
 use crate::failure::{Failure, Outcome};
-use caxton_api::v1::GetServerStatusRequest;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// One thing that was looked at.
 struct Finding {
     what: &'static str,
-    /// `ok`, `warn` or `fail`.
-    verdict: &'static str,
+    verdict: Verdict,
     detail: String,
+    /// What to do; empty where there is nothing to be done.
+    cure: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Ok,
+    /// It works, and may not for long.
+    Warn,
+    /// It keeps the server from working.
+    Fail,
+}
+
+impl Verdict {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+        }
+    }
 }
 
 pub async fn run(global: &Global, output: &Output) -> Outcome {
-    let findings = [
-        configuration(global),
-        folder(global),
-        key(global),
-        mappings(),
-        server(global).await,
-    ];
-    let rows = findings.iter().map(|finding| {
-        vec![
-            finding.what.to_owned(),
-            finding.verdict.to_owned(),
-            finding.detail.clone(),
-        ]
-    });
-    let rows = rows.collect();
-    let checks: Vec<_> = findings
-        .iter()
-        .map(|finding| json!({"check": finding.what, "verdict": finding.verdict, "detail": finding.detail}))
-        .collect();
-    let names: Vec<String> = findings
-        .iter()
-        .map(|finding| finding.what.to_owned())
-        .collect();
-    let columns = [
-        Column::Text("CHECK"),
-        Column::Text("VERDICT"),
-        Column::Text("DETAIL"),
-    ];
-    output.list(&json!({ "checks": checks }), &columns, rows, &names)?;
-    match findings.iter().any(|finding| finding.verdict == "fail") {
+    let config = Sources::of_process(None, super::serve::flags(global)).resolve();
+    let mut findings = vec![configuration(&config)];
+    let config = config.ok().map(|(config, _)| config);
+    let folder = target::folder(global).ok();
+    if let Some(folder) = &folder {
+        findings.push(data::folder(folder));
+        findings.push(data::disk(folder));
+        findings.push(data::database(folder));
+        findings.push(data::admin_key(folder));
+        findings.push(data::secret_files(folder));
+        findings.push(machine::clock(folder));
+    }
+    findings.push(machine::open_files(folder.as_ref()));
+    findings.push(machine::mappings());
+    if let Some(config) = &config {
+        findings.push(reach::certificate(config));
+    }
+    findings.extend(reach::server(global, config.as_ref()).await);
+    tell(&findings, output)?;
+    match findings.iter().any(|it| it.verdict == Verdict::Fail) {
         true => Err(Failure::silent()),
         false => Ok(()),
     }
 }
 
-fn finding(what: &'static str, verdict: &'static str, detail: impl Into<String>) -> Finding {
+fn tell(findings: &[Finding], output: &Output) -> Outcome {
+    let rows = findings.iter().map(|it| {
+        let verdict = it.verdict.text().to_owned();
+        vec![it.what.to_owned(), verdict, it.detail.clone()]
+    });
+    let rows = rows.collect();
+    let checks: Vec<Value> = findings.iter().map(document).collect();
+    let names: Vec<String> = findings.iter().map(|it| it.what.to_owned()).collect();
+    let columns = ["CHECK", "VERDICT", "DETAIL"].map(Column::Text);
+    output.list(&json!({ "checks": checks }), &columns, rows, &names)?;
+    if output.is_table() {
+        for it in findings.iter().filter(|it| !it.cure.is_empty()) {
+            output.note(&format!("{}: {}", it.what, printable(&it.cure)));
+        }
+    }
+    Ok(())
+}
+
+fn document(it: &Finding) -> Value {
+    let mut document = json!({"check": it.what, "verdict": it.verdict.text(), "detail": it.detail});
+    if let (Some(document), false) = (document.as_object_mut(), it.cure.is_empty()) {
+        document.insert("cure".to_owned(), Value::String(it.cure.clone()));
+    }
+    document
+}
+
+fn ok(what: &'static str, detail: impl Into<String>) -> Finding {
     Finding {
         what,
-        verdict,
+        verdict: Verdict::Ok,
         detail: detail.into(),
+        cure: String::new(),
     }
 }
 
-fn configuration(global: &Global) -> Finding {
-    match Sources::of_process(None, super::serve::flags(global)).resolve() {
-        Ok(_) => finding("configuration", "ok", "valid"),
-        Err(failure) => finding("configuration", "fail", failure.what()),
+fn warn(what: &'static str, detail: impl Into<String>, cure: impl Into<String>) -> Finding {
+    Finding {
+        what,
+        verdict: Verdict::Warn,
+        detail: detail.into(),
+        cure: cure.into(),
     }
 }
 
-fn folder(global: &Global) -> Finding {
-    match target::folder(global) {
-        Err(failure) => finding("data folder", "fail", failure.what()),
-        Ok(folder) if folder.path().is_dir() => {
-            finding("data folder", "ok", folder.path().display().to_string())
-        }
-        Ok(folder) => finding(
-            "data folder",
-            "ok",
-            format!(
-                "{} is not there yet; `caxton serve` makes it",
-                folder.path().display()
-            ),
-        ),
+fn fail(what: &'static str, detail: impl Into<String>, cure: impl Into<String>) -> Finding {
+    Finding {
+        verdict: Verdict::Fail,
+        ..warn(what, detail, cure)
     }
 }
 
-fn key(global: &Global) -> Finding {
-    let Ok(folder) = target::folder(global) else {
-        return finding("admin key", "warn", "there is no data folder to look in");
-    };
-    match folder.key() {
-        Err(failure) => finding("admin key", "fail", failure.what()),
-        Ok(None) => finding("admin key", "ok", "none yet; `caxton serve` makes it"),
-        Ok(Some(_)) if folder.key_is_exposed() => finding(
-            "admin key",
-            "warn",
-            "others than its owner can read it: chmod 600 it",
-        ),
-        Ok(Some(_)) => finding("admin key", "ok", "kept for its owner alone"),
-    }
+/// What a failure says, and its own advice or that of its code.
+fn failed(what: &'static str, failure: &Failure) -> Finding {
+    fail(what, failure.what(), failure.cure())
 }
 
-/// A sandbox takes some mappings, and Linux gives a process so many.
-fn mappings() -> Finding {
-    let Ok(text) = std::fs::read_to_string("/proc/sys/vm/max_map_count") else {
-        return finding("memory mappings", "ok", "no limit that is known");
-    };
-    let mappings: u64 = text.trim().parse().unwrap_or(0);
-    let sandboxes = caxton_wasm::instances_max(u32::MAX, Some(mappings));
-    finding(
-        "memory mappings",
-        "ok",
-        format!(
-            "{mappings} a process, room for about {sandboxes} live sandboxes (vm.max_map_count)"
-        ),
-    )
-}
-
-async fn server(global: &Global) -> Finding {
-    let client = match target::client(global) {
-        Ok(client) => client,
-        Err(failure) => return finding("server", "warn", failure.what()),
-    };
-    match client.get_server_status(&GetServerStatusRequest {}).await {
-        Ok(status) if status.state == "ready" => finding(
-            "server",
-            "ok",
-            format!("{} {} is ready", client.server(), status.version),
-        ),
-        Ok(status) => finding(
-            "server",
-            "warn",
-            format!(
-                "{} is {}: {}",
-                client.server(),
-                status.state,
-                status.reason.unwrap_or_default()
-            ),
-        ),
-        Err(error) => {
-            let failure = Failure::from(error);
-            let verdict = match failure.exit() {
-                crate::failure::Exit::Unreachable => "warn",
-                _ => "fail",
-            };
-            finding("server", verdict, failure.what())
-        }
+fn configuration<T>(resolved: &Outcome<(Config, T)>) -> Finding {
+    match resolved {
+        Ok(_) => ok("configuration", "valid"),
+        Err(failure) => failed("configuration", failure),
     }
 }

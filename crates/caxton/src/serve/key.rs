@@ -15,7 +15,7 @@ impl AdminKey {
     /// The folder's key; a folder without one gets one.
     pub fn of(folder: &Folder, entropy: &dyn Entropy) -> Outcome<Self> {
         if let Some(text) = folder.key()? {
-            if folder.key_is_exposed() {
+            if folder.exposed().contains(&folder.key_path()) {
                 tracing::warn!("admin.key can be read by others than its owner: chmod 600 it");
             }
             return Ok(Self { text, new: false });

@@ -15,9 +15,11 @@ mod signals;
 mod tls;
 mod tools;
 
+pub use address::listenable;
 pub use backups::error as backup_error;
 pub use rewrap::{Done as Rewrapped, Keys as RewrapKeys, run as rewrap};
 pub use signals::stop_signal;
+pub use tls::expires as certificate_expires;
 
 use crate::COMPILE_WORKER;
 use crate::config::Config;

@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::failure::{Failure, Outcome};
 use crate::folder::Folder;
+use caxton_core::Timestamp;
 use caxton_core::error::Code;
 use caxton_gateway::tls::dev::{self, Pair};
 use caxton_gateway::{Tls, tls};
@@ -46,6 +47,20 @@ pub fn build(config: &Config, folder: &Folder, listen: IpAddr) -> Outcome<Option
     // Written down for commands that run in other folders.
     let cert = std::path::absolute(&cert).unwrap_or(cert);
     Ok(Some(Secured { tls, cert, dev_ca }))
+}
+
+/// When the operator's certificate expires; `None` without one. What the files cannot be used for is
+/// found as a start would find it.
+///
+/// # Errors
+/// `CX-6012` for files that cannot be used.
+pub fn expires(config: &Config) -> Outcome<Option<Timestamp>> {
+    if !config.tls.is_on() || config.tls.dev {
+        return Ok(None);
+    }
+    let (cert, key) = (config.tls.cert.clone(), config.tls.key.clone());
+    let tls = Tls::load(config.tls.options(cert, key)).map_err(unusable)?;
+    Ok(Some(tls.expires()))
 }
 
 fn unusable(error: tls::Error) -> Failure {

@@ -1,6 +1,7 @@
 //! `config`, `serve --config`, `completion`, `explain`, `doctor`: what needs no server.
 
 use crate::support::Home;
+use std::net::TcpListener;
 use std::process::Command;
 
 #[test]
@@ -142,10 +143,54 @@ fn the_doctor_finds_what_is_wrong() {
     let server = home.serve();
     let well = home.json(&["doctor"]);
     assert_eq!(verdict(&well, "server"), "ok");
-    assert_eq!(verdict(&well, "admin key"), "ok");
+    for what in [
+        "configuration",
+        "data folder",
+        "admin key",
+        "secret files",
+        "database",
+        "clock",
+    ] {
+        assert_eq!(verdict(&well, what), "ok", "{what}: {well}");
+    }
     assert_eq!(server.terminate(), Some(0));
     let key = home.data().join("admin.key");
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o644);
     std::fs::set_permissions(&key, open).unwrap();
     assert_eq!(verdict(&home.json(&["doctor"]), "admin key"), "warn");
+    let told = home.run(&["doctor"]);
+    let cure = format!("admin key: chmod 600 {}", key.display());
+    assert!(told.stderr.contains(&cure), "{told:?}");
+
+    // Somebody else has the address.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = taken.local_addr().unwrap().to_string();
+    let sick = |env: &[(&str, &str)]| {
+        let mut command = home.command(&["doctor", "-o", "json"]);
+        let ran = command.envs(env.iter().copied()).output().unwrap();
+        assert_eq!(ran.status.code(), Some(1), "{ran:?}");
+        serde_json::from_slice::<serde_json::Value>(&ran.stdout).unwrap()
+    };
+    let listening = sick(&[("CAXTON__SERVER__LISTEN", listen.as_str())]);
+    assert_eq!(verdict(&listening, "address"), "fail");
+    let tls = sick(&[
+        ("CAXTON__TLS__CERT", "/none/a.pem"),
+        ("CAXTON__TLS__KEY", "/none/a.key"),
+    ]);
+    assert_eq!(verdict(&tls, "certificate"), "fail");
+    let unknown = sick(&[("CAXTON__SERVER__LISTN", "x")]);
+    assert_eq!(verdict(&unknown, "configuration"), "fail");
+    let check = &unknown["checks"][0];
+    assert!(
+        check["cure"].as_str().is_some_and(|it| !it.is_empty()),
+        "{check}"
+    );
+
+    // Data that is not what it was.
+    let file = home.data().join("caxton.db");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    assert_eq!(verdict(&sick(&[]), "database"), "fail");
 }

@@ -47,7 +47,7 @@ fn each_kind_of_failure_has_its_exit_code() {
     );
     check(
         &["message", "send", "--to", "a", "-p", "ask", "x"],
-        1,
+        2,
         "error[CX-1011]",
     );
     assert_eq!(server.terminate(), Some(0));

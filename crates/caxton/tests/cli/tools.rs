@@ -172,7 +172,7 @@ fn what_goes_wrong_says_so_and_has_its_exit_code() {
     );
     check(
         &["tool", "policy", "set", "--egress", "*"],
-        1,
+        2,
         "no host at all for every public one",
     );
     check(
@@ -248,7 +248,7 @@ fn a_tenants_policy_is_set_and_holds() {
     let wrong = home.run(&["tool", "policy", "set"]);
     assert_eq!(wrong.code, Some(2), "{wrong:?}");
     let wrong = home.run(&["tool", "policy", "set", "--deny", "no spaces"]);
-    assert_eq!(wrong.code, Some(1), "{wrong:?}");
+    assert_eq!(wrong.code, Some(2), "{wrong:?}");
     assert!(wrong.stderr.contains("no spaces"), "{}", wrong.stderr);
 }
 
