@@ -4,7 +4,7 @@ mod deploy;
 mod invoke;
 mod logs;
 
-use super::output::{Column, Output, age, breaker, fields, size};
+use super::output::{Column, Output, ago, breaker, coded, fields, size};
 use super::{Global, parse, target};
 use crate::failure::{Failure, Outcome};
 use caxton_api::client::{Client, ClientError};
@@ -134,7 +134,7 @@ async fn list(args: ListArgs, client: &Client, output: &Output) -> Outcome {
             stats.messages_handled.to_string(),
             stats.messages_failed.to_string(),
             stats.mailbox_messages.to_string(),
-            age(agent.update_time.as_ref()),
+            ago(agent.update_time.as_ref()),
         ]
     });
     let rows = rows.collect();
@@ -314,12 +314,7 @@ fn component(agent: &Agent) -> String {
 fn last_error(stats: &AgentStats) -> String {
     let code = stats.last_error_code.as_deref().unwrap_or_default();
     let text = stats.last_error.as_deref().unwrap_or_default();
-    // The text may carry its code already.
-    if text.starts_with(code) {
-        text.to_owned()
-    } else {
-        format!("{code} {text}")
-    }
+    coded(code, text)
 }
 
 /// An answer about a named agent; where there is none of the name, the nearest one is suggested.

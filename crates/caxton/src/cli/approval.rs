@@ -1,7 +1,7 @@
 //! `caxton approval`: tool calls that a person must agree to. Whoever agrees sees the whole call first,
 //! and agrees to exactly that: its digest goes with the word.
 
-use super::output::{Column, Output, age, lines, printable, short};
+use super::output::{Column, Output, ago, lines, printable, short};
 use super::{Global, page_size, target};
 use crate::failure::{Failure, Outcome};
 use caxton_api::client::{Client, ClientError};
@@ -271,7 +271,7 @@ async fn list(args: &ListArgs, client: &Client, output: &Output) -> Outcome {
             it.agent.clone(),
             short(&arguments(it).to_string(), ARGUMENTS_CHARS_MAX),
             it.state.clone(),
-            age(it.create_time.as_ref()),
+            ago(it.create_time.as_ref()),
             time(it.expire_time.as_ref()),
         ]
     });

@@ -189,6 +189,13 @@ async fn list(args: ListArgs, client: &Client, output: &Output) -> Outcome {
             break;
         }
     }
+    if entries.is_empty() && output.is_table() {
+        output.note(
+            "no entries; deploying, keys, roles, limits and whatever is denied appear here, `--platform` \
+             shows what is done to tenants and to the server",
+        );
+        return Ok(());
+    }
     let columns = [
         Column::Number("#"),
         Column::Text("TIME"),

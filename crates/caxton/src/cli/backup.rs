@@ -5,7 +5,7 @@
 
 mod restore;
 
-use super::output::{Column, Output, age, fields, size};
+use super::output::{Column, Output, ago, fields, size};
 use super::{Global, block, page_size, target};
 use crate::failure::{Failure, Outcome};
 use crate::serve::BACKUPS;
@@ -135,7 +135,7 @@ async fn list(client: Client, args: ListArgs, output: &Output) -> Outcome {
             backup.id.clone(),
             backup.state.clone(),
             size(backup.size_bytes),
-            age(backup.create_time.as_ref()),
+            ago(backup.create_time.as_ref()),
             backup.path.clone(),
         ]
     });
@@ -146,7 +146,7 @@ async fn list(client: Client, args: ListArgs, output: &Output) -> Outcome {
         .map(|backup| backup.id.clone())
         .collect();
     if names.is_empty() && output.is_table() {
-        output.note("no backups");
+        output.note("no backups; `caxton backup create` takes one");
         return Ok(());
     }
     output.list(&data, &columns, rows, &names)
@@ -179,7 +179,8 @@ fn list_local(dir: &std::path::Path, output: &Output) -> Outcome {
         .map(|info| document(info, &dir.join(&info.name)))
         .collect();
     let names: Vec<String> = found.iter().map(|info| info.name.clone()).collect();
-    output.list(&json!({ "backups": documents }), &columns, rows, &names)
+    let data = json!({ "backups": documents, "nextPageToken": "" });
+    output.list(&data, &columns, rows, &names)
 }
 
 /// The same shape as the server's own `Backup`.

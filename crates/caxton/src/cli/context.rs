@@ -131,7 +131,13 @@ fn context(global: &Global, key_stdin: bool) -> Outcome<Context> {
             read.map_err(|error| {
                 Failure::plain("the key cannot be read").because(error.to_string())
             })?;
-            Some(text.trim().to_owned()).filter(|it| !it.is_empty())
+            let key = text.trim();
+            if key.is_empty() {
+                return Err(Failure::usage(
+                    "standard input is empty: there is no key in it",
+                ));
+            }
+            Some(key.to_owned())
         }
     };
     // Kept for commands that start elsewhere.

@@ -1,7 +1,7 @@
 //! `caxton conversation`: who said what to whom.
 
 use super::message::{gather, local};
-use super::output::{Column, Output, age, fields, short};
+use super::output::{Column, Output, ago, fields, short};
 use super::sequence::{Style, draw};
 use super::{Global, page_size, target};
 use crate::failure::Outcome;
@@ -86,7 +86,7 @@ async fn list(args: ListArgs, client: &Client, output: &Output) -> Outcome {
             conversation.state.clone(),
             conversation.messages_total.to_string(),
             short(&participants(conversation), 48),
-            age(conversation.update_time.as_ref()),
+            ago(conversation.update_time.as_ref()),
         ]
     });
     let rows = rows.collect();
@@ -96,7 +96,10 @@ async fn list(args: ListArgs, client: &Client, output: &Output) -> Outcome {
         .map(|one| one.id.clone())
         .collect();
     if names.is_empty() && output.is_table() {
-        output.note("no conversations");
+        output.note(
+            "no conversations; a message with --conversation ID, a chat or agents that negotiate begin one, \
+             and `caxton message list` shows every message",
+        );
         return Ok(());
     }
     output.list(&data, &columns, rows, &names)

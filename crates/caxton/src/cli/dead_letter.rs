@@ -1,7 +1,7 @@
 //! `caxton dead-letter`: messages that could not be handled.
 
 use super::message::{addresses, describe};
-use super::output::{Column, Output, age, fields, short};
+use super::output::{Column, Output, ago, fields, short};
 use super::{Global, target};
 use crate::failure::Outcome;
 use caxton_api::client::Client;
@@ -112,13 +112,13 @@ async fn list(args: ListArgs, client: &Client, output: &Output) -> Outcome {
             letter.attempts.to_string(),
             addresses(message.sender.as_slice()),
             short(&letter.reason, 48),
-            age(letter.create_time.as_ref()),
+            ago(letter.create_time.as_ref()),
         ]
     });
     let rows = rows.collect();
     let names: Vec<String> = letters.iter().map(|letter| letter.id.clone()).collect();
     if letters.is_empty() && output.is_table() {
-        output.note("no dead letters");
+        output.note("no dead letters; a durable message that fails at every try becomes one");
         return Ok(());
     }
     let data = ListDeadLettersResponse {

@@ -3,7 +3,7 @@
 use super::agent::suggest;
 use super::message::send::{body, content};
 use super::message::{self, local};
-use super::output::{Column, Output, age, clock, fields, short};
+use super::output::{Column, Output, ago, clock, coded, fields, short};
 use super::{Global, page_size, parse, target};
 use crate::failure::{Failure, Outcome};
 use caxton_api::client::{Client, ClientError};
@@ -191,7 +191,7 @@ async fn list(args: ListArgs, client: &Client, output: &Output) -> Outcome {
         }
     }
     if jobs.is_empty() && output.is_table() {
-        output.note("no jobs");
+        output.note("no jobs; `caxton job submit AGENT TEXT` submits one");
         return Ok(());
     }
     let columns = [
@@ -208,7 +208,7 @@ async fn list(args: ListArgs, client: &Client, output: &Output) -> Outcome {
             local(&job.agent).to_owned(),
             job.state.clone(),
             job.attempts.to_string(),
-            age(job.create_time.as_ref()),
+            ago(job.create_time.as_ref()),
             short(&why(job), 48),
         ]
     });
@@ -302,12 +302,17 @@ fn told(event: JobEvent, follow: bool, output: &Output) -> Option<Job> {
 
 fn why(job: &Job) -> String {
     let error = job.error.as_ref();
-    error.map_or(String::new(), |it| format!("{}: {}", it.code, it.detail))
+    error.map_or(String::new(), |it| coded(&it.code, &it.detail))
 }
 
 fn describe(job: &Job) -> String {
     let time = |time: Option<caxton_api::wkt::Timestamp>| {
         time.map(|time| time.to_string()).unwrap_or_default()
+    };
+    // Of one that is over it says nothing any more.
+    let ends_by = match job.end_time {
+        Some(_) => String::new(),
+        None => time(job.expire_time),
     };
     let rows = [
         ("job", job.id.clone()),
@@ -322,7 +327,7 @@ fn describe(job: &Job) -> String {
         ("by", job.creator.clone()),
         ("begun", time(job.start_time)),
         ("over", time(job.end_time)),
-        ("fails at", time(job.expire_time)),
+        ("must end by", ends_by),
         ("tries", format!("{} of {}", job.attempts, job.attempts_max)),
     ];
     let rows: Vec<_> = rows.into_iter().filter(|row| !row.1.is_empty()).collect();

@@ -1,6 +1,6 @@
 //! `caxton key`: API keys.
 
-use super::output::{Column, Format, Output, age, fields};
+use super::output::{Column, Format, Output, ago, fields, printable};
 use super::{Global, target};
 use crate::failure::{Failure, Outcome};
 use caxton_api::client::Client;
@@ -146,7 +146,31 @@ async fn create(args: CreateArgs, client: &Client, output: &Output) -> Outcome {
     let key = answer.key.clone().unwrap_or_default();
     output.answer(&answer, &key.id, || format!("{}\n", answer.secret))?;
     tell_once(output, &key, &answer.secret);
+    tell_idle(output, &key);
     Ok(())
+}
+
+/// Warns of scopes that give the key nothing: they narrow its role, and do not widen it.
+fn tell_idle(output: &Output, key: &Key) {
+    let grants = |scope: &str| {
+        let noun = scope.strip_suffix('*').unwrap_or(scope);
+        let is_of = |it: &String| it == scope || (scope.ends_with('*') && it.starts_with(noun));
+        key.permissions.iter().any(is_of)
+    };
+    let idle: Vec<&str> = key.scopes.iter().map(String::as_str).collect();
+    let idle: Vec<&str> = idle.into_iter().filter(|scope| !grants(scope)).collect();
+    if idle.is_empty() {
+        return;
+    }
+    let idle = printable(&idle.join(", "));
+    let role = &key.role;
+    let what = match key.permissions.is_empty() {
+        true => "this key may do nothing".to_owned(),
+        false => format!("{idle} gives this key nothing"),
+    };
+    output.note(&format!(
+        "warning: {what}: scopes narrow a role, and {role} has no {idle}; `caxton role permissions` shows what each has"
+    ));
 }
 
 fn tell_once(output: &Output, key: &Key, secret: &str) {
@@ -210,11 +234,11 @@ async fn list(args: ListArgs, client: &Client, output: &Output) -> Outcome {
             key.role.clone(),
             key.scopes.join(" "),
             match &key.last_used_time {
-                Some(time) => age(Some(time)),
+                Some(time) => ago(Some(time)),
                 None => "never".to_owned(),
             },
             time(&key.expire_time),
-            age(key.create_time.as_ref()),
+            ago(key.create_time.as_ref()),
         ]
     });
     let rows = rows.collect();

@@ -179,26 +179,35 @@ fn show(of: &Of, rates: &Rates, output: &Output) -> Outcome {
         .collect();
     if set.is_empty() && output.is_table() {
         let whose = of.tenant_id.as_deref().unwrap_or("every tenant");
-        output.note(&format!("no limits are set for {whose}"));
+        output.note(&format!(
+            "no limits are set for {whose}; `caxton limit set key 100/s` sets one"
+        ));
         return Ok(());
     }
     let columns = [
-        Column::Text("OF"),
-        Column::Number("COUNT"),
-        Column::Number("SECONDS"),
-        Column::Number("BURST"),
+        Column::Text("WHAT"),
+        Column::Number("RATE"),
+        Column::Number("AT ONCE"),
     ];
-    let row = |(name, rate): &(String, Rate)| {
-        vec![
-            name.clone(),
-            rate.count.to_string(),
-            rate.seconds.to_string(),
-            rate.burst.to_string(),
-        ]
-    };
+    let row =
+        |(name, rate): &(String, Rate)| vec![name.clone(), written(rate), rate.burst.to_string()];
     let rows = set.iter().map(row).collect();
     let names: Vec<String> = set.iter().map(|(name, _)| name.clone()).collect();
     output.list(rates, &columns, rows, &names)
+}
+
+/// A rate as [`rate`] reads it.
+fn written(rate: &Rate) -> String {
+    let (number, unit) = match rate.seconds {
+        seconds if seconds % 86_400 == 0 => (seconds / 86_400, "day"),
+        seconds if seconds % 3600 == 0 => (seconds / 3600, "h"),
+        seconds if seconds % 60 == 0 => (seconds / 60, "min"),
+        seconds => (seconds, "s"),
+    };
+    match number {
+        1 => format!("{}/{unit}", rate.count),
+        number => format!("{}/{number}{unit}", rate.count),
+    }
 }
 
 /// `COUNT/WINDOW`, as a count and seconds.
@@ -224,7 +233,29 @@ fn rate(text: &str) -> Result<(u64, u64), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::rate;
+    #![allow(clippy::unwrap_used)]
+    use super::{Rate, rate, written};
+
+    #[test]
+    fn rates_are_written_as_they_are_read() {
+        for (text, wanted) in [
+            ("100/s", "100/s"),
+            ("1000/m", "1000/min"),
+            ("5/600s", "5/10min"),
+            ("1/2h", "1/2h"),
+            ("1/86400s", "1/day"),
+            ("1/90s", "1/90s"),
+        ] {
+            let (count, seconds) = rate(text).unwrap();
+            let written = written(&Rate {
+                count,
+                seconds,
+                burst: count,
+            });
+            assert_eq!(written, wanted);
+            assert_eq!(rate(&written), Ok((count, seconds)));
+        }
+    }
 
     #[test]
     fn rates_are_read_as_people_write_them() {

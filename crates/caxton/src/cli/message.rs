@@ -1,15 +1,18 @@
 //! `caxton message`: send, show, list, watch, trace.
 
+mod content;
 pub mod send;
 mod trace;
 
-use super::output::{Column, Output, clock, fields, printable, short};
+pub use content::content;
+
+use super::output::{Column, Output, clock, coded, fields, printable, short};
 use super::{Global, page_size, target};
 use crate::failure::Outcome;
 use caxton_api::client::Client;
 use caxton_api::v1::{
     AgentId, Delivery, GetMessageRequest, ListMessagesRequest, ListMessagesResponse, Message,
-    WatchMessagesRequest, message,
+    WatchMessagesRequest,
 };
 use clap::{Args, Subcommand};
 
@@ -127,7 +130,7 @@ async fn list(args: ListArgs, client: &Client, output: &Output) -> Outcome {
         .map(|message| message.id.clone())
         .collect();
     if names.is_empty() && output.is_table() {
-        output.note("no messages");
+        output.note("no messages; `caxton message send --to AGENT TEXT` sends one");
         return Ok(());
     }
     output.list(&data, &columns, rows, &names)
@@ -173,15 +176,6 @@ pub fn addresses(agents: &[AgentId]) -> String {
 /// The name without its tenant, where that is the default one.
 pub fn local(name: &str) -> &str {
     name.strip_suffix("@default").unwrap_or(name)
-}
-
-/// What a message says, for people.
-pub fn content(message: &Message) -> String {
-    match &message.body {
-        None => String::new(),
-        Some(message::Body::Content(text)) => text.clone(),
-        Some(message::Body::ContentBase64(bytes)) => format!("({} bytes)", bytes.len()),
-    }
 }
 
 /// One word for what became of it: all receivers' states where they differ.
@@ -231,11 +225,11 @@ pub fn describe(message: &Message) -> String {
     );
     let body = match &message.body {
         None => String::new(),
-        Some(message::Body::Content(text)) => {
+        Some(_) => {
+            let text = content(message);
             let lines: Vec<String> = text.lines().map(printable).collect();
             format!("\n{}\n", lines.join("\n"))
         }
-        Some(message::Body::ContentBase64(bytes)) => format!("\n({} bytes)\n", bytes.len()),
     };
     format!("{}{body}", fields(&rows))
 }
@@ -247,10 +241,10 @@ fn delivery(delivery: &Delivery) -> String {
     };
     let error = match &delivery.error {
         None => String::new(),
-        Some(error) => format!(
-            ", {} {error}",
-            delivery.error_code.as_deref().unwrap_or_default()
-        ),
+        Some(error) => {
+            let code = delivery.error_code.as_deref().unwrap_or_default();
+            format!(", {}", coded(code, error))
+        }
     };
     format!(
         "{} at {}{attempts}{error}",

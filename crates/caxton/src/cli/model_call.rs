@@ -1,6 +1,6 @@
 //! `caxton model-call`: the ledger of what models were asked, and what it took.
 
-use super::output::{Column, Output, short};
+use super::output::{Column, Output, ago, short};
 use super::{Global, target};
 use crate::failure::Outcome;
 use caxton_api::client::Client;
@@ -65,7 +65,7 @@ async fn list(args: ListArgs, client: &Client, output: &Output) -> Outcome {
         let usage = it.usage.unwrap_or_default();
         let about = if usage.estimated { "~" } else { "" };
         vec![
-            it.time.map(|time| time.to_string()).unwrap_or_default(),
+            ago(it.time.as_ref()),
             it.agent.clone(),
             short(&it.model, 32),
             it.outcome.clone(),

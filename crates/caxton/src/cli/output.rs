@@ -260,33 +260,60 @@ pub fn short(text: &str, width_max: usize) -> String {
     }
 }
 
-/// How long ago, in the largest unit that says something: `12s`, `5m`, `3h`, `8d`.
-pub fn age(time: Option<&Timestamp>) -> String {
-    let Some(time) = time else {
-        return "-".to_owned();
-    };
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    let now_ms = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
+/// How long ago, in the largest unit that says something: `12 s ago`, `5 min ago`, `3 h ago`, `8 days ago`.
+pub fn ago(time: Option<&Timestamp>) -> String {
+    time.map_or_else(|| "-".to_owned(), |time| ago_at(time, now_ms()))
+}
+
+fn ago_at(time: &Timestamp, now_ms: i64) -> String {
     let seconds = now_ms.saturating_sub(time.unix_ms()).max(0) / 1000;
     match seconds {
-        0..=119 => format!("{seconds}s"),
-        120..=7_199 => format!("{}m", seconds / 60),
-        7_200..=172_799 => format!("{}h", seconds / 3600),
-        _ => format!("{}d", seconds / 86_400),
+        0 => "just now".to_owned(),
+        1..=119 => format!("{seconds} s ago"),
+        120..=7_199 => format!("{} min ago", seconds / 60),
+        7_200..=172_799 => format!("{} h ago", seconds / 3600),
+        _ => format!("{} days ago", seconds / 86_400),
     }
 }
 
-/// The time of day in UTC, to the millisecond, of an RFC 3339 time.
+/// So many milliseconds after something, in at most nine characters: `+12 ms`, `+42.5 s`, `+20 min`.
+pub fn after(ms: i64) -> String {
+    match ms {
+        ..10_000 => format!("+{ms} ms"),
+        10_000..600_000 => format!("+{}.{} s", ms / 1000, ms / 100 % 10),
+        600_000..7_200_000 => format!("+{} min", ms / 60_000),
+        7_200_000..172_800_000 => format!("+{} h", ms / 3_600_000),
+        _ => format!("+{} d", ms / 86_400_000),
+    }
+}
+
+fn now_ms() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    i64::try_from(now.unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The time of day in UTC, to the millisecond, with the date where that is another than today's.
 pub fn clock(time: Option<&Timestamp>) -> String {
-    let Some(time) = time else {
-        return "-".to_owned();
-    };
-    let ms = time.unix_ms().rem_euclid(86_400_000);
+    time.map_or_else(|| "-".to_owned(), |time| clock_at(time, now_ms()))
+}
+
+fn clock_at(time: &Timestamp, now_ms: i64) -> String {
+    const DAY_MS: i64 = 86_400_000;
+    let at = time.unix_ms();
+    let ms = at.rem_euclid(DAY_MS);
     let (seconds, ms) = (ms / 1000, ms % 1000);
+    let day = match at.div_euclid(DAY_MS) == now_ms.div_euclid(DAY_MS) {
+        true => String::new(),
+        false => {
+            let text = time.to_string();
+            text.split('T')
+                .next()
+                .map(|day| format!("{day} "))
+                .unwrap_or_default()
+        }
+    };
     format!(
-        "{:02}:{:02}:{:02}.{ms:03}",
+        "{day}{:02}:{:02}:{:02}.{ms:03}",
         seconds / 3600,
         seconds / 60 % 60,
         seconds % 60
@@ -323,6 +350,14 @@ pub fn fields(rows: &[(&str, String)]) -> String {
         .filter(|(_, value)| !value.is_empty())
         .map(|(label, value)| format!("{label:<width$}  {}\n", printable(value)))
         .collect()
+}
+
+/// A code and what it is about, the code once: some texts begin with theirs.
+pub fn coded(code: &str, text: &str) -> String {
+    match text.starts_with(code) {
+        true => text.to_owned(),
+        false => format!("{code} {text}"),
+    }
 }
 
 /// How a circuit breaker stands; nothing of what has none.
@@ -367,9 +402,28 @@ mod tests {
         assert_eq!(size(1023), "1023 B");
         assert_eq!(size(1536), "1.5 KiB");
         assert_eq!(size(3 << 30), "3.0 GiB");
-        let time = Timestamp::from_unix_ms(86_400_000 + 3_723_004);
-        assert_eq!(clock(Some(&time)), "01:02:03.004");
+        let (day, time) = (86_400_000, 3_723_004);
+        let at = Timestamp::from_unix_ms(day + time);
+        assert_eq!(clock_at(&at, day), "01:02:03.004");
+        assert_eq!(clock_at(&at, 2 * day), "1970-01-02 01:02:03.004");
         assert_eq!(clock(None), "-");
+        let past = |ms: i64| ago_at(&Timestamp::from_unix_ms(day - ms), day);
+        assert_eq!(past(-5), "just now");
+        assert_eq!(past(119_999), "119 s ago");
+        assert_eq!(past(120_000), "2 min ago");
+        assert_eq!(past(7_200_000), "2 h ago");
+        assert_eq!(ago_at(&Timestamp::from_unix_ms(0), 3 * day), "3 days ago");
+        assert_eq!(ago(None), "-");
+        for (ms, said) in [
+            (0, "+0 ms"),
+            (9_999, "+9999 ms"),
+            (42_567, "+42.5 s"),
+            (1_230_000, "+20 min"),
+            (7_200_000, "+2 h"),
+            (10 * day, "+10 d"),
+        ] {
+            assert_eq!(after(ms), said);
+        }
     }
 
     #[test]

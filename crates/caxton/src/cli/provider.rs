@@ -1,9 +1,10 @@
 //! `caxton provider`: where models come from.
 
-use super::output::{Column, Output, age, breaker, fields};
+use super::output::{Column, Output, ago, breaker, fields, printable};
 use super::secret::SecretArgs;
 use super::{Global, target};
-use crate::failure::Outcome;
+use crate::config::known_provider;
+use crate::failure::{Failure, Outcome};
 use caxton_api::client::Client;
 use caxton_api::v1::{
     DeleteProviderRequest, GetProviderRequest, ListProvidersRequest, ListProvidersResponse,
@@ -44,16 +45,27 @@ pub enum Kind {
     OpenaiResponses,
 }
 
+impl Kind {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Anthropic => "anthropic",
+            Self::OpenaiChat => "openai-chat",
+            Self::OpenaiResponses => "openai-responses",
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub struct SetArgs {
     /// The provider's name: what stands before the slash in a model's.
     provider: String,
-    /// How it is spoken to.
+    /// How it is spoken to; default: as it was, or as the name says (anthropic, openai, openai-responses,
+    /// ollama, or a kind's own name).
     #[arg(long, value_enum)]
-    kind: Kind,
-    /// Where it is, if not where its kind is.
-    #[arg(long, value_name = "URL", default_value = "")]
-    url: String,
+    kind: Option<Kind>,
+    /// Where it is; default: as it was, or where its kind is.
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
     #[command(flatten)]
     secret: SecretArgs,
 }
@@ -69,19 +81,22 @@ pub async fn run(command: ProviderCommand, global: &Global, output: &Output) -> 
     let client = target::client(global)?;
     match command {
         ProviderCommand::Set(args) => {
-            let kind = match args.kind {
-                Kind::Anthropic => "anthropic",
-                Kind::OpenaiChat => "openai-chat",
-                Kind::OpenaiResponses => "openai-responses",
-            };
+            let (kind, base_url) = meant(&args, &client).await?;
             let request = SetProviderRequest {
                 secret: args.secret.read()?,
                 provider: args.provider,
-                kind: kind.to_owned(),
-                base_url: args.url,
+                kind,
+                base_url,
             };
             let set = client.set_provider(&request).await?;
-            output.answer(&set, &set.name, || text(&set))
+            output.answer(&set, &set.name, || text(&set))?;
+            if !set.has_secret && set.base_url.starts_with("https:") {
+                output.note(
+                    "no secret is kept: a provider that asks for one refuses (CX-7004) until --secret-file or \
+                     --secret-env gives it",
+                );
+            }
+            Ok(())
         }
         ProviderCommand::List(args) => list(&args, &client, output).await,
         ProviderCommand::Show(Named { provider }) => {
@@ -108,6 +123,36 @@ pub async fn run(command: ProviderCommand, global: &Global, output: &Output) -> 
     }
 }
 
+/// The kind and address that are meant. What the line does not say, the provider keeps; one that is new
+/// has what its name says. An address stays with its kind: another kind is elsewhere.
+async fn meant(args: &SetArgs, client: &Client) -> Outcome<(String, String)> {
+    let url = args.url.clone();
+    if let Some(kind) = args.kind {
+        return Ok((kind.text().to_owned(), url.unwrap_or_default()));
+    }
+    let request = GetProviderRequest {
+        provider: args.provider.clone(),
+    };
+    let there = client.get_provider(&request).await.ok();
+    if let Some(there) = there.filter(|it| !it.operators) {
+        return Ok((there.kind, url.unwrap_or(there.base_url)));
+    }
+    if let Some((kind, at)) = known_provider(&args.provider) {
+        return Ok((kind.to_owned(), url.unwrap_or_else(|| at.to_owned())));
+    }
+    match Kind::from_str(&args.provider, false) {
+        Ok(kind) => Ok((kind.text().to_owned(), url.unwrap_or_default())),
+        Err(_) => {
+            let what = format!(
+                "`{}` does not say how it is spoken to: --kind is missing",
+                printable(&args.provider)
+            );
+            let hint = "--kind openai-chat for most, with --url; anthropic and openai-responses are the others";
+            Err(Failure::usage(what).with_hint(hint))
+        }
+    }
+}
+
 async fn list(args: &ListArgs, client: &Client, output: &Output) -> Outcome {
     let mut request = ListProvidersRequest::default();
     let mut found: Vec<Provider> = Vec::new();
@@ -129,7 +174,7 @@ async fn list(args: &ListArgs, client: &Client, output: &Output) -> Outcome {
             it.base_url.clone(),
             word(it.has_secret, "kept", "none"),
             word(it.operators, "operator", "tenant"),
-            age(it.create_time.as_ref()),
+            ago(it.create_time.as_ref()),
         ]
     });
     let rows = rows.collect();

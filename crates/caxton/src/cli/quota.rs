@@ -128,7 +128,7 @@ fn show(tenant: &str, quota: &Quota, output: &Output) -> Outcome {
     let columns = [
         Column::Text("WHAT"),
         Column::Number("LIMIT"),
-        Column::Text("A"),
+        Column::Text("PER"),
         Column::Text("PAST IT"),
     ];
     output.list(quota, &columns, rows, &[tenant.to_owned()])

@@ -1,6 +1,6 @@
 //! `caxton request`: what was asked of the doors.
 
-use super::output::{Column, Output, short};
+use super::output::{Column, Output, ago, short};
 use super::{Global, target};
 use crate::failure::Outcome;
 use caxton_api::client::Client;
@@ -86,7 +86,7 @@ async fn list(args: ListArgs, client: &Client, output: &Output) -> Outcome {
     let rows = found.iter().map(|it| {
         let operation = it.operation.rsplit('/').next().unwrap_or_default();
         vec![
-            it.time.map(|time| time.to_string()).unwrap_or_default(),
+            ago(it.time.as_ref()),
             short(&it.actor, 32),
             operation.to_owned(),
             it.status.to_string(),

@@ -1,7 +1,7 @@
 //! `caxton role`: who has which role in the tenant.
 
 use super::key::Role;
-use super::output::{Column, Output, age, fields};
+use super::output::{Column, Output, ago, fields};
 use super::{Global, target};
 use crate::failure::Outcome;
 use caxton_api::client::Client;
@@ -108,7 +108,7 @@ async fn list(args: ListArgs, client: &Client, output: &Output) -> Outcome {
             it.id.clone(),
             it.role.clone(),
             it.creator.clone(),
-            age(it.create_time.as_ref()),
+            ago(it.create_time.as_ref()),
         ]
     });
     let rows = rows.collect();

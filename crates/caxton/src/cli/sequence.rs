@@ -4,7 +4,7 @@
 //! drawing can be searched.
 
 use super::message::{content, local};
-use super::output::{printable, short};
+use super::output::{after, printable, short};
 use caxton_api::v1::Message;
 use std::fmt::Write as _;
 
@@ -142,10 +142,7 @@ fn start_ms(messages: &[Message]) -> i64 {
 
 fn elapsed(message: &Message, start_ms: i64) -> String {
     match message.create_time {
-        Some(time) => format!(
-            "{:>6} ms",
-            format!("+{}", time.unix_ms().saturating_sub(start_ms))
-        ),
+        Some(time) => format!("{:>9}", after(time.unix_ms().saturating_sub(start_ms))),
         None => " ".repeat(9),
     }
 }

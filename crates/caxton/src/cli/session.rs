@@ -1,7 +1,7 @@
 //! `caxton session`: conversations with assistants.
 
 use super::chat::Thinking;
-use super::output::{Column, Output, age, clock, fields, lines, short, size};
+use super::output::{Column, Output, ago, clock, fields, lines, short, size};
 use super::{Global, page_size, target};
 use crate::failure::{Failure, Outcome};
 use caxton_api::client::Client;
@@ -15,11 +15,14 @@ use clap::{Args, Subcommand};
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 
+/// Sessions that are looked at for the newest.
+const SESSIONS_READ_MAX: usize = 10_000;
+
 #[derive(Debug, Subcommand)]
 pub enum SessionCommand {
     /// Begin one; talking with an id that is not there begins one as well.
     Create(CreateArgs),
-    /// List them.
+    /// List them, the newest first.
     #[command(visible_alias = "ls")]
     List(ListArgs),
     /// Show one.
@@ -237,7 +240,7 @@ async fn files(args: FilesArgs, client: &Client, output: &Output) -> Outcome {
             file.path.clone(),
             file.media_type.clone(),
             size(file.size_bytes),
-            age(file.update_time.as_ref()),
+            ago(file.update_time.as_ref()),
             short(&file.title, 40),
         ]
     });
@@ -293,8 +296,9 @@ async fn list(args: ListArgs, client: &Client, output: &Output) -> Outcome {
         ..ListSessionsRequest::default()
     };
     let mut data = ListSessionsResponse::default();
-    while data.sessions.len() < args.limit {
-        request.page_size = page_size(args.limit, data.sessions.len());
+    // The server has them by id: all are looked at to find the newest.
+    while data.sessions.len() < SESSIONS_READ_MAX {
+        request.page_size = page_size(SESSIONS_READ_MAX, data.sessions.len());
         let page = client.list_sessions(&request).await?;
         data.sessions.extend(page.sessions);
         data.next_page_token.clone_from(&page.next_page_token);
@@ -303,6 +307,10 @@ async fn list(args: ListArgs, client: &Client, output: &Output) -> Outcome {
         }
         request.page_token = page.next_page_token;
     }
+    let time = |it: &Session| it.update_time.map_or(0, |at| at.unix_ms());
+    data.sessions.sort_by_key(|it| std::cmp::Reverse(time(it)));
+    let left = data.sessions.len().saturating_sub(args.limit);
+    data.sessions.truncate(args.limit);
     if data.sessions.is_empty() && output.is_table() {
         output.note("no sessions; `caxton chat AGENT TEXT` begins one");
         return Ok(());
@@ -320,13 +328,21 @@ async fn list(args: ListArgs, client: &Client, output: &Output) -> Outcome {
             session.answering_agent.clone(),
             short(&session.title, 40),
             session.turns.to_string(),
-            age(session.update_time.as_ref()),
+            ago(session.update_time.as_ref()),
         ]
     });
     let rows = rows.collect();
     let names = data.sessions.iter().map(|it| it.id.clone());
     let names: Vec<String> = names.collect();
-    output.list(&data, &columns, rows, &names)
+    output.list(&data, &columns, rows, &names)?;
+    if output.is_table() && !data.next_page_token.is_empty() {
+        output.note(&format!(
+            "only the first {SESSIONS_READ_MAX} by id were looked at"
+        ));
+    } else if output.is_table() && left > 0 {
+        output.note(&format!("{left} older ones; --limit shows more"));
+    }
+    Ok(())
 }
 
 async fn messages(args: MessagesArgs, client: &Client, output: &Output) -> Outcome {

@@ -1,6 +1,6 @@
 //! `caxton tenant`: the platform's customers.
 
-use super::output::{Column, Output, age, fields};
+use super::output::{Column, Output, ago, fields};
 use super::{Global, target};
 use crate::failure::Outcome;
 use caxton_api::client::Client;
@@ -148,7 +148,7 @@ async fn list(args: ListArgs, client: &Client, output: &Output) -> Outcome {
             it.display_name.clone(),
             it.state.clone(),
             it.storage.clone(),
-            age(it.create_time.as_ref()),
+            ago(it.create_time.as_ref()),
         ]
     });
     let rows = rows.collect();

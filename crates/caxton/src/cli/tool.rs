@@ -1,10 +1,11 @@
 //! `caxton tool`: what agents may reach besides each other, who may call it, and what was called.
 
 mod call;
+mod function;
 mod policy;
 mod register;
 
-use super::output::{Column, Output, age, breaker, fields, printable, short};
+use super::output::{Column, Output, ago, breaker, fields, printable, short};
 use super::{Global, page_size, target};
 use crate::failure::{Failure, Outcome};
 use caxton_api::client::Client;
@@ -28,8 +29,8 @@ pub enum ToolCommand {
     /// List the tenant's tools, and those of the server.
     #[command(visible_alias = "ls")]
     List(ListArgs),
-    /// Show a tool and its functions.
-    Show(Named),
+    /// Show a tool and its functions, or one function with all it takes.
+    Show(ShowArgs),
     /// Register a tool, or replace the one of its name.
     Register(register::RegisterArgs),
     /// Call a function, to see what it does.
@@ -55,6 +56,12 @@ pub struct Named {
 }
 
 #[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// The tool's name, or a function's: NAME or NAME.FUNCTION.
+    tool: String,
+}
+
+#[derive(Debug, Args)]
 pub struct ListArgs {
     /// At most so many.
     #[arg(long, default_value_t = 1000)]
@@ -65,11 +72,14 @@ pub async fn run(command: ToolCommand, global: &Global, output: &Output) -> Outc
     let client = target::client(global)?;
     match command {
         ToolCommand::List(args) => list(&args, &client, output).await,
-        ToolCommand::Show(Named { tool }) => {
-            let request = GetToolRequest { tool };
-            let found = client.get_tool(&request).await;
-            show(suggest(found, &request.tool, &client).await?, output)
-        }
+        ToolCommand::Show(ShowArgs { tool }) => match tool.split_once('.') {
+            Some((name, _)) => show_function(name, &tool, &client, output).await,
+            None => {
+                let request = GetToolRequest { tool };
+                let found = client.get_tool(&request).await;
+                show(suggest(found, &request.tool, &client).await?, output)
+            }
+        },
         ToolCommand::Register(args) => register::run(&args, &client, output).await,
         ToolCommand::Test(args) => call::test(args, &client, output).await,
         ToolCommand::Remove(Named { tool }) => {
@@ -163,7 +173,7 @@ async fn list(args: &ListArgs, client: &Client, output: &Output) -> Outcome {
             whose(tool).to_owned(),
             tool.functions.len().to_string(),
             state(tool).to_owned(),
-            age(tool.create_time.as_ref()),
+            ago(tool.create_time.as_ref()),
             short(&tool.description, DESCRIPTION_CHARS_MAX),
         ]
     });
@@ -203,6 +213,24 @@ fn tell_changes(tool: &Tool, output: &Output) {
             other.join(", ")
         ));
     }
+}
+
+async fn show_function(name: &str, id: &str, client: &Client, output: &Output) -> Outcome {
+    let request = GetToolRequest {
+        tool: name.to_owned(),
+    };
+    let found = client.get_tool(&request).await;
+    let tool = suggest(found, id, client).await?;
+    let Some(function) = tool.functions.iter().find(|it| it.id == id) else {
+        let what = format!("there is no function `{}`", printable(id));
+        let all: Vec<&str> = tool.functions.iter().map(|it| it.id.as_str()).collect();
+        let hint = match nearest(id, all.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("its functions: {}", all.join(", ")),
+        };
+        return Err(Failure::new(Code::ToolNotFound, what).with_hint(hint));
+    };
+    output.answer(function, &function.id, || function::text(function))
 }
 
 fn show(tool: Tool, output: &Output) -> Outcome {
@@ -252,6 +280,10 @@ fn text(tool: &Tool) -> String {
         );
         for line in function.description.lines() {
             let _ = writeln!(text, "    {}", printable(line));
+        }
+        // It has no name of its own to be asked for by.
+        if function.id == tool.name {
+            let _ = write!(text, "\narguments\n{}", function::arguments(function));
         }
     }
     text

@@ -46,7 +46,7 @@ pub async fn run(args: UsageArgs, global: &Global, output: &Output) -> Outcome {
         Column::Number("TODAY"),
         Column::Number("THIS MONTH"),
         Column::Number("LIMIT"),
-        Column::Text("A"),
+        Column::Text("PER"),
     ];
     output.list(&usage, &columns, rows, &[tenant])
 }

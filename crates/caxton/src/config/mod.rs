@@ -14,7 +14,7 @@ mod sandbox_tools;
 mod tools;
 
 pub use layers::{Resolved, Source};
-pub use models::Provider;
+pub use models::{Provider, known_provider};
 pub use options::{Config, LogFormat, LogLevel};
 pub use tools::Mcp;
 

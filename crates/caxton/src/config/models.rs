@@ -166,6 +166,12 @@ impl Provider {
     }
 }
 
+/// Kind and address of a provider whose name says both.
+pub fn known_provider(name: &str) -> Option<(&'static str, &'static str)> {
+    let known = KNOWN.iter().find(|(known, ..)| *known == name);
+    known.map(|(_, kind, url)| (kind.as_str(), *url))
+}
+
 /// The default of a key `providers.NAME.FIELD`, which says that it is one.
 pub fn key_of_provider(key: &str) -> Option<Value> {
     let (name, field) = key.strip_prefix("providers.")?.split_once('.')?;

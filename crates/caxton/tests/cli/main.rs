@@ -22,6 +22,7 @@ mod documents;
 mod exits;
 mod formats;
 mod fuzzed;
+mod guidance;
 mod help;
 mod interactive;
 mod jobs;

@@ -3,16 +3,16 @@
 //! What is wrong with a manifest or a component is the server's to say; here only what is needed to
 //! find the component is read.
 
+mod absent;
+
 use super::brief;
 use crate::cli::output::Output;
 use crate::cli::parse;
 use crate::failure::{Failure, Outcome};
 use caxton_api::client::Client;
-use caxton_api::v1::{Agent, CreateAgentRequest, GetProviderRequest, UpdateAgentRequest};
-use caxton_core::Manifest;
+use caxton_api::v1::{Agent, CreateAgentRequest, UpdateAgentRequest};
 use caxton_core::error::Code;
 use clap::Args;
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::{Table, Value};
@@ -25,7 +25,7 @@ pub struct DeployArgs {
     /// Folders with agent.toml, agent.toml files, or components (.wasm).
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Validate and keep it, but do not start it.
+    /// Validate and keep it, but do not start it; one that runs goes on with the new version.
     #[arg(long)]
     no_start: bool,
     /// The agent's name; default: the manifest's, or the component's file name.
@@ -60,6 +60,7 @@ pub async fn run(args: DeployArgs, client: &Client, output: &Output) -> Outcome 
         .map(|path| Package::read(path, &args))
         .collect::<Outcome<_>>()?;
     let several = packages.len() > 1;
+    let mut deployed = Vec::with_capacity(packages.len());
     for package in packages {
         let agent = put(client, package, !args.no_start).await?;
         match several && !output.is_table() {
@@ -67,40 +68,21 @@ pub async fn run(args: DeployArgs, client: &Client, output: &Output) -> Outcome 
             true => output.item(&agent, &agent.name, String::new)?,
             false => brief(&agent, output)?,
         }
-        for missing in missing_providers(client, &agent).await {
+        if args.no_start && agent.state == "running" {
             output.note(&format!(
-                "warning: {} has a model of provider `{missing}`, which is not there: its turns fail (CX-7002) until \
-                 `caxton provider set {missing} --kind KIND` makes it; `caxton provider list` shows those there are, and \
-                 a model is named `provider/model`, such as openai/gpt-5",
-                agent.name
+                "{name} ran already and goes on, from now with {version}: --no-start starts nothing and stops nothing; \
+                 `caxton agent stop {name}` stops it",
+                name = agent.name,
+                version = agent.version
             ));
         }
+        deployed.push(agent);
+    }
+    // One may name another that comes after it.
+    for agent in &deployed {
+        absent::warn(client, agent, output).await;
     }
     Ok(())
-}
-
-/// Providers that an assistant's models name and that are not there. It is deployed all the same: they
-/// may come later. Whoever may not see providers is told nothing.
-async fn missing_providers(client: &Client, agent: &Agent) -> BTreeSet<String> {
-    let manifest = agent.manifest.as_deref().unwrap_or_default();
-    let manifest = Manifest::parse(manifest).ok();
-    let assistant = manifest.as_ref().and_then(|it| it.assistant.as_ref());
-    let models = assistant.into_iter().flat_map(|it| it.models());
-    let mut missing = BTreeSet::new();
-    for model in models {
-        let name = model.provider();
-        let request = GetProviderRequest {
-            provider: name.to_owned(),
-        };
-        let found = client.get_provider(&request).await;
-        let is_missing = found
-            .err()
-            .is_some_and(|error| error.code() == Some(Code::ProviderNotFound.as_str()));
-        if is_missing {
-            missing.insert(name.to_owned());
-        }
-    }
-    missing
 }
 
 /// Deploys: as a new agent, or as a new version where the name is taken.

@@ -34,6 +34,16 @@ pub async fn run(args: LogsArgs, client: &Client, output: &Output) -> Outcome {
     };
     let answer = client.list_logs(&request).await;
     let page = found(answer, &args.agent, client).await?;
+    if page.entries.is_empty() && output.is_table() {
+        let agent = printable(&args.agent);
+        output.note(&match request.level.as_str() {
+            "" => format!(
+                "{agent} logged nothing yet; what its code logs or prints appears here, and faults of its handler"
+            ),
+            level => format!("{agent} logged nothing of level {} or above", printable(level)),
+        });
+        return Ok(());
+    }
     if output.is_table() {
         let lines: String = page
             .entries

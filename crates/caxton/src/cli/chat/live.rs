@@ -1,11 +1,13 @@
 //! A conversation at a prompt: each line a turn of one session.
 
 use super::turn;
+use crate::cli::agent::suggest;
 use crate::cli::output::Output;
 use crate::contexts;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Exit, Failure, Outcome};
 use caxton_api::client::Client;
-use caxton_api::v1::ChatRequest;
+use caxton_api::v1::{ChatRequest, GetAgentRequest};
+use caxton_core::error::Code;
 use rustyline::error::ReadlineError;
 use rustyline::{Config, DefaultEditor};
 
@@ -18,6 +20,7 @@ pub(super) async fn run(
     show_thinking: bool,
     output: &Output,
 ) -> Outcome {
+    is_there(client, &request.agent).await?;
     let cannot = |error: ReadlineError| {
         Failure::plain("the prompt cannot be shown").because(error.to_string())
     };
@@ -31,7 +34,7 @@ pub(super) async fn run(
         // There is none the first time.
         let _ = editor.load_history(history);
     }
-    output.note("Ctrl-C cancels an answer, Ctrl-D ends");
+    output.note("Ctrl-C cancels an answer; /exit or Ctrl-D ends");
     let mut told = !request.session_id.is_empty();
     loop {
         let line = match editor.readline("> ") {
@@ -40,8 +43,10 @@ pub(super) async fn run(
             Err(ReadlineError::Eof) => return Ok(()),
             Err(error) => return Err(cannot(error)),
         };
-        if line.trim().is_empty() {
-            continue;
+        match line.trim() {
+            "" => continue,
+            "/exit" | "/quit" => return Ok(()),
+            _ => {}
         }
         let added = editor.add_history_entry(&line).unwrap_or(false);
         // A history that cannot be written is none, and no reason to stop.
@@ -64,4 +69,28 @@ pub(super) async fn run(
             Err(failure) => failure.print(output.colors_stderr()),
         }
     }
+}
+
+/// Whether somebody is there to talk with, before anybody types. A key that may talk and not look is
+/// told by the first turn.
+async fn is_there(client: &Client, name: &str) -> Outcome {
+    let request = GetAgentRequest {
+        agent: name.to_owned(),
+    };
+    let agent = match client.get_agent(&request).await {
+        Ok(agent) => agent,
+        Err(error) => {
+            let failure = suggest(error.into(), name, client).await;
+            return match failure.exit() {
+                Exit::Refused => Ok(()),
+                _ => Err(failure),
+            };
+        }
+    };
+    if agent.behavior == "assistant" {
+        return Ok(());
+    }
+    let what = format!("{name} is no assistant");
+    let hint = format!("send it messages: caxton message send --to {name} --wait 5s TEXT");
+    Err(Failure::new(Code::NotAnAssistant, what).with_hint(hint))
 }

@@ -138,6 +138,11 @@ pub fn body(text: Option<String>) -> Outcome<Option<message_draft::Body>> {
                 let what = format!("standard input has more than {STDIN_BYTES_MAX} bytes");
                 return Err(Failure::new(Code::MessageTooLarge, what));
             }
+            if bytes.is_empty() {
+                let what = "standard input is empty: there is nothing to send";
+                let hint = "leave the `-` out for a message without content";
+                return Err(Failure::usage(what).with_hint(hint));
+            }
             Ok(Some(match String::from_utf8(bytes) {
                 Ok(text) => message_draft::Body::Content(text),
                 Err(error) => message_draft::Body::ContentBase64(error.into_bytes().into()),

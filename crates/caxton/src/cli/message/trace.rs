@@ -1,7 +1,7 @@
 //! `caxton message trace`: what caused a message and what it caused, as a tree.
 
 use super::line;
-use crate::cli::output::Output;
+use crate::cli::output::{Output, after};
 use crate::failure::Outcome;
 use caxton_api::client::Client;
 use caxton_api::v1::{GetMessageTraceRequest, GetMessageTraceResponse, TraceStep};
@@ -57,10 +57,10 @@ fn tree(steps: &[TraceStep], marked: &str) -> String {
                 (false, false) => "   ",
             });
         }
-        let after = message.create_time.zip(start);
-        let after = after.map_or(0, |(time, start)| time.unix_ms().saturating_sub(start));
+        let since = message.create_time.zip(start);
+        let since = since.map_or(0, |(time, start)| time.unix_ms().saturating_sub(start));
         let mark = if message.id == marked { "  ←" } else { "" };
-        text.push_str(&format!("{}  +{after} ms{mark}\n", line(message)));
+        text.push_str(&format!("{}  {}{mark}\n", line(message), after(since)));
     }
     text
 }
