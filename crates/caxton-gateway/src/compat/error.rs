@@ -69,7 +69,7 @@ fn status(error: &ApiError) -> StatusCode {
 fn message(error: &ApiError, models: &str) -> String {
     match error.code {
         Code::AgentNotFound | Code::NotAnAssistant => format!(
-            "{error}: `model` is the name of an assistant here, or `provider/model`; GET {models} lists the assistants"
+            "{error}; `model` is the name of an assistant here, or `provider/model`; GET {models} lists the assistants"
         ),
         _ => error.to_string(),
     }
