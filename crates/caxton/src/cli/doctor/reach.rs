@@ -11,29 +11,33 @@ use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+const CERTIFICATE: &str = "certificate";
 /// A certificate should be renewed this long before its end.
 const CERTIFICATE_LEFT_WARN: Duration = Duration::from_secs(14 * 24 * 3600);
 
 pub(super) fn certificate(config: &Config) -> Finding {
-    const WHAT: &str = "certificate";
+    match certificate_expires(config) {
+        Err(failure) => failed(CERTIFICATE, &failure),
+        Ok(None) if config.tls.dev => ok(CERTIFICATE, "made at each start (tls.dev)"),
+        Ok(None) => ok(CERTIFICATE, "none: TLS is off"),
+        Ok(Some(expires)) => {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH);
+            let now = now.unwrap_or_default().as_micros();
+            let now = Timestamp::from_us(i64::try_from(now).unwrap_or(i64::MAX));
+            validity(expires, now)
+        }
+    }
+}
+
+fn validity(expires: Timestamp, now: Timestamp) -> Finding {
     const CURE: &str =
         "renew it and put it in the place of the old one; a server reads it again by itself";
-    let expires = match certificate_expires(config) {
-        Err(failure) => return failed(WHAT, &failure),
-        Ok(None) if config.tls.dev => return ok(WHAT, "made at each start (tls.dev)"),
-        Ok(None) => return ok(WHAT, "none: TLS is off"),
-        Ok(Some(expires)) => expires,
-    };
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    let now = Timestamp::from_us(i64::try_from(now.as_micros()).unwrap_or(i64::MAX));
     if expires < now {
-        return fail(WHAT, format!("expired at {expires}"), CURE);
+        return fail(CERTIFICATE, format!("expired at {expires}"), CURE);
     }
     match expires.since(now) < CERTIFICATE_LEFT_WARN {
-        true => warn(WHAT, format!("expires at {expires}"), CURE),
-        false => ok(WHAT, format!("good until {expires}")),
+        true => warn(CERTIFICATE, format!("expires at {expires}"), CURE),
+        false => ok(CERTIFICATE, format!("good until {expires}")),
     }
 }
 
@@ -107,6 +111,28 @@ fn address(config: &Config) -> Finding {
                 _ => "--listen names another address; it must be one of this machine's",
             };
             fail(WHAT, format!("cannot listen on {address}: {error}"), cure)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Verdict;
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_warned_of_before_it_ends() {
+        let now = Timestamp::from_us(1_000_000_000_000_000);
+        let after = |days: u64| now.plus(Duration::from_secs(days * 24 * 3600));
+        for (expires, verdict) in [
+            (Timestamp::EPOCH, Verdict::Fail),
+            (now, Verdict::Warn),
+            (after(13), Verdict::Warn),
+            (after(14), Verdict::Ok),
+        ] {
+            let found = validity(expires, now);
+            assert_eq!(found.verdict, verdict, "{expires}");
+            assert_eq!(found.cure.is_empty(), verdict == Verdict::Ok);
         }
     }
 }
