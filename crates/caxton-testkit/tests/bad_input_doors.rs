@@ -265,7 +265,7 @@ async fn odd_names_in_every_place_of_every_path_are_refused() {
                 let what = format!("{method} {template} with {:.40}", name);
                 let client_error = answer.status.is_client_error();
                 assert!(client_error, "{what}: {answer:?}");
-                answer.problem();
+                answer.refusal();
             }
         }
     }
@@ -311,7 +311,7 @@ async fn odd_names_in_every_place_of_a_query_are_refused_or_find_nothing() {
                 let answer = server.get(&format!("{path}?{name}={odd}")).await;
                 if answer.status != 200 {
                     assert_eq!(
-                        answer.problem().0,
+                        answer.refusal().0,
                         400,
                         "{path}?{name}={odd:.40}: {answer:?}"
                     );

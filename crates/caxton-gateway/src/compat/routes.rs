@@ -1,11 +1,13 @@
 //! The routes of the compatible doors, and what each needs.
 
 use axum::Router;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use bytes::Bytes;
 use caxton_api::{ApiError, CallContext, Operation};
+use caxton_core::error::Code;
 use caxton_core::session::{TurnEvent, TurnOutcome};
 use caxton_engine::OpCtx;
 use caxton_engine::turn::Follow;
@@ -286,9 +288,21 @@ impl Dialect for openai_responses::Stream {
     }
 }
 
-async fn response(State(api): State<Api>, Path(id): Path<String>, request: Request) -> Response {
+/// What a path names. One that is no text is refused as everything else is, and not by the router.
+type Named = Result<Path<String>, PathRejection>;
+
+fn id(named: Named) -> Result<String, ApiError> {
+    named.map(|Path(id)| id).map_err(|_| {
+        let detail = "a name in the path is no UTF-8";
+        ApiError::new(Code::ParameterMalformed, detail)
+    })
+}
+
+async fn response(State(api): State<Api>, named: Named, request: Request) -> Response {
+    let id = id(named);
     if request.method() == Method::DELETE {
         let remove = async |api: &Api, (_, ctx): Call<'_>, _: Request| {
+            let id = id.clone()?;
             let turn = openai_responses::response_id(&id)?;
             let removed = api.app().response_remove(ctx, turn);
             api.within(ctx, removed).await?;
@@ -298,7 +312,7 @@ async fn response(State(api): State<Api>, Path(id): Path<String>, request: Reque
         return answer!(api, DELETE_RESPONSE, request, remove);
     }
     let show = async |api: &Api, (_, ctx): Call<'_>, _: Request| {
-        let turn = openai_responses::response_id(&id)?;
+        let turn = openai_responses::response_id(&id.clone()?)?;
         let found = api.app().response_show(ctx, turn);
         let found = api.within(ctx, found).await?;
         Ok(json(&found.answer))
@@ -360,13 +374,10 @@ async fn openai_models(State(api): State<Api>, request: Request) -> Response {
     answer!(api, OPENAI_MODELS, request, list)
 }
 
-async fn openai_model(
-    State(api): State<Api>,
-    Path(id): Path<String>,
-    request: Request,
-) -> Response {
+async fn openai_model(State(api): State<Api>, named: Named, request: Request) -> Response {
+    let id = id(named);
     let show = async |api: &Api, (_, ctx): Call<'_>, _: Request| {
-        Ok(json(&models::openai(&models::one(api, ctx, &id)?)))
+        Ok(json(&models::openai(&models::one(api, ctx, &id.clone()?)?)))
     };
     answer!(api, OPENAI_MODELS, request, show)
 }
@@ -382,13 +393,10 @@ async fn anthropic_models(State(api): State<Api>, request: Request) -> Response 
     answer!(api, ANTHROPIC_MODELS, request, list)
 }
 
-async fn anthropic_model(
-    State(api): State<Api>,
-    Path(id): Path<String>,
-    request: Request,
-) -> Response {
+async fn anthropic_model(State(api): State<Api>, named: Named, request: Request) -> Response {
+    let id = id(named);
     let show = async |api: &Api, (_, ctx): Call<'_>, _: Request| {
-        let found: Value = models::anthropic(&models::one(api, ctx, &id)?);
+        let found: Value = models::anthropic(&models::one(api, ctx, &id.clone()?)?);
         Ok(json(&found))
     };
     answer!(api, ANTHROPIC_MODELS, request, show)

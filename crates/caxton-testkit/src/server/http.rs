@@ -82,6 +82,25 @@ impl Answer {
         assert!(code.starts_with("CX-"), "{self:?}");
         (self.status.as_u16(), code.to_owned())
     }
+
+    /// The same of any door: those for clients made for others have their providers' envelope.
+    ///
+    /// # Panics
+    /// Where it is neither.
+    pub fn refusal(&self) -> (u16, String) {
+        let media = self.headers.get(header::CONTENT_TYPE);
+        if media.is_none_or(|media| media != "application/json") {
+            return self.problem();
+        }
+        let error = &self.json()["error"];
+        let text = |member: &str| error[member].as_str().unwrap_or_default().to_owned();
+        assert!(
+            !text("message").is_empty() && !text("type").is_empty(),
+            "{self:?}"
+        );
+        assert!(text("code").starts_with("CX-"), "{self:?}");
+        (self.status.as_u16(), text("code"))
+    }
 }
 
 impl TestServer {
