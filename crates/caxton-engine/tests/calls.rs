@@ -102,21 +102,15 @@ async fn a_reply_without_in_reply_to_is_found_by_its_conversation() {
 
 #[tokio::test(start_paused = true)]
 async fn of_two_that_wait_with_one_token_the_one_that_asked_the_sender_is_answered() {
-    let late = |host: Host, message: Arc<Message>| async move {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        echo(host, message).await
-    };
-    let cast = Cast::default().with("prompt", echo).with("late", late);
-    let world = World::new(cast).await;
-    world.deploy("late", "late").await;
-    world.deploy("prompt", "prompt").await;
-    let ask = |to| {
-        let mut question = request(to, to);
+    let world = world().await;
+    let ask = |to, content| {
+        let mut question = request(to, content);
         question.reply_with = Some("same".to_owned());
         world.ask(question)
     };
-    let (late, prompt) = tokio::join!(ask("late"), ask("prompt"));
-    assert_eq!(late.unwrap().acl.text(), Some("late"));
+    // The first is answered last: its receiver asks another.
+    let (late, prompt) = tokio::join!(ask("r1", "echo late"), ask("echo", "prompt"));
+    assert_eq!(late.unwrap().acl.text(), Some("inform: late"));
     assert_eq!(prompt.unwrap().acl.text(), Some("prompt"));
 }
 

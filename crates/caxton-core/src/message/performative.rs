@@ -59,6 +59,22 @@ impl Performative {
         Self::Subscribe,
     ];
 
+    /// Whether a message of this act begins something of its own, and so answers nothing.
+    pub const fn asks(self) -> bool {
+        matches!(
+            self,
+            Self::Request
+                | Self::RequestWhen
+                | Self::RequestWhenever
+                | Self::QueryIf
+                | Self::QueryRef
+                | Self::Cfp
+                | Self::Subscribe
+                | Self::Proxy
+                | Self::Propagate
+        )
+    }
+
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AcceptProposal => "accept-proposal",

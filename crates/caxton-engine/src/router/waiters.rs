@@ -165,12 +165,9 @@ impl Waiters {
         let mut by_agent = self.by_agent.lock();
         let list = by_agent.get_mut(who)?;
         let fits = |waiter: &Waiter| !waiter.claimed && waiter.is_answered_by(message);
-        // Two may wait with the same token; an answer to it may also come from one that was not asked.
-        let index = list
-            .iter()
-            .position(|waiter| fits(waiter) && waiter.asked(message.sender()))
-            .or_else(|| list.iter().position(fits))?;
-        let waiter = list.get_mut(index)?;
+        // Two may wait with one token: first comes who asked the sender, if it was asked at all.
+        let fitting = list.iter_mut().filter(|waiter| fits(waiter));
+        let waiter = fitting.min_by_key(|waiter| !waiter.asked(message.sender()))?;
         waiter.claimed = true;
         Some(Claim {
             who: who.clone(),
@@ -223,7 +220,7 @@ impl Waiter {
             None => {
                 let asked = &self.request.acl;
                 self.left
-                    && !asks(message.acl.performative)
+                    && !message.acl.performative.asks()
                     && asked.conversation_id.is_some()
                     && asked.conversation_id == message.acl.conversation_id
                     && self.asked(message.sender())
@@ -244,21 +241,4 @@ fn is_announced(message: &Message) -> bool {
     let marked = |(name, _): &(String, String)| name.eq_ignore_ascii_case(PROGRESS);
     message.acl.performative == Performative::Agree
         || message.acl.user_parameters.iter().any(marked)
-}
-
-/// Whether a message of this act begins something of its own, and so answers nothing.
-fn asks(act: Performative) -> bool {
-    use Performative as P;
-    matches!(
-        act,
-        P::Request
-            | P::RequestWhen
-            | P::RequestWhenever
-            | P::QueryIf
-            | P::QueryRef
-            | P::Cfp
-            | P::Subscribe
-            | P::Proxy
-            | P::Propagate
-    )
 }
