@@ -343,11 +343,24 @@ pub struct Verifier {
     last: Option<Timestamp>,
     root_key: Option<String>,
     closed: Option<Signed>,
+    /// A head that was noted before, and whether the chain has it.
+    expected: Option<Hash>,
+    met: bool,
 }
 
 impl Default for Verifier {
     fn default() -> Self {
+        Self::expecting(None)
+    }
+}
+
+impl Verifier {
+    /// One for a file that must have a head that was noted before. It need not end there: who reads a
+    /// chain may add to it by that.
+    pub fn expecting(expected: Option<Hash>) -> Self {
         Self {
+            expected,
+            met: false,
             line: 0,
             tenant: None,
             head: Head::EMPTY,
@@ -402,6 +415,7 @@ impl Verifier {
             return Err(self.broken(fault));
         }
         self.head = entry.head();
+        self.met |= self.expected == Some(self.head.hash);
         self.entries += 1;
         self.first.get_or_insert(entry.event.time);
         self.last = Some(entry.event.time);
@@ -426,6 +440,7 @@ impl Verifier {
         if let Some(root) = &opening.root {
             self.signature(&id, root, check)?;
             self.head = root.head();
+            self.met |= self.expected == Some(self.head.hash);
             self.root_key = Some(root.public_key.clone());
         }
         self.tenant = Some((opening.tenant, id));
@@ -476,13 +491,9 @@ impl Verifier {
         Err(self.broken("the signature is not good"))
     }
 
-    /// After the last line: whether the file was whole, signed by this key and ends here, where that
-    /// is asked.
-    pub fn finish(
-        self,
-        public_key: Option<&str>,
-        expected_head: Option<Hash>,
-    ) -> Result<Report, Broken> {
+    /// After the last line: whether the file was whole and signed by this key, where that is asked, and
+    /// has the head that was expected.
+    pub fn finish(self, public_key: Option<&str>) -> Result<Report, Broken> {
         let Some(signed) = &self.closed else {
             let what = match &self.tenant {
                 None => "the file is empty",
@@ -497,8 +508,12 @@ impl Verifier {
             let what = format!("it is signed by another key, {}", signed.public_key);
             return Err(self.broken(what));
         }
-        if expected_head.is_some_and(|hash| hash != self.head.hash) {
-            let what = format!("it ends with another head, {}", self.head.hash);
+        if let Some(expected) = self
+            .expected
+            .filter(|hash| !self.met && *hash != self.head.hash)
+        {
+            let end = self.head.hash;
+            let what = format!("it has no entry whose head is {expected}; it ends with {end}");
             return Err(self.broken(what));
         }
         Ok(Report {

@@ -247,6 +247,6 @@ async fn what_must_be_audited_is_refused_while_the_disk_is_full() {
             .line(&line.unwrap().line, &check_signature)
             .unwrap();
     }
-    verifier.finish(None, None).unwrap();
+    verifier.finish(None).unwrap();
     server.stop().await;
 }

@@ -68,7 +68,7 @@ fn verify(lines: &[String]) -> Result<Report, Broken> {
     for line in lines {
         verifier.line(line, &check)?;
     }
-    verifier.finish(None, None)
+    verifier.finish(None)
 }
 
 #[test]
@@ -157,21 +157,28 @@ fn files_of_others_do_not_pass() {
         verifier.line(line, &check).unwrap();
     }
     let head = verifier.head.hash;
-    let fault = verifier.finish(Some(&hex(&[8; 32])), None).unwrap_err();
+    let fault = verifier.finish(Some(&hex(&[8; 32]))).unwrap_err();
     assert!(fault.what.contains("another key"), "{fault}");
     let expect = |hash| {
-        let mut verifier = Verifier::default();
+        let mut verifier = Verifier::expecting(Some(hash));
         for line in &ours {
             verifier.line(line, &check).unwrap();
         }
-        verifier.finish(Some(&hex(&[7; 32])), Some(hash))
+        verifier.finish(Some(&hex(&[7; 32])))
     };
     assert!(expect(head).is_ok());
+    // Noted when there was less, it is there all the same; not so in a file from before.
+    let mut shorter = Verifier::default();
+    for line in &ours[..3] {
+        shorter.line(line, &check).unwrap();
+    }
+    assert_ne!(shorter.head.hash, head);
+    assert!(expect(shorter.head.hash).is_ok());
     assert!(
         expect(Hash::ZERO)
             .unwrap_err()
             .what
-            .contains("another head")
+            .contains("no entry whose head")
     );
     let mut forged = ours.clone();
     let last = forged.len() - 1;

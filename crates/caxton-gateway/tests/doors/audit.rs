@@ -163,7 +163,7 @@ async fn an_export_verifies() {
             .line(event.data["line"].as_str().unwrap(), &check_signature)
             .unwrap();
     }
-    let report = verifier.finish(head["publicKey"].as_str(), None).unwrap();
+    let report = verifier.finish(head["publicKey"].as_str()).unwrap();
     assert_eq!(report.entries, 3);
     assert_eq!(report.head.hash.to_string(), head["hash"].as_str().unwrap());
 }

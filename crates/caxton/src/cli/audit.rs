@@ -81,7 +81,7 @@ pub struct VerifyArgs {
     /// The key it must be signed with, in hex.
     #[arg(long, value_name = "HEX")]
     public_key: Option<String>,
-    /// The hash it must end with, in hex.
+    /// The hash of a head noted before, in hex: the file must have it.
     #[arg(long, value_name = "HEX")]
     expect_head: Option<String>,
 }
@@ -288,7 +288,7 @@ fn read(
         true => BufReader::new(Box::new(std::io::stdin())),
         false => BufReader::new(Box::new(File::open(file).map_err(unreadable)?)),
     };
-    let mut verifier = Verifier::default();
+    let mut verifier = Verifier::expecting(expected);
     let mut line = String::new();
     loop {
         line.clear();
@@ -301,7 +301,7 @@ fn read(
             each(&entry);
         }
     }
-    verifier.finish(public_key, expected).map_err(broken)
+    verifier.finish(public_key).map_err(broken)
 }
 
 fn broken(source: &str, error: &caxton_core::audit::Broken) -> Failure {
@@ -334,7 +334,7 @@ async fn report(args: &ReportArgs, global: &Global, output: &Output) -> Outcome 
                     add(&entry);
                 }
             }
-            verifier.finish(None, None).map_err(broken)?
+            verifier.finish(None).map_err(broken)?
         }
     };
     summary.tenant = verified.tenant;
