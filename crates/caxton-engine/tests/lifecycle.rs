@@ -321,3 +321,21 @@ async fn a_handler_that_hangs_is_cut_off_and_its_message_waits() {
         Some("2")
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_noted_under_an_id_makes_no_tenant_of_it() {
+    let mut world = World::new(Cast::default()).await;
+    let nobody = caxton_core::TenantId::parse("nosuch").unwrap();
+    let asked = caxton_engine::OpCtx {
+        idempotency_key: Some("k".to_owned()),
+        ..ctx_of(nobody.clone())
+    };
+    let begun = world.app.idempotency_begin(&asked, ("Send", b"body")).await;
+    assert!(begun.unwrap().is_some());
+    let kept = caxton_engine::port::MemoryStore::open(world.disk.clone());
+    let tenants = caxton_engine::port::Store::tenants(&kept).await.unwrap();
+    assert!(tenants.contains(&nobody), "{tenants:?}");
+    world.crash().await;
+    let shown = world.app.tenant_show(&ctx(), &nobody).await;
+    assert_eq!(shown.unwrap_err().code, Code::TenantNotFound);
+}

@@ -26,6 +26,8 @@ impl App {
         let _ending = feed.as_ref().map(|feed| Ending(Arc::clone(feed)));
         ctx.authorize(Permission::AgentInvoke)?;
         self.refuse_when_draining()?;
+        // The platform's own may look into a suspended tenant; nothing answers them there.
+        self.directory.ensure_active(&ctx.tenant).await?;
         let deadline = self.now().plus(call.timeout);
         let message = self.call_message(ctx, &call, deadline)?;
         let key = super::limits::key_of(&ctx.principal);

@@ -18,6 +18,8 @@ impl App {
     pub async fn job_submit(&self, ctx: &OpCtx, call: Call) -> Result<Job, Error> {
         ctx.authorize(Permission::AgentInvoke)?;
         self.refuse_when_draining()?;
+        // The platform's own may look into a suspended tenant; nothing answers them there.
+        self.directory.ensure_active(&ctx.tenant).await?;
         let deadline = self.now().plus(call.timeout);
         let message = self.call_message(ctx, &call, deadline)?;
         let key = super::limits::key_of(&ctx.principal);

@@ -34,6 +34,16 @@ impl App {
         self.directory.tenants(page).await
     }
 
+    /// Refuses a tenant that is not there, so that nothing is begun in its name.
+    pub async fn tenant_ensure(&self, id: &TenantId) -> Result<(), Error> {
+        self.directory.tenant(id).await.map(drop)
+    }
+
+    /// Refuses a tenant for which no work is done now. Errors: `CX-4010`, `CX-4012`.
+    pub async fn tenant_ensure_active(&self, id: &TenantId) -> Result<(), Error> {
+        self.directory.ensure_active(id).await
+    }
+
     /// The platform sees every tenant, a tenant itself.
     pub async fn tenant_show(&self, ctx: &OpCtx, id: &TenantId) -> Result<TenantRecord, Error> {
         ctx.authorize_of(Permission::TenantRead, Permission::PlatformRead, id)?;

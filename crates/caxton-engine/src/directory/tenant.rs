@@ -275,10 +275,16 @@ impl Directory {
         Ok(record)
     }
 
-    /// Where a tenant that has data stands. One without a record is from before there were records.
-    pub(crate) async fn standing(&self, id: &TenantId) -> Result<TenantState, Error> {
+    /// Where a tenant that has data stands. One without a record that has agents is from before there
+    /// were records; what else is kept under such an id (a note in the audit that somebody asked for it)
+    /// makes no tenant of it.
+    pub(crate) async fn standing(&self, id: &TenantId) -> Result<Option<TenantState>, Error> {
         if let Some(record) = self.tenant_known(id).await? {
-            return Ok(record.state);
+            return Ok(Some(record.state));
+        }
+        let has_agents = !self.store.agents(&Self::scope(id)).await?.is_empty();
+        if !has_agents && *id != TenantId::default_tenant() {
+            return Ok(None);
         }
         let now = self.clock.now();
         self.keep_tenant(TenantRecord {
@@ -290,7 +296,7 @@ impl Directory {
             updated: now,
         })
         .await?;
-        Ok(TenantState::Active)
+        Ok(Some(TenantState::Active))
     }
 
     /// Takes the data of a tenant that is being removed out of the store, and then says that it is

@@ -16,10 +16,11 @@ use tokio::sync::OnceCell;
 pub(crate) async fn boot(shared: &Arc<Shared>, directory: &Directory) -> Result<(), Error> {
     for tenant in shared.services.store.tenants().await? {
         match directory.standing(&tenant).await? {
-            TenantState::Active => boot_tenant(shared, &tenant, false).await?,
-            TenantState::Suspended => boot_tenant(shared, &tenant, true).await?,
+            None => {}
+            Some(TenantState::Active) => boot_tenant(shared, &tenant, false).await?,
+            Some(TenantState::Suspended) => boot_tenant(shared, &tenant, true).await?,
             // Its removal was cut short: it ends now, before anything of it could work.
-            TenantState::Removing | TenantState::Removed => {
+            Some(TenantState::Removing | TenantState::Removed) => {
                 directory.finish_removing(&tenant).await?;
                 tracing::info!(%tenant, "the tenant's removal was finished");
             }

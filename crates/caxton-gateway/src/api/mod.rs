@@ -215,6 +215,7 @@ impl Api {
         if *tenant == ctx.tenant || !is_foreign(&ctx.principal, tenant) {
             return Ok(());
         }
+        self.within(ctx, self.app().tenant_ensure(tenant)).await?;
         let there = OpCtx {
             tenant: tenant.clone(),
             ..ctx.clone()
@@ -240,7 +241,9 @@ impl Api {
         };
         let identity = caller.identity.clone();
         let ended = identity.ended(ctx.tenant.clone(), Arc::clone(self.clock()));
-        let revoked = stream::once(async {
+        let (app, tenant) = (self.app().clone(), ctx.tenant.clone());
+        let revoked = stream::once(async move {
+            app.tenant_ensure_active(&tenant).await?;
             let detail = "the credential that opened the stream is good no more";
             Err(ApiError::new(Code::Unauthenticated, detail))
         });

@@ -1,6 +1,8 @@
 //! Tenants and their keys: their life, and the wall between them.
 
-use caxton_core::Code;
+use caxton_core::{Code, TenantId};
+use caxton_engine::port::Store as _;
+use caxton_engine::port::memory::MemoryStore;
 use serde_json::{Value, json};
 
 use crate::support::{World, agent, guard, request};
@@ -130,6 +132,12 @@ async fn a_suspended_tenant_rests_and_goes_on() {
         1,
         "nothing answers: {listed}"
     );
+    // Where it would wait for an answer it is told at once.
+    for asked in ["/v1/agents/a/invoke", "/v1/agents/a/jobs"] {
+        let body = json!({"content": "now"}).to_string();
+        let refused = world.call_with("POST", asked, &body, &headers).await;
+        refused.problem(403, Code::TenantSuspended);
+    }
     // An agent that comes into it now rests as well.
     world
         .call_with(
@@ -454,7 +462,7 @@ async fn a_revoked_key_ends_its_streams() {
         .await
         .is(200);
     let last = guard(stays.next()).await.unwrap();
-    assert_eq!(last.data["code"], Code::Unauthenticated.as_str());
+    assert_eq!(last.data["code"], Code::TenantSuspended.as_str());
 }
 
 #[tokio::test]
@@ -508,4 +516,17 @@ async fn no_key_outlives_the_key_that_made_it() {
         rotated.is(200).json()["secret"].clone()
     };
     assert_eq!(rotate().await, rotate().await);
+}
+
+#[tokio::test]
+async fn a_look_at_a_tenant_that_is_not_there_leaves_nothing() {
+    let world = World::new().await;
+    for what in ["usage", "quota", "limits"] {
+        let path = format!("/v1/tenants/nosuch/{what}");
+        let missing = world.get(&path).await;
+        missing.problem(404, Code::TenantNotFound);
+    }
+    let kept = MemoryStore::open(world.disk.clone()).tenants().await;
+    let nosuch = |it: &TenantId| it.as_str() == "nosuch";
+    assert!(!kept.unwrap().iter().any(nosuch));
 }
