@@ -435,6 +435,20 @@ impl Store for SqliteStore {
         })
     }
 
+    fn forget_conversation(
+        &self,
+        scope: &TenantScope,
+        id: &ConversationId,
+        rows_max: u32,
+    ) -> Read<'_, u32> {
+        let id = id.clone();
+        self.keep(scope, move |work, home| {
+            let home = home.clone();
+            let database = work.files.of(&home)?;
+            database.run_now(move |writer| writer.forget_conversation(&home, &id, rows_max))
+        })
+    }
+
     fn placement(&self, scope: &TenantScope) -> Read<'_, Placement> {
         let placement = self.tenants_at_work().placement(scope.tenant());
         futures::future::ready(Ok(placement)).boxed()

@@ -28,7 +28,6 @@ pub use crate::lifecycle::Package;
 pub use agents::{AgentView, LogFollow};
 pub use chat::TurnAsk;
 pub use messages::{Sent, Watch};
-pub use responses::StoredResponse;
 pub use server::ServerStatus;
 pub use tools::{ToolCallDone, TryCall};
 

@@ -2,15 +2,14 @@
 //! said in it and the one it goes on from. Nothing of them is a session's.
 
 use super::App;
-use crate::documents::{self, Document};
+use crate::documents;
 use crate::opctx::OpCtx;
-use crate::port::store::{PageRequest, RecordKind};
+use crate::port::store::PageRequest;
+use crate::turn::StoredResponse;
 use caxton_core::error::{Code, Error};
 use caxton_core::grant::Permission;
 use caxton_core::model::ChatMessage;
 use caxton_core::session::TurnId;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::time::Duration;
 
 /// How long a response is kept.
@@ -19,23 +18,6 @@ const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 const LET_GO_MAX: u32 = 4;
 /// Responses that one may go on from, one after the other.
 const CHAIN_MAX: usize = 1_000;
-
-/// A response, as kept.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct StoredResponse {
-    /// The turn it is of.
-    pub id: TurnId,
-    /// The one it goes on from.
-    pub previous: Option<TurnId>,
-    /// What was said in it, the answer last.
-    pub messages: Vec<ChatMessage>,
-    /// As the client was answered.
-    pub answer: Value,
-}
-
-impl Document for StoredResponse {
-    const KIND: RecordKind = RecordKind("response");
-}
 
 impl App {
     /// Keeps a response for 30 days.
@@ -70,8 +52,10 @@ impl App {
         let documents = &self.shared.services.sessions.documents;
         let found: Option<StoredResponse> = documents.get(&scope, &id.to_string()).await?;
         found.ok_or_else(|| no_response(id))?;
-        let id = id.to_string();
-        documents.remove::<StoredResponse>(&scope, &id).await
+        let kept_as = id.to_string();
+        documents.remove::<StoredResponse>(&scope, &kept_as).await?;
+        self.shared.services.turns.let_turn_go(scope.tenant(), id);
+        Ok(())
     }
 
     /// All that was said up to a response and in it. Errors: `CX-7022` where one of them is not

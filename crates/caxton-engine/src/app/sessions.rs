@@ -160,10 +160,12 @@ impl App {
     pub async fn session_remove(&self, ctx: &OpCtx, id: &SessionId) -> Result<(), Error> {
         let scope = ctx.authorize(Permission::SessionWrite)?;
         let session = self.session(&scope, id).await?;
+        let services = &self.shared.services;
         if self.tell_lane(ctx, &session, &Ask::Remove).await? {
+            services.turns.let_session_go(scope.tenant(), id);
             return Ok(());
         }
-        let services = &self.shared.services;
+        services.sessions.forget_messages(&scope, id).await?;
         let mut ops = services.turns.of_session(&scope, id).await?;
         ops.push(Op::LogTrim {
             log: Sessions::log(id),
@@ -173,7 +175,9 @@ impl App {
         ops.extend(files.removal(&scope, &workspace_of(id)).await?);
         ops.push(documents::remove::<Session>(id.as_str()));
         services.tools.close(scope.tenant(), &workspace_of(id));
-        services.sessions.documents.commit(&scope, ops).await
+        services.sessions.documents.commit(&scope, ops).await?;
+        services.turns.let_session_go(scope.tenant(), id);
+        Ok(())
     }
 
     /// Asks something of a session's lane and waits until it is done. `false`: nobody is there who

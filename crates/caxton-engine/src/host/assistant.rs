@@ -109,9 +109,14 @@ impl Host {
         Ok(())
     }
 
-    /// Forgets a session, its history and what is kept of its turns.
+    /// Forgets a session, its history, its messages and what is kept of its turns. The messages go
+    /// first: whoever is cut off after them finds the session and removes it again.
     pub async fn session_remove(&mut self, session: &Session) -> Result<(), Error> {
         self.charge()?;
+        let sessions = &self.inner.services.sessions;
+        sessions
+            .forget_messages(&self.inner.scope, &session.id)
+            .await?;
         let turns = self
             .inner
             .services

@@ -257,6 +257,15 @@ pub trait Store: Send + Sync + fmt::Debug {
         rows_max: u32,
     ) -> Read<'_, u32>;
 
+    /// Forgets what was said in a conversation: its messages that no mailbox and no call needs, and
+    /// their dead letters, `rows_max` messages at most; says how many. Its summary goes with the last.
+    fn forget_conversation(
+        &self,
+        scope: &TenantScope,
+        id: &ConversationId,
+        rows_max: u32,
+    ) -> Read<'_, u32>;
+
     /// Where the tenant's data is; of a tenant without any: where it would go.
     fn placement(&self, scope: &TenantScope) -> Read<'_, Placement>;
     /// Moves everything of the tenant, while it is used: what is committed meanwhile waits and goes

@@ -2,9 +2,11 @@
 
 use crate::documents::Document;
 use crate::port::store::RecordKind;
+use caxton_core::model::ChatMessage;
 use caxton_core::session::{SessionId, TurnEvent, TurnId};
 use caxton_core::{AgentName, MessageId, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// How a turn stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,4 +79,21 @@ pub(crate) struct Alias {
 
 impl Document for Alias {
     const KIND: RecordKind = RecordKind("turn-message");
+}
+
+/// A response, as kept: no part of a session, and gone on from by its id.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StoredResponse {
+    /// The turn it is of.
+    pub id: TurnId,
+    /// The one it goes on from.
+    pub previous: Option<TurnId>,
+    /// What was said in it, the answer last.
+    pub messages: Vec<ChatMessage>,
+    /// As the client was answered.
+    pub answer: Value,
+}
+
+impl Document for StoredResponse {
+    const KIND: RecordKind = RecordKind("response");
 }

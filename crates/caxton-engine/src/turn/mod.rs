@@ -11,7 +11,7 @@ mod sessions;
 mod told;
 
 pub(crate) use kept::{Alias, Chunk};
-pub use kept::{TurnRecord, TurnState};
+pub use kept::{StoredResponse, TurnRecord, TurnState};
 pub use live::{Follow, Turn};
 pub(crate) use sessions::Sessions;
 pub use told::Numbered;
@@ -231,6 +231,34 @@ impl Turns {
             asked.token = Some(token);
         }
         Ok(ops)
+    }
+
+    /// Lets the turns of a session go that ended and are still at hand: what was said in them is
+    /// forgotten.
+    pub(crate) fn let_session_go(&self, tenant: &TenantId, session: &SessionId) {
+        self.let_go(|turn| turn.tenant() == tenant && turn.session() == session);
+    }
+
+    /// The same for one turn.
+    pub(crate) fn let_turn_go(&self, tenant: &TenantId, id: TurnId) {
+        self.let_go(|turn| turn.tenant() == tenant && turn.id() == id);
+    }
+
+    fn let_go(&self, of: impl Fn(&Turn) -> bool) {
+        let mut inner = self.inner.lock();
+        let Inner {
+            turns,
+            aliases,
+            ended,
+        } = &mut *inner;
+        ended.retain(|(_, place)| {
+            let gone = turns.get(place).is_some_and(|it| of(it));
+            if gone {
+                turns.remove(place);
+            }
+            !gone
+        });
+        aliases.retain(|(tenant, _), turn| turns.contains_key(&(tenant.clone(), *turn)));
     }
 
     /// Forgets turns that ended before a time, some at a time; `true`: there may be more. Their ids

@@ -13,6 +13,8 @@ use std::sync::Arc;
 const HISTORY: &str = "history";
 /// Entries read of a history at a time.
 const CHUNK_ROWS: u32 = 200;
+/// Messages of a session's conversation forgotten in one commit.
+const FORGET_ROWS: u32 = 1_000;
 /// Locks that sessions share while they are begun.
 const BEGINNINGS: usize = 256;
 
@@ -64,6 +66,20 @@ impl Sessions {
         id: &SessionId,
     ) -> Result<Option<Session>, Error> {
         self.documents.get(scope, id.as_str()).await
+    }
+
+    /// Forgets the messages in which a session's turns were asked and answered.
+    pub(crate) async fn forget_messages(
+        &self,
+        scope: &TenantScope,
+        id: &SessionId,
+    ) -> Result<(), Error> {
+        let talk = id.conversation()?;
+        let some = || self.store.forget_conversation(scope, &talk, FORGET_ROWS);
+        while some().await? == FORGET_ROWS {
+            tokio::task::yield_now().await;
+        }
+        Ok(())
     }
 
     pub(crate) fn log(id: &SessionId) -> LogName {

@@ -3,8 +3,7 @@
 use caxton_core::model::{ChatMessage, ChatRole};
 use caxton_core::session::TurnId;
 use caxton_engine::OpCtx;
-use caxton_engine::app::StoredResponse;
-use caxton_engine::turn::Follow;
+use caxton_engine::turn::{Follow, StoredResponse};
 use tokio::sync::oneshot;
 use tracing::Instrument;
 

@@ -320,7 +320,7 @@ async fn sessions_are_made_named_listed_changed_reset_and_removed() {
     taken.problem(409, Code::SessionExists);
     let mut body = say("hello");
     body["sessionId"] = json!("u:1");
-    world.post("/v1/chat", body).await.is(200);
+    let said = world.post("/v1/chat", body).await.is(200).json();
     let shown = world.get("/v1/sessions/u:1").await.is(200).json();
     assert_eq!(
         (&shown["turns"], &shown["messages"]),
@@ -343,7 +343,26 @@ async fn sessions_are_made_named_listed_changed_reset_and_removed() {
     let reset = reset.await.is(200).json();
     assert_eq!(reset["seenFrom"], 2);
     assert_eq!(reset["summary"], "what was said");
+    // All doors to what was said: open before, shut after.
+    let turn = said["turnId"].as_str().unwrap();
+    let doors = [
+        format!("/v1/turns/{turn}"),
+        format!("/v1/turns/{turn}/events"),
+        format!("/v1/messages/{turn}"),
+        format!("/v1/messages/{turn}/trace"),
+        "/v1/conversations/u:1".to_owned(),
+    ];
+    for door in &doors {
+        world.get(door).await.is(200);
+    }
     world.call("DELETE", "/v1/sessions/u:1", "").await.is(204);
+    for door in &doors {
+        world.get(door).await.is(404);
+    }
+    let all = world.get("/v1/messages?conversationId=u:1").await;
+    assert_eq!(all.is(200).json()["messages"], json!([]));
+    let all = world.get("/v1/messages").await.is(200).text;
+    assert!(!all.contains("hello"), "{all}");
     for (method, path) in [
         ("GET", "/v1/sessions/u:1"),
         ("DELETE", "/v1/sessions/u:1"),

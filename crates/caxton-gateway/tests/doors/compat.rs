@@ -21,15 +21,15 @@ fn response(said: &str) -> Value {
     json!({"model": "helper", "input": said})
 }
 
-fn stream(mut body: Value) -> Value {
+pub fn stream(mut body: Value) -> Value {
     body["stream"] = json!(true);
     body
 }
 
 /// A path, and the body that says something there.
-type Door = (&'static str, fn(&str) -> Value);
+pub type Door = (&'static str, fn(&str) -> Value);
 
-const DOORS: [Door; 5] = [
+pub const DOORS: [Door; 5] = [
     ("/openai/v1/chat/completions", completion),
     ("/v1/chat/completions", completion),
     ("/openai/v1/responses", response),
@@ -38,7 +38,7 @@ const DOORS: [Door; 5] = [
 ];
 
 /// The text of a stream in any dialect.
-fn text(events: &[Event]) -> String {
+pub fn text(events: &[Event]) -> String {
     let delta = |event: &Event| {
         let data = &event.data;
         let found = [
@@ -413,9 +413,13 @@ async fn responses_go_on_from_one_another_and_are_forgotten() {
     world.tenant("acme").await;
     let (_, key) = world.key("acme", "developer", &[]).await;
     world.as_key(&key, "GET", &shown, Value::Null).await.is(404);
+    let turn = first["id"].as_str().unwrap().trim_start_matches("resp_");
+    let turn = format!("/v1/turns/{turn}");
+    world.get(&turn).await.is(200);
     let deleted = world.call("DELETE", &shown, "").await.is(200).json();
     assert_eq!(deleted["deleted"], true);
     world.get(&shown).await.is(404);
+    world.get(&turn).await.is(404);
     world.call("DELETE", &shown, "").await.is(404);
     let gone = world.post(path, body).await.is(404).json();
     assert_eq!(gone["error"]["code"], Code::TurnNotFound.as_str());

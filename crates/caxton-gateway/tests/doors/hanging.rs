@@ -67,6 +67,7 @@ impl Store for Hanging {
         fn dead_letter(scope: &TenantScope, id: &DeadLetterId) -> Option<(DeadLetter, Arc<Message>)>;
         fn forget_messages(scope: &TenantScope, before: Timestamp, rows_max: u32) -> u32;
         fn forget_conversations(scope: &TenantScope, before: Timestamp, rows_max: u32) -> u32;
+        fn forget_conversation(scope: &TenantScope, id: &ConversationId, rows_max: u32) -> u32;
         fn placement(scope: &TenantScope) -> Placement;
         fn move_tenant(scope: &TenantScope, to: Placement) -> ();
         fn remove_tenant(scope: &TenantScope) -> ();

@@ -17,7 +17,7 @@ use crate::file::unit::Prepared;
 use crate::file::{Job, Reply, Shared, Task, open};
 use crate::options::{Options, SyncMode};
 use crate::{codec, rows, sql};
-use caxton_core::{TenantId, Timestamp};
+use caxton_core::{ConversationId, TenantId, Timestamp};
 use caxton_engine::port::StoreError;
 use caxton_engine::port::store::Committed;
 use rusqlite::{Connection, TransactionBehavior, params};
@@ -419,6 +419,32 @@ impl<'a> Writer<'a> {
             self.known.forget_conversation(tenant, &id);
         }
         Ok(count)
+    }
+
+    /// Forgets what was said in a conversation; says how many messages that were.
+    pub(crate) fn forget_conversation(
+        &mut self,
+        home: &TenantId,
+        id: &ConversationId,
+        rows_max: u32,
+    ) -> Result<u32, Error> {
+        let Some(tenant) = self.tenant_number(home) else {
+            return Ok(0);
+        };
+        let shared = self.shared;
+        let done = self.change(|conn| {
+            let ask = rows::Ask {
+                conn,
+                shared,
+                tenant,
+                home,
+            };
+            rows::forget_conversation(&ask, id, rows_max)
+        })?;
+        if done.whole {
+            self.known.forget_conversation(tenant, id);
+        }
+        Ok(done.messages)
     }
 
     /// Raises the epoch and returns it.

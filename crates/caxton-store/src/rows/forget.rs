@@ -30,7 +30,7 @@ pub(crate) struct Forget<'a> {
 pub(crate) fn forget(ask: &Forget<'_>) -> Result<u32, Error> {
     let inbox = ask.shared.inbox.read();
     let mut work = Work {
-        needed: needed_by_calls(ask)?,
+        needed: needed_by_calls(ask.conn, ask.tenant, ask.home)?,
         inbox: &inbox,
         forgotten: 0,
         kept: 0,
@@ -123,16 +123,20 @@ impl Work<'_> {
 
 /// Ids that a call still needs: of the message being handled, of the request (so that a retry is
 /// known as a duplicate), of the answer.
-fn needed_by_calls(ask: &Forget<'_>) -> Result<HashSet<MessageId>, Error> {
-    let mut list = ask.conn.prepare_cached(sql::CALL_ALL)?;
-    let mut rows = list.query([ask.tenant])?;
+pub(super) fn needed_by_calls(
+    conn: &Connection,
+    tenant: i64,
+    home: &TenantId,
+) -> Result<HashSet<MessageId>, Error> {
+    let mut list = conn.prepare_cached(sql::CALL_ALL)?;
+    let mut rows = list.query([tenant])?;
     let mut needed = HashSet::new();
     while let Some(row) = rows.next()? {
         needed.insert(message_id(row, 0)?);
-        needed.insert(codec::read_body(blob(row, 1)?, ask.home)?.message.id);
+        needed.insert(codec::read_body(blob(row, 1)?, home)?.message.id);
         let answer: Option<Vec<u8>> = row.get(2)?;
         if let Some(bytes) = answer {
-            needed.insert(codec::read_body(&bytes, ask.home)?.message.id);
+            needed.insert(codec::read_body(&bytes, home)?.message.id);
         }
     }
     Ok(needed)

@@ -1,11 +1,16 @@
-//! Retention of conversations' summaries: one goes when it is old and its last message is forgotten.
+//! How conversations are forgotten: all that was said in one at once, or, in retention, the summary of
+//! one that is old and whose last message is forgotten.
 
+use super::forget::needed_by_calls;
 use super::{Ask, limit, messages, summary};
 use crate::error::Error;
 use crate::sql;
 use caxton_core::{ConversationId, Timestamp};
-use caxton_engine::port::store::MessageFilter;
+use caxton_engine::port::store::{DeliveryState, MessageFilter};
 use rusqlite::params;
+
+/// Messages of a conversation that are looked at together.
+const PAGE_ROWS: usize = 256;
 
 /// Conversations looked at in one commit: those that are kept (a message waits, or is a dead letter)
 /// cost a look, too.
@@ -61,4 +66,59 @@ pub(crate) fn forget_conversations(
         walked.next = (!ended).then(|| (*time, id.as_str().to_owned()));
     }
     Ok(walked)
+}
+
+/// What forgetting one conversation did.
+#[derive(Default)]
+pub(crate) struct Forgotten {
+    pub(crate) messages: u32,
+    /// None of its messages is left, and its summary is gone.
+    pub(crate) whole: bool,
+}
+
+/// Forgets messages of a conversation that no mailbox and no call needs, with their dead letters.
+pub(crate) fn forget_conversation(
+    ask: &Ask<'_>,
+    id: &ConversationId,
+    rows_max: u32,
+) -> Result<Forgotten, Error> {
+    let needed = needed_by_calls(ask.conn, ask.tenant, ask.home)?;
+    let filter = MessageFilter {
+        conversation: Some(id.clone()),
+        ..MessageFilter::default()
+    };
+    let (mut done, mut kept, mut after) = (Forgotten::default(), false, None);
+    loop {
+        let page = messages(ask, &filter, after, PAGE_ROWS)?;
+        let last_page = page.len() < PAGE_ROWS;
+        after = page.last().map(|(seq, _)| *seq);
+        for (seq, row) in page {
+            if done.messages >= rows_max {
+                return Ok(done);
+            }
+            let waits = |it: &DeliveryState| matches!(it, DeliveryState::Pending);
+            let message = row.message.id;
+            if needed.contains(&message) || row.open.iter().any(|it| waits(&it.state)) {
+                kept = true;
+                continue;
+            }
+            let mut remove = ask.conn.prepare_cached(sql::DEAD_LETTER_REMOVE)?;
+            for dead in &row.open {
+                let receiver = dead.mailbox.agent.name.as_str();
+                remove.execute(params![ask.tenant, message.as_bytes(), receiver])?;
+            }
+            let mut delete = ask.conn.prepare_cached(sql::MESSAGE_DELETE)?;
+            delete.execute(params![ask.tenant, seq])?;
+            done.messages += 1;
+        }
+        if last_page {
+            break;
+        }
+    }
+    if !kept {
+        let mut remove = ask.conn.prepare_cached(sql::CONVERSATION_REMOVE)?;
+        remove.execute(params![ask.tenant, id.as_str()])?;
+        done.whole = true;
+    }
+    Ok(done)
 }

@@ -10,7 +10,7 @@ mod segments;
 mod verify;
 
 pub(crate) use forget::{Forget, forget};
-pub(crate) use forget_talks::{Place, forget_conversations};
+pub(crate) use forget_talks::{Place, forget_conversation, forget_conversations};
 pub(crate) use letters::{dead_letter, dead_letters};
 pub(crate) use messages::{message, messages};
 pub(crate) use plain::{

@@ -376,6 +376,15 @@ impl Store for SimStore {
         self.inner.forget_conversations(scope, before, rows_max)
     }
 
+    fn forget_conversation(
+        &self,
+        scope: &TenantScope,
+        id: &ConversationId,
+        rows_max: u32,
+    ) -> Read<'_, u32> {
+        self.inner.forget_conversation(scope, id, rows_max)
+    }
+
     fn placement(&self, scope: &TenantScope) -> Read<'_, Placement> {
         self.inner.placement(scope)
     }

@@ -120,6 +120,7 @@ macro_rules! store_suite {
                 old_handled_messages_are_forgotten,
                 what_is_needed_is_kept,
                 conversations_without_messages_are_forgotten,
+                what_was_said_in_a_conversation_is_forgotten,
                 status_counts_units,
             ],
             tenants: [

@@ -2,6 +2,7 @@
 
 use super::Subject;
 use super::build::*;
+use caxton_engine::port::Store;
 use caxton_engine::port::store::{CallId, MessageFilter, Op, PageRequest};
 use std::sync::Arc;
 
@@ -146,6 +147,90 @@ pub async fn conversations_without_messages_are_forgotten(subject: Subject) {
     let page = PageRequest::first(99);
     assert_eq!(store.conversations(&t, &page).await.unwrap().rows.len(), 1);
     store.verify().await.unwrap();
+}
+
+pub async fn what_was_said_in_a_conversation_is_forgotten(subject: Subject) {
+    let store = subject.open();
+    let (t, talk) = (scope("t"), conversation("talk"));
+    let b = mailbox("t", "b");
+    for tenant in ["t", "u"] {
+        let b = mailbox(tenant, "b");
+        let mut ops: Vec<Op> = (1..=300)
+            .map(|n| deliver(said(tenant, n, "talk"), &[]))
+            .collect();
+        ops.push(deliver(said(tenant, 301, "other"), &[]));
+        // One that nobody could handle, and one that waits.
+        ops.push(Op::Bury {
+            letter: letter(&b, 302, at(302)),
+            message: Arc::new(said(tenant, 302, "talk")),
+        });
+        ops.push(deliver(said(tenant, 303, "talk"), std::slice::from_ref(&b)));
+        commit(&*store, tenant, ops).await;
+    }
+    let left = async |tenant: &str, of: &str| {
+        let filter = MessageFilter {
+            conversation: Some(conversation(of)),
+            ..MessageFilter::default()
+        };
+        let page = PageRequest::first(999);
+        let page = store.messages(&scope(tenant), &filter, &page).await;
+        page.unwrap().rows.len()
+    };
+    let forget = async |rows_max| {
+        store
+            .forget_conversation(&t, &talk, rows_max)
+            .await
+            .unwrap()
+    };
+    assert_eq!(forget(7).await, 7);
+    assert_eq!(left("t", "talk").await, 295);
+    assert_eq!(
+        store.message(&t, id(7)).await.unwrap(),
+        None,
+        "the oldest first"
+    );
+    assert_eq!(forget(999).await, 294);
+    assert_eq!(forget(999).await, 0);
+    assert_eq!(pending(&*store, "t", &b).await, [303], "it waits and stays");
+    assert_eq!(left("t", "talk").await, 1);
+    assert!(store.conversation(&t, &talk).await.unwrap().is_some());
+    let page = PageRequest::first(9);
+    assert!(store.dead_letters(&t, &page).await.unwrap().rows.is_empty());
+    commit(&*store, "t", vec![ack(&b, 303)]).await;
+    assert_eq!(forget(999).await, 1);
+    assert_eq!(store.conversation(&t, &talk).await.unwrap(), None);
+    assert_eq!(store.message(&t, id(303)).await.unwrap(), None);
+    assert_eq!(left("t", "other").await, 1);
+    assert_eq!(
+        left("u", "talk").await,
+        302,
+        "another tenant's of that name"
+    );
+    // An id that is used again begins anew.
+    commit(&*store, "t", vec![deliver(said("t", 400, "talk"), &[])]).await;
+    let again = store.conversation(&t, &talk).await.unwrap().unwrap();
+    assert_eq!(again.messages, 1);
+    assert_eq!(
+        store
+            .forget_conversation(&t, &conversation("none"), 9)
+            .await,
+        Ok(0)
+    );
+    assert_eq!(
+        store.forget_conversation(&scope("nobody"), &talk, 9).await,
+        Ok(0)
+    );
+    let store = subject.open();
+    assert_eq!(left_of(&*store, "t").await, [301, 400]);
+    store.verify().await.unwrap();
+}
+
+/// All that a tenant has recorded, oldest first.
+async fn left_of(store: &dyn Store, tenant: &str) -> Vec<u64> {
+    let page = PageRequest::first(999);
+    let rows = store.messages(&scope(tenant), &MessageFilter::default(), &page);
+    let rows = rows.await.unwrap().rows;
+    rows.iter().rev().map(|row| number(&row.message)).collect()
 }
 
 pub async fn status_counts_units(subject: Subject) {

@@ -370,6 +370,18 @@ impl Store for MemoryStore {
         futures::future::ready(Ok(count)).boxed()
     }
 
+    fn forget_conversation(
+        &self,
+        scope: &TenantScope,
+        id: &ConversationId,
+        rows_max: u32,
+    ) -> Read<'_, u32> {
+        let mut data = self.disk.0.lock();
+        let rows = data.tenants.get_mut(scope.tenant());
+        let count = rows.map_or(0, |rows| rows.forget_conversation(id, rows_max));
+        futures::future::ready(Ok(count)).boxed()
+    }
+
     fn placement(&self, scope: &TenantScope) -> Read<'_, Placement> {
         let apart = self.disk.0.lock().dedicated.contains(scope.tenant());
         let placement = match apart {

@@ -351,7 +351,15 @@ impl Tenant {
     }
 
     pub(super) fn forget(&mut self, before: Timestamp, rows_max: u32) -> u32 {
-        let mut needed: HashSet<MessageId> = self.dead.keys().map(|id| id.message).collect();
+        let dead: HashSet<MessageId> = self.dead.keys().map(|id| id.message).collect();
+        let old = |message: &Message| message.created < before && !dead.contains(&message.id);
+        let gone = self.forget_if(old, rows_max as usize);
+        u32::try_from(gone.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Forgets messages that no mailbox and no call needs, the oldest first.
+    fn forget_if(&mut self, asked: impl Fn(&Message) -> bool, rows_max: usize) -> Vec<MessageId> {
+        let mut needed = HashSet::new();
         for (id, record) in &self.calls {
             needed.insert(id.message);
             needed.insert(record.request.id);
@@ -362,23 +370,31 @@ impl Tenant {
             .values()
             .flat_map(|m| m.keys().copied())
             .collect();
-        let old: Vec<(i64, MessageId)> = self
+        let gone: Vec<(i64, MessageId)> = self
             .messages
             .iter()
             .map(|(sequence, entry)| (*sequence, &entry.message))
             .filter(|(sequence, message)| {
-                message.created < before
-                    && !waiting.contains(sequence)
-                    && !needed.contains(&message.id)
+                asked(message) && !waiting.contains(sequence) && !needed.contains(&message.id)
             })
             .map(|(sequence, message)| (sequence, message.id))
-            .take(rows_max as usize)
+            .take(rows_max)
             .collect();
-        for (sequence, id) in &old {
+        for (sequence, id) in &gone {
             self.messages.remove(sequence);
             self.by_id.remove(id);
         }
-        u32::try_from(old.len()).unwrap_or(u32::MAX)
+        gone.into_iter().map(|(_, id)| id).collect()
+    }
+
+    pub(super) fn forget_conversation(&mut self, talk: &ConversationId, rows_max: u32) -> u32 {
+        let of = |message: &Message| message.acl.conversation_id.as_ref() == Some(talk);
+        let gone = self.forget_if(of, rows_max as usize);
+        self.dead.retain(|id, _| !gone.contains(&id.message));
+        if !self.messages.values().any(|entry| of(&entry.message)) {
+            self.conversations.remove(talk);
+        }
+        u32::try_from(gone.len()).unwrap_or(u32::MAX)
     }
 
     pub(super) fn forget_conversations(&mut self, before: Timestamp, rows_max: u32) -> u32 {
