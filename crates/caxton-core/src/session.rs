@@ -333,7 +333,7 @@ pub enum TurnEvent {
         from: String,
         to: String,
     },
-    /// Something that whoever follows may want to know: a fallback answers, old messages were summed up.
+    /// Something that whoever follows may want to know: old messages were summed up, or left out.
     Notice {
         text: String,
     },

@@ -45,13 +45,16 @@ const HTTP2_RESETS_CAUSED_MAX: usize = 256;
 /// HTTP/2's connection preface (RFC 9113, 3.4). Whoever has not sent as much after the time for a
 /// head has not even said which protocol it speaks.
 const PREFACE_BYTES: usize = 24;
+/// How long a stream that is cut off has to say so.
+const LAST_WORD: Duration = Duration::from_millis(500);
 /// A body that arrives together with its head.
 const SHORT_BODY_BYTES: u64 = 4 << 10;
 
 impl Gateway {
     /// Serves until `shutdown` completes. Then readiness falls; after `shutdown_delay` nothing new is
-    /// accepted, streams end, and requests being answered have `shutdown_grace` to finish; after that they are dropped. Returns when the
-    /// last has ended.
+    /// accepted, streams that have no end of their own end, and requests being answered, in a stream or
+    /// whole, have `shutdown_grace` to finish; after that streams are told so, and the rest is dropped.
+    /// Returns when the last has ended.
     ///
     /// # Errors
     /// Where the listener's own address cannot be told.
@@ -121,6 +124,11 @@ impl Gateway {
         tokio::select! {
             () = &mut ended => return Ok(()),
             () = late => {}
+        }
+        self.api.streams().cut();
+        tokio::select! {
+            () = &mut ended => return Ok(()),
+            () = clock.sleep_until(clock.now().plus(LAST_WORD)) => {}
         }
         tracing::warn!(connections = tasks.running(), "requests are dropped");
         door.kill.cancel();

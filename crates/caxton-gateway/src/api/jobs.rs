@@ -220,7 +220,7 @@ pub(super) async fn stream_invocation(
         }
     });
     let all = stream::iter(first.map(Ok)).chain(rest);
-    Ok(api.hold(call, &ctx, place, all))
+    Ok(api.hold(call, &ctx, place.of_answer(), all))
 }
 
 impl Invocation {

@@ -60,7 +60,7 @@ fn events(
         let told = batch.iter().map(|(number, it)| Ok(event(&of, *number, it)));
         stream::iter(told.collect::<Vec<_>>())
     });
-    api.hold(call, ctx, place, events)
+    api.hold(call, ctx, place.of_answer(), events)
 }
 
 #[async_trait]

@@ -106,7 +106,7 @@ pub(crate) fn answer<E: Encoder>(
         last: None,
     };
     let chunks = stream::unfold(telling, move |telling| chunk(telling, beat));
-    let held = api.hold(call, ctx, place, chunks);
+    let held = api.hold(call, ctx, place.of_answer(), chunks);
     let call = call.clone();
     let body = held.map(move |chunk| {
         let broken = |error| E::broken(&call.complete(error));

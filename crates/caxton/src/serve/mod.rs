@@ -34,8 +34,8 @@ use caxton_store::{DataLock, LockError, SqliteStore};
 use caxton_wasm::{Compiler, WasmRuntime};
 use std::future::Future;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 
 /// The folder of backups in the data folder.
@@ -55,6 +55,8 @@ pub struct Server {
     key: key::AdminKey,
     url: String,
     secured: Option<tls::Secured>,
+    /// How long it still takes work once it is told to stop, and how long it has then to finish.
+    delay: Duration,
     drain: Duration,
     /// Last, so that the folder is free only when everything else is gone.
     _lock: DataLock,
@@ -129,6 +131,7 @@ impl Server {
             key,
             url,
             secured,
+            delay: Duration::from_millis(config.server.shutdown_delay_ms),
             drain: Duration::from_millis(config.server.drain_timeout_ms_max),
             _lock: lock,
         };
@@ -160,13 +163,22 @@ impl Server {
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Outcome {
         let tls = self.secured.map(|secured| secured.tls);
         let reloads = signals::reload_on_hangup(tls)?;
+        // Doors and agents finish at the same time, and what time the doors took is over for both.
+        let told = Arc::new(OnceLock::new());
+        let tell = Arc::clone(&told);
+        let stop = async move {
+            stop.await;
+            let _ = tell.set(Instant::now());
+        };
         let served = tokio::select! {
             served = self.gateway.serve(self.listener, stop) => served,
             never = reloads => match never {},
         };
         tracing::info!("draining");
         self.folder.withdraw();
-        self.app.stop(self.drain).await;
+        let since = told.get().map(Instant::elapsed).unwrap_or_default();
+        let left = (self.delay + self.drain).saturating_sub(since);
+        self.app.stop(left).await;
         tracing::info!("stopped");
         served.map_err(|error| Failure::plain("the door failed").because(error.to_string()))
     }
