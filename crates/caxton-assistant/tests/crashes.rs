@@ -11,6 +11,7 @@ mod support;
 use caxton_core::Performative;
 use caxton_core::session::TurnEvent;
 use caxton_engine::port::NativeRuntime;
+use caxton_engine::port::store::PageRequest;
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -59,6 +60,15 @@ async fn a_crash_amid_an_answer_ends_the_turn_honestly_and_asks_nobody_twice() {
     let entries = world.entries("s").await;
     assert_eq!(entries[1].message.text(), "once upon");
     assert!(entries[1].broken);
+    // What was said is in the books, and in what the turn says it took.
+    let page = PageRequest::first(9);
+    let calls = world.app.model_call_list(&ctx(), None, &page).await;
+    let tokens = calls.unwrap().rows[0].tokens;
+    assert_eq!((tokens.output, tokens.estimated), (3, true));
+    let Some(TurnEvent::Failed(failure)) = told.last() else {
+        panic!("{told:?}");
+    };
+    assert_eq!(failure.usage, tokens);
     assert_eq!(answer(&world.chat("a", "s", "go on").await), "well");
     assert_eq!(world.last_request().messages.len(), 3);
 }

@@ -17,7 +17,7 @@ pub use fault::{ModelFault, ModelFaultKind};
 pub use price::Price;
 pub use reply::{ModelReply, REPLY_BYTES_MAX, REPLY_PARTS_MAX};
 pub use request::{
-    AnswerForm, Dialect, Extra, ModelRequest, SystemMark, Thinking, ToolChoice, ToolSpec,
+    AnswerForm, Dialect, Extra, ModelRequest, SystemMark, Thinking, ToolChoice, ToolSpec, tokens_of,
 };
 
 use crate::error::{Code, Error, shown};

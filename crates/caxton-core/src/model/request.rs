@@ -218,7 +218,7 @@ const MESSAGE_TOKENS: u64 = 4;
 const IMAGE_TOKENS: u64 = 1_600;
 
 /// An estimate of the tokens in so many bytes of text.
-pub(super) fn tokens_of(bytes: usize) -> u64 {
+pub fn tokens_of(bytes: usize) -> u64 {
     (bytes as u64).div_ceil(4)
 }
 

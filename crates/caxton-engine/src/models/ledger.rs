@@ -3,16 +3,17 @@
 //! (a client or worker that goes away, a stop) leaves one out. What a kill leaves open is settled
 //! when the tenant's models are next used, with an estimate that says so.
 
-use super::Meters;
+use super::{Meters, Models};
 use crate::documents::{self, Document, Documents};
 use crate::limits::Reservation;
 use crate::opctx::TenantScope;
 use crate::port::Clock;
 use crate::port::store::{Op, Page, PageRequest, RecordKind};
 use crate::task::Tasks;
+use crate::turn::Chunk;
 use caxton_core::error::Error;
-use caxton_core::model::{ModelName, ModelReply, Price, Tokens};
-use caxton_core::session::{SessionId, TurnId};
+use caxton_core::model::{ModelName, ModelReply, Price, Tokens, tokens_of};
+use caxton_core::session::{SessionId, TurnEvent, TurnId};
 use caxton_core::{AgentName, TenantId, Timestamp};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -324,8 +325,13 @@ impl Ledger {
         Ok(true)
     }
 
-    /// Settles what an earlier run of the server left open. Gives what is to be counted.
-    pub(super) async fn recover(&self, tenant: &TenantId) -> Result<Vec<ModelCallRecord>, Error> {
+    /// Settles what an earlier run of the server left open, at the price of each one's model. Gives what is
+    /// to be counted.
+    pub(super) async fn recover(
+        &self,
+        tenant: &TenantId,
+        models: &Models,
+    ) -> Result<Vec<ModelCallRecord>, Error> {
         if self.recovered.lock().contains(tenant) {
             return Ok(Vec::new());
         }
@@ -350,6 +356,14 @@ impl Ledger {
                 {
                     record.outcome = CallOutcome::Interrupted;
                     record.tokens.estimated = true;
+                    let heard = self.heard(&scope, &record).await?;
+                    if heard > 0 {
+                        let before = record.tokens;
+                        record.tokens.output = before.output.saturating_add(heard);
+                        let price = models.price(tenant, &record.model).await;
+                        let more = price.cost_micros(&record.tokens) - price.cost_micros(&before);
+                        record.cost_micros = record.cost_micros.saturating_add(more);
+                    }
                     ops.push(documents::put(&record.id, &record)?);
                     left.push(record);
                 }
@@ -358,6 +372,31 @@ impl Ledger {
         }
         self.recovered.lock().insert(tenant.clone());
         Ok(left)
+    }
+
+    /// An estimate of the tokens that a call has given, from what is kept of its turn: what was said and
+    /// thought since the last tool answered.
+    async fn heard(&self, scope: &TenantScope, record: &ModelCallRecord) -> Result<u64, Error> {
+        if !record.visible {
+            return Ok(0);
+        }
+        let mut bytes = 0;
+        let mut page = PageRequest::first(RECOVER_ROWS);
+        loop {
+            let prefix = Chunk::prefix(record.turn);
+            let found = self.documents.list::<Chunk>(scope, &prefix, &page).await?;
+            for (_, event) in found.rows.iter().flat_map(|chunk| &chunk.events) {
+                match event {
+                    TurnEvent::Text { text } | TurnEvent::Thinking { text } => bytes += text.len(),
+                    TurnEvent::ToolResult { .. } | TurnEvent::HandedOver { .. } => bytes = 0,
+                    _ => {}
+                }
+            }
+            page.token = found.next;
+            if page.token.is_none() {
+                return Ok(tokens_of(bytes));
+            }
+        }
     }
 
     pub(super) fn forget(&self, tenant: &TenantId) {

@@ -6,7 +6,7 @@ use super::{CallId, CallOutcome, ModelCallRecord, Models};
 use crate::limits::Unit;
 use caxton_core::TenantId;
 use caxton_core::error::{Code, Error};
-use caxton_core::model::{ModelName, ModelReply, Tokens};
+use caxton_core::model::{ModelName, ModelReply, Price, Tokens};
 
 /// How often one call is asked anew after restarts that came before its first word.
 const AGAIN_MAX: u32 = 16;
@@ -14,7 +14,7 @@ const AGAIN_MAX: u32 = 16;
 impl Models {
     /// Settles and counts what an earlier run left open.
     pub(super) async fn settle_left(&self, tenant: &TenantId) -> Result<(), Error> {
-        for record in self.ledger.recover(tenant).await? {
+        for record in self.ledger.recover(tenant, self).await? {
             let (key, now) = (record.key.as_deref(), self.clock.now());
             let used = [
                 (Unit::Tokens, record.tokens.total()),
@@ -25,6 +25,13 @@ impl Models {
             }
         }
         Ok(())
+    }
+
+    /// What a model costs; nothing where its provider is not there any more, or has no price.
+    pub(super) async fn price(&self, tenant: &TenantId, name: &ModelName) -> Price {
+        let found = self.directory.endpoint(tenant, name.provider()).await;
+        let facts = found.map(|it| self.model.facts(it.kind, name.model()));
+        facts.ok().and_then(|it| it.price).unwrap_or_default()
     }
 
     /// What is known of this call from before a restart: its answer, or the id to ask it under.
