@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use caxton_core::key::without_secrets;
 use caxton_core::{Code, TraceContext};
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Uri, header};
 
@@ -117,10 +118,10 @@ impl CallContext {
         })
     }
 
-    /// The path that was asked for, without its query.
+    /// The path that was asked for, without its query and without a key's secret.
     pub fn instance(&self) -> Cow<'_, str> {
         match &self.uri {
-            Some(uri) => uri.path().into(),
+            Some(uri) => without_secrets(uri.path()),
             None => format!("/{}", self.method).into(),
         }
     }

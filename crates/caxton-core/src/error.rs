@@ -1,6 +1,7 @@
 //! Error codes. Every error that leaves the process carries a [`Code`], whose row in [`TABLE`] tells
 //! title, cause, cure and class; each door maps the class once, and `docs/errors/` has a page each.
 
+use crate::key::without_secrets;
 use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
@@ -139,7 +140,8 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// A foreign text, made fit to stand in an error: 60 characters at most, control characters escaped.
+/// A foreign text, made fit to stand in an error: 60 characters at most, control characters escaped, and
+/// of an API key nothing but its id.
 pub fn shown(text: &str) -> String {
     shown_up_to(text, 60).into_owned()
 }
@@ -147,9 +149,12 @@ pub fn shown(text: &str) -> String {
 /// The same with a limit of its own, in characters of the text.
 pub fn shown_up_to(text: &str, chars_max: usize) -> Cow<'_, str> {
     let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\');
-    if text.len() <= chars_max && text.bytes().all(plain) {
-        return Cow::Borrowed(text);
-    }
+    let text = match without_secrets(text) {
+        Cow::Borrowed(text) if text.len() <= chars_max && text.bytes().all(plain) => {
+            return Cow::Borrowed(text);
+        }
+        text => text,
+    };
     let cut = text.chars().take(chars_max);
     let mut out: String = cut.flat_map(char::escape_debug).collect();
     if text.chars().nth(chars_max).is_some() {

@@ -6,6 +6,7 @@
 use crate::error::{Code, Error};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use std::borrow::Cow;
 use std::fmt;
 
 /// Random bytes of a public id: enough that two keys of one server never meet.
@@ -125,6 +126,32 @@ impl fmt::Debug for KeyText {
 }
 
 /// Digits of so many bytes: log 256 / log 62 = 1.3437 a byte.
+/// The text with no key's secret in it: somebody who gives a whole key where its id is asked for must not
+/// find it in a log.
+pub fn without_secrets(text: &str) -> Cow<'_, str> {
+    if !text.contains("cx_") {
+        return Cow::Borrowed(text);
+    }
+    let inner = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while !rest.is_empty() {
+        let word = rest.find(|c| !inner(c)).unwrap_or(rest.len());
+        let (word, after) = rest.split_at(word);
+        match KeyText::parse(word) {
+            Ok(key) => {
+                out.push_str(&format!("cx_{}_{}_…", key.kind.as_str(), key.id));
+            }
+            Err(_) => out.push_str(word),
+        }
+        let between = after.find(inner).unwrap_or(after.len());
+        let (between, after) = after.split_at(between);
+        out.push_str(between);
+        rest = after;
+    }
+    Cow::Owned(out)
+}
+
 const fn digits(bytes: usize) -> usize {
     (bytes * 13_437).div_ceil(10_000)
 }
@@ -165,6 +192,23 @@ mod tests {
         assert_eq!(base62(&[255; 32]).len(), 43);
         assert_ne!(base62(&[255; 32]).as_bytes().first(), Some(&b'0'));
         assert_ne!(base62(&[1, 0]), base62(&[0, 1]));
+    }
+
+    #[test]
+    fn a_text_is_shown_without_the_secrets_in_it() {
+        let key = KeyText::new(Kind::Key, &[7; 8], &[9; 32]);
+        let (whole, id) = (key.expose(), &key.id);
+        let shown = format!("cx_key_{id}_…");
+        assert_eq!(without_secrets(&whole), shown);
+        let (path, safe) = (
+            format!("/v1/keys/{whole}/rotate-é {whole}"),
+            format!("/v1/keys/{shown}/rotate-é {shown}"),
+        );
+        assert_eq!(without_secrets(&path), safe);
+        assert_eq!(crate::error::shown(&whole), shown);
+        for plain in ["", "/v1/keys", "cx_", "cx_key_1_2", &shown] {
+            assert_eq!(without_secrets(plain), plain);
+        }
     }
 
     #[test]

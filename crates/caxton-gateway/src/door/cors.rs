@@ -23,6 +23,30 @@ use super::refuse;
 /// How long a browser may remember the answer to a preflight; browsers cap it at two hours or less.
 const PREFLIGHT_KEPT: Duration = Duration::from_secs(600);
 
+/// What the clients of the compatible doors send from a page besides: without these their first request
+/// ends in the browser.
+const OF_CLIENTS: [&str; 19] = [
+    "anthropic-beta",
+    "anthropic-dangerous-direct-browser-access",
+    "anthropic-version",
+    "openai-beta",
+    "openai-organization",
+    "openai-project",
+    "x-stainless-arch",
+    "x-stainless-async",
+    "x-stainless-custom-poll-interval",
+    "x-stainless-helper",
+    "x-stainless-helper-method",
+    "x-stainless-lang",
+    "x-stainless-os",
+    "x-stainless-package-version",
+    "x-stainless-poll-helper",
+    "x-stainless-retry-count",
+    "x-stainless-runtime",
+    "x-stainless-runtime-version",
+    "x-stainless-timeout",
+];
+
 /// Every origin.
 const ANY: &str = "*";
 
@@ -95,6 +119,7 @@ impl Cors {
             "mcp-name",
         ]);
         allowed.extend([header::AUTHORIZATION, header::CONTENT_TYPE, header::ACCEPT]);
+        allowed.extend(names(&OF_CLIENTS));
         let mut exposed = names(&[
             REQUEST_ID.as_str(),
             TRACEPARENT.as_str(),

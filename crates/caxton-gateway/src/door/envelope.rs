@@ -18,7 +18,7 @@ use caxton_api::{ApiError, duration};
 use caxton_core::{Code, MessageId, TraceContext};
 use caxton_engine::port::{Clock, Entropy};
 use futures::FutureExt;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 use tokio::sync::Semaphore;
 use tracing::Instrument;
 
@@ -173,6 +173,16 @@ fn head_bytes(request: &Request) -> usize {
     path + headers.sum::<usize>()
 }
 
+/// Two readers of a request must not take it for two different hosts' (RFC 9112, 3.2).
+fn one_host(request: &Request) -> Result<(), ApiError> {
+    let hosts = request.headers().get_all(header::HOST).iter().count();
+    if hosts == 1 || hosts == 0 && request.version() != Version::HTTP_11 {
+        return Ok(());
+    }
+    let detail = format!("the request has {hosts} Host headers; there must be one");
+    Err(ApiError::new(Code::ParameterMalformed, detail))
+}
+
 async fn answer(envelope: &Parts, mut request: Request, next: Next, always: bool) -> Response {
     // Kept for the answer to a panic: the request itself is gone by then.
     let shell = Shell::of(&request);
@@ -195,7 +205,7 @@ async fn answer(envelope: &Parts, mut request: Request, next: Next, always: bool
         let error = error.with_status(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
         return refuse(&request, error);
     }
-    if let Err(error) = read_timeout(request.headers_mut()) {
+    if let Err(error) = one_host(&request).and_then(|()| read_timeout(request.headers_mut())) {
         return refuse(&request, error);
     }
     // A body that stops coming holds nobody up.

@@ -131,13 +131,13 @@ impl Failures {
         let path = shell.path();
         // Once a window each: a log that anybody can fill helps nobody.
         if window.failures == 1 {
-            tracing::warn!(?whose, path, "authentication failed");
+            tracing::warn!(?whose, %path, "authentication failed");
         }
         if window.failures <= self.failures_max {
             return response;
         }
         if window.failures - 1 == self.failures_max {
-            tracing::warn!(?whose, path, "authentication fails too often");
+            tracing::warn!(?whose, %path, "authentication fails too often");
         }
         let mut error = ApiError::new(
             Code::FailuresTooMany,

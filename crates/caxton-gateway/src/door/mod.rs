@@ -12,11 +12,14 @@ pub(crate) mod log;
 mod patience;
 pub(crate) mod tokens;
 
+use std::borrow::Cow;
+
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use caxton_api::ApiError;
 use caxton_api::context::{REQUEST_ID, TRACEPARENT};
 use caxton_core::TraceContext;
+use caxton_core::key::without_secrets;
 use http::{HeaderMap, HeaderValue, Uri, header};
 
 use crate::compat::error::Family;
@@ -56,8 +59,9 @@ impl Shell {
         }
     }
 
-    pub(crate) fn path(&self) -> &str {
-        self.uri.path()
+    /// The path that was asked for, without a key's secret.
+    pub(crate) fn path(&self) -> Cow<'_, str> {
+        without_secrets(self.uri.path())
     }
 
     /// Answers the request that is not let through, in the words of its door. Its path and trace are
@@ -72,7 +76,7 @@ impl Shell {
                 .into_http::<axum::body::Body>()
                 .into_response();
         }
-        match Family::of(self.path()) {
+        match Family::of(self.uri.path()) {
             Some(family) => family.refuse(&error, self.request_id.as_deref()),
             None => error.into_response(),
         }

@@ -53,6 +53,9 @@ async fn configured_origins_are_allowed_and_no_others() {
         "idempotency-key",
         "last-event-id",
         "caxton-tenant",
+        "anthropic-version",
+        "anthropic-dangerous-direct-browser-access",
+        "x-stainless-retry-count",
     ] {
         assert!(headers.split(',').any(|it| it.trim() == name), "{headers}");
     }

@@ -1,5 +1,6 @@
 //! The log of requests: what is in it, what is not, and how it is found.
 
+use caxton_core::error::Code;
 use serde_json::{Value, json};
 
 use crate::support::{World, request};
@@ -125,4 +126,26 @@ async fn it_is_searched_and_paged() {
     assert_eq!(find("status=404&from=2100-01-01T00:00:00Z").await, [""; 0]);
     world.get("/v1/requests?from=now").await.is(400);
     world.get("/v1/requests?pageToken=00").await.is(400);
+}
+
+#[tokio::test]
+async fn a_key_in_a_path_is_written_down_nowhere() {
+    let world = World::new().await;
+    let (id, key) = world.key("default", "viewer", &[]).await;
+    let secret = key.rsplit('_').next().unwrap();
+    let path = format!("/v1/keys/{key}");
+    let missing = world.call("DELETE", &path, "").await;
+    let denied = world.as_key(&key, "DELETE", &path, Value::Null).await;
+    for problem in [
+        missing.problem(404, Code::KeyNotFound),
+        denied.problem(403, Code::PermissionDenied),
+    ] {
+        assert_eq!(problem["instance"], format!("/v1/keys/cx_key_{id}_…"));
+        assert!(!problem.to_string().contains(secret), "{problem}");
+    }
+    for told in ["/v1/requests", "/v1/audit"] {
+        let told = world.get(told).await.is(200).text;
+        assert!(told.contains(&format!("/v1/keys/cx_key_{id}_…")), "{told}");
+        assert!(!told.contains(secret), "{told}");
+    }
 }

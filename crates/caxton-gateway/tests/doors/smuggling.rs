@@ -91,6 +91,8 @@ async fn heads_that_break_the_rules_are_refused() {
     refused("GET /livez HTTP/1.1\r\nhost: a\r\nx y: a\r\n\r\n").await;
     refused("GET /li\rvez HTTP/1.1\r\nhost: a\r\n\r\n").await;
     refused("GET /livez HTTP/9.9\r\nhost: a\r\n\r\n").await;
+    refused("GET /livez HTTP/1.1\r\n\r\n").await;
+    refused("GET /livez HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n").await;
     refused("GET http://[ HTTP/1.1\r\nhost: a\r\n\r\n").await;
     refused(&format!(
         "GET /livez HTTP/1.1\r\nhost: a\r\nx: {}\r\n\r\n",

@@ -57,13 +57,14 @@ impl Role {
 #[derive(Debug, Args)]
 pub struct Named {
     /// The key's public id.
+    #[arg(value_parser = public_id)]
     id: String,
 }
 
 #[derive(Debug, Args)]
 pub struct Several {
     /// The keys' public ids.
-    #[arg(required = true)]
+    #[arg(required = true, value_parser = public_id)]
     ids: Vec<String>,
 }
 
@@ -98,10 +99,18 @@ pub struct ListArgs {
 #[derive(Debug, Args)]
 pub struct RotateArgs {
     /// The key's public id.
+    #[arg(value_parser = public_id)]
     id: String,
     /// How long the secret before still works; `0s` ends it at once.
     #[arg(long, value_name = "DURATION", default_value = "24h")]
     overlap: String,
+}
+
+/// The id of a key that is given whole, or as lists show it: no secret leaves the machine for that.
+#[expect(clippy::unnecessary_wraps, reason = "clap asks for a result")]
+fn public_id(text: &str) -> Result<String, std::convert::Infallible> {
+    let id = text.strip_prefix("cx_").and_then(|it| it.split('_').nth(1));
+    Ok(id.unwrap_or(text).to_owned())
 }
 
 pub async fn run(command: KeyCommand, global: &Global, output: &Output) -> Outcome {

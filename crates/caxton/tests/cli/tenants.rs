@@ -103,7 +103,10 @@ fn a_key_from_making_to_revoking() {
     for key in [key, newer] {
         assert_eq!(home.run(&["agent", "list", "--key", key]).code, Some(0));
     }
-    home.ok(&["key", "revoke", &id]);
+    // A whole key where its id is asked for is not sent.
+    home.ok(&["key", "revoke", newer]);
+    let requests = home.ok(&["request", "list", "-o", "json"]);
+    assert!(requests.contains(&format!("/v1/keys/{id}")) && !requests.contains("cx_key_"));
     for key in [key, newer] {
         assert_eq!(home.run(&["agent", "list", "--key", key]).code, Some(4));
     }
