@@ -395,12 +395,27 @@ fn without_code(message: &str) -> &str {
 /// The candidate with the least edit distance, if it is near enough to be meant.
 pub fn nearest<'a>(text: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let text: String = text.chars().take(64).flat_map(char::to_lowercase).collect();
-    let budget = (text.chars().count() * 2 / 3).clamp(1, 6);
+    let budget = text.chars().count().div_ceil(3).min(LETTERS_MAX);
     candidates
-        .map(|candidate| (distance(&text, &candidate.to_lowercase()), candidate))
-        .filter(|(distance, _)| *distance <= budget)
+        .filter_map(|candidate| {
+            let lower = candidate.to_lowercase();
+            let distance = distance(&text, &lower);
+            // A few letters off, or some left out.
+            let near = distance <= budget || distance <= LETTERS_MAX && is_within(&text, &lower);
+            near.then_some((distance, candidate))
+        })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
+}
+
+/// Letters that a text may differ from what is suggested for it.
+const LETTERS_MAX: usize = 6;
+
+/// Whether a text is the other with some letters left out, half of them at most.
+fn is_within(text: &str, whole: &str) -> bool {
+    let mut letters = whole.chars();
+    let long = text.chars().count() * 2 >= whole.chars().count();
+    long && text.chars().all(|letter| letters.any(|it| it == letter))
 }
 
 /// Levenshtein's distance, in characters.
@@ -471,6 +486,19 @@ mod tests {
         assert_eq!(agents, ["b", "c.d"]);
         assert_eq!(manifest.delivery.mailbox, MailboxMode::Conversation);
         assert!(manifest.assistant.is_some());
+    }
+
+    #[test]
+    fn what_is_suggested_is_near() {
+        let known = ["counter", "echo", "memory_bytes_max", "query-ref", "list"];
+        let near = |text| nearest(text, known.into_iter());
+        assert_eq!(near("conter"), Some("counter"));
+        assert_eq!(near("ehco"), Some("echo"));
+        assert_eq!(near("memory_max"), Some("memory_bytes_max"));
+        assert_eq!(near("query"), Some("query-ref"));
+        for far in ["greeter", "t", "shout", "", "mm"] {
+            assert_eq!(near(far), None, "{far}");
+        }
     }
 
     #[test]

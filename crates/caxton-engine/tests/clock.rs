@@ -130,3 +130,21 @@ async fn an_answer_is_replayed_on_either_side_of_a_jump() {
         world.clock.set_back(jump);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_has_expired_is_not_given_another_secret() {
+    let world = World::new(Cast::default()).await;
+    let expires = Some(world.clock.now().plus(HOUR));
+    let (id, _) = key(
+        &world.app,
+        KeyDraft {
+            expires,
+            ..draft("short")
+        },
+    )
+    .await;
+    assert!(world.app.key_rotate(&ctx(), &id, MINUTE).await.is_ok());
+    world.pass(HOUR).await;
+    let refused = world.app.key_rotate(&ctx(), &id, MINUTE).await;
+    assert_eq!(refused.unwrap_err().code, Code::ParameterMalformed);
+}

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use caxton_core::manifest::Durability;
 use caxton_core::{Acl, AgentId, Code, Performative, TenantId};
 use caxton_engine::directory::{Storage, TenantDraft};
+use caxton_engine::port::Clock as _;
 use caxton_engine::port::native::failed;
 use caxton_engine::port::store::{MessageFilter, PageRequest};
 use parking_lot::Mutex;
@@ -170,6 +171,29 @@ async fn a_failing_message_is_tried_again_then_buried_and_told() {
         2,
         "the request and the failure, no agree"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_given_up_on_does_not_hold_up_what_comes_behind_it() {
+    let cast = Cast::default().with("picky", |host, message| async move {
+        match message.acl.text() {
+            Some("bad") => (host, Err(failed("cannot"))),
+            _ => echo(host, message).await,
+        }
+    });
+    let world = World::new(cast).await;
+    world
+        .deploy_with("picky", "picky", |m| m.delivery.attempts_max = 3)
+        .await;
+    for _ in 0..10 {
+        world.send(request("picky", "bad")).await.unwrap();
+    }
+    let begun = world.clock.now();
+    let answer = world.ask(request("picky", "good")).await.unwrap();
+    assert_eq!(answer.acl.performative, Performative::Inform);
+    // Ten times 50 and 100 ms, and 50 ms behind each.
+    let took = world.clock.now().since(begun);
+    assert!(took <= Duration::from_millis(2_100), "{took:?}");
 }
 
 #[tokio::test(start_paused = true)]

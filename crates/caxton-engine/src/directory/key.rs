@@ -320,6 +320,10 @@ impl Directory {
         let _one = self.changing.lock().await;
         let mut record = self.key_of(tenant, id).await?.shown();
         let now = self.clock.now();
+        if record.expires.is_some_and(|at| at <= now) {
+            let what = "is of a key that has expired: make another one";
+            return Err(malformed("id", what.to_owned()));
+        }
         let mut secret = [0; SECRET_BYTES];
         self.entropy.fill(&mut secret);
         let text = KeyText::with_secret(record.kind, &record.id, &secret);

@@ -5,17 +5,20 @@
 //! Counts are in memory and written down every second and at a stop: what a kill loses is a second of
 //! counting, and never a message.
 
+mod limit;
+
+pub(crate) use limit::Unit;
+pub use limit::{Overage, Period, Quota, QuotaLimit, Usage, Used};
+
 use super::rate::RateState;
 use super::refusals::Refusals;
-use crate::documents::{self, Document, Documents};
+use crate::documents::{self, Documents};
 use crate::opctx::TenantScope;
-use crate::port::store::RecordKind;
 use caxton_core::error::{Code, Error};
 use caxton_core::limit::{Decision, Rate};
 use caxton_core::{TenantId, Timestamp};
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
-use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -26,157 +29,8 @@ const QUOTAS_AT_HAND_MAX: usize = 16_384;
 /// Counts in memory. Past it those that are written down and reserve nothing are forgotten, to be
 /// read again when they are needed.
 const COUNTS_MAX: usize = 65_536;
-
-/// How long a quota counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Period {
-    /// From midnight to midnight, UTC.
-    Day,
-    /// A calendar month, UTC.
-    Month,
-}
-
-impl Period {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Day => "day",
-            Self::Month => "month",
-        }
-    }
-
-    pub fn parse(text: &str) -> Result<Self, Error> {
-        match text {
-            "day" => Ok(Self::Day),
-            "" | "month" => Ok(Self::Month),
-            _ => Err(Error::new(
-                Code::LimitMalformed,
-                "`period` is neither day nor month",
-            )),
-        }
-    }
-
-    /// When the period that `now` is in began, and when it ends.
-    pub fn around(self, now: Timestamp) -> (Timestamp, Timestamp) {
-        now.calendar(matches!(self, Self::Month))
-    }
-}
-
-/// What happens past a limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Overage {
-    #[default]
-    Refuse,
-    /// It goes on and is counted.
-    Allow,
-}
-
-/// A limit of one thing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct QuotaLimit {
-    pub limit: u64,
-    pub period: Period,
-    pub overage: Overage,
-}
-
-/// A quota, as kept: what is absent is not limited.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Quota {
-    /// Messages accepted at the doors.
-    pub messages: Option<QuotaLimit>,
-    /// Tokens of models, in and out.
-    pub tokens: Option<QuotaLimit>,
-    /// Money, in millionths of the unit that prices are in.
-    pub cost_micros: Option<QuotaLimit>,
-}
-
-impl Document for Quota {
-    const KIND: RecordKind = RecordKind("quota");
-}
-
-/// What a quota counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub(crate) enum Unit {
-    Messages,
-    Tokens,
-    CostMicros,
-}
-
-impl Unit {
-    const ALL: [Self; 3] = [Self::Messages, Self::Tokens, Self::CostMicros];
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Messages => "messages",
-            Self::Tokens => "tokens",
-            Self::CostMicros => "cost",
-        }
-    }
-
-    fn of(self, quota: &Quota) -> Option<QuotaLimit> {
-        match self {
-            Self::Messages => quota.messages,
-            Self::Tokens => quota.tokens,
-            Self::CostMicros => quota.cost_micros,
-        }
-    }
-}
-
-/// What was used in a day and in a month.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Used {
-    pub day: u64,
-    pub month: u64,
-}
-
-/// What a tenant or key has used, as kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Usage {
-    /// The beginnings of the day and month that are counted.
-    pub day: Timestamp,
-    pub month: Timestamp,
-    pub messages: Used,
-    pub tokens: Used,
-    pub cost_micros: Used,
-}
-
-impl Document for Usage {
-    const KIND: RecordKind = RecordKind("usage");
-}
-
-impl Usage {
-    fn used(&mut self, unit: Unit) -> &mut Used {
-        match unit {
-            Unit::Messages => &mut self.messages,
-            Unit::Tokens => &mut self.tokens,
-            Unit::CostMicros => &mut self.cost_micros,
-        }
-    }
-
-    /// Begins a new day or month where one has begun. A clock that goes back by a little does not begin
-    /// an old one again; one that goes back by more than a period was wrong before, and nobody waits
-    /// for the time it showed.
-    fn turn(&mut self, now: Timestamp) {
-        let is_other = |counted: Timestamp, period: Period| {
-            let (begin, end) = period.around(now);
-            begin > counted || counted > end
-        };
-        let new_day = is_other(self.day, Period::Day);
-        let new_month = is_other(self.month, Period::Month);
-        for unit in Unit::ALL {
-            let used = self.used(unit);
-            used.day = if new_day { 0 } else { used.day };
-            used.month = if new_month { 0 } else { used.month };
-        }
-        if new_day {
-            self.day = Period::Day.around(now).0;
-        }
-        if new_month {
-            self.month = Period::Month.around(now).0;
-        }
-    }
-}
+/// When to ask again for what only calls on their way have reserved: one of them may have ended.
+const CALLS_END: Duration = Duration::from_secs(1);
 
 /// Whose count: a tenant's, or one of its keys'.
 type Holder = (TenantId, String);
@@ -425,9 +279,16 @@ impl Quotas {
                         Period::Month => used.month,
                     };
                     let reserved = count.reserved.get(unit as usize).copied().unwrap_or(0);
-                    let left = limit.limit.saturating_sub(used.saturating_add(reserved));
+                    let unused = limit.limit.saturating_sub(used);
+                    let left = unused.saturating_sub(reserved);
                     if least > left {
-                        return Err(exceeded(holder, unit, limit, (least, left), now));
+                        let error = exceeded(holder, unit, limit, (least, left));
+                        // What calls on their way hold comes back, in part, when they end.
+                        let wait = match least <= unused {
+                            true => CALLS_END,
+                            false => limit.period.around(now).1.since(now),
+                        };
+                        return Err(error.retry_after(wait.max(CALLS_END)));
                     }
                     amount = amount.min(left);
                 }
@@ -578,13 +439,7 @@ impl Quotas {
     }
 }
 
-fn exceeded(
-    holder: &Holder,
-    unit: Unit,
-    limit: QuotaLimit,
-    (wanted, left): (u64, u64),
-    now: Timestamp,
-) -> Error {
+fn exceeded(holder: &Holder, unit: Unit, limit: QuotaLimit, (wanted, left): (u64, u64)) -> Error {
     let (tenant, key) = holder;
     let whose = match key.as_str() {
         "" => format!("tenant {tenant}"),
@@ -597,8 +452,7 @@ fn exceeded(
             "{whose} has {left} left of its {limited} {unit} of this {period}, and {wanted} are wanted"
         ),
     };
-    let wait = limit.period.around(now).1.since(now);
-    Error::new(Code::QuotaExceeded, detail).retry_after(wait.max(Duration::from_secs(1)))
+    Error::new(Code::QuotaExceeded, detail)
 }
 
 #[cfg(test)]

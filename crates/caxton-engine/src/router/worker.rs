@@ -476,7 +476,16 @@ impl Worker {
         }
         let tenant = &self.entry.id().tenant;
         match plan.carry_out(&self.shared, tenant).await {
-            Ok(()) => self.put_back((!over).then_some(item)),
+            Ok(()) => {
+                self.put_back((!over).then_some(item));
+                if over && counts {
+                    // What is given up on has no say in when the next one is tried.
+                    self.backoff.reset();
+                    self.pause().await;
+                    self.backoff.reset();
+                    return;
+                }
+            }
             Err(error) => {
                 tracing::warn!(mailbox = %self.mailbox.id(), %error, "a failed try could not be recorded");
                 item.attempts = item.attempts.saturating_sub(u32::from(counts));

@@ -64,6 +64,9 @@ async fn chat(
 ) -> Result<Response, ApiError> {
     let ctx = api.open(call).await?;
     no_query(&request, &[])?;
+    let accepts = accepts_events(request.headers());
+    // Read in any case: a connection is not used again behind a body that was left in it.
+    let bytes = read(request, api.options().rest.body_bytes_max).await?;
     if let Some(id) = &call.last_event_id {
         let (turn, number) = blocks::place(id).ok_or_else(|| no_event(id))?;
         let follow = CallContext {
@@ -73,8 +76,6 @@ async fn chat(
         let ctx = api.open(&follow).await?;
         return events(api, call, &ctx, turn, number).await;
     }
-    let accepts = accepts_events(request.headers());
-    let bytes = read(request, api.options().rest.body_bytes_max).await?;
     let request = decode(&bytes)?;
     let stream = hear == Hear::Events || request.stream || accepts;
     let wanted = Wanted::Assistant(Box::new(ask(request)?));

@@ -103,6 +103,7 @@ pub(crate) fn anthropic(error: &ApiError, request_id: Option<&str>) -> Value {
         Class::NotFound => "not_found_error",
         Class::TooLarge if error.code != Code::ContextTooLong => "request_too_large",
         Class::Limited => "rate_limit_error",
+        Class::Unavailable if !will_pass(error.code) => "api_error",
         Class::Unavailable => "overloaded_error",
         Class::Timeout => "timeout_error",
         Class::Internal => "api_error",
@@ -120,6 +121,14 @@ pub(crate) fn anthropic(error: &ApiError, request_id: Option<&str>) -> Value {
         },
         "request_id": request_id,
     })
+}
+
+/// Whether to ask again later may help: clients take an overload for that.
+fn will_pass(code: Code) -> bool {
+    !matches!(
+        code,
+        Code::ModelRefusedCredential | Code::ModelAnswerBroken | Code::SecretsUnavailable
+    )
 }
 
 #[cfg(test)]

@@ -146,15 +146,16 @@ async fn a_hundred_messages_at_the_last_of_a_quota() {
     let accepted = answers.iter().filter(|it| it.status == 202).count();
     assert_eq!(accepted, 7);
     for refused in answers.into_iter().filter(|it| it.status != 202) {
+        // Where only messages on their way stand before it, one of them may not come to pass.
         let wait = refused.header("retry-after").to_owned();
-        assert!(!wait.is_empty());
+        let reset = refused.header("x-ratelimit-reset").to_owned();
+        assert!(wait == "1" || wait == reset, "{wait} of {reset}");
         assert_eq!(refused.header("x-ratelimit-limit"), "7");
         assert_eq!(refused.header("x-ratelimit-remaining"), "0");
-        assert_eq!(refused.header("x-ratelimit-reset"), wait);
         let policy = refused.header("ratelimit-policy");
         assert!(policy.starts_with("\"messages\";q=7;w="), "{policy}");
         let state = refused.header("ratelimit");
-        assert_eq!(state, format!("\"messages\";r=0;t={wait}"));
+        assert_eq!(state, format!("\"messages\";r=0;t={reset}"));
         refused.problem(429, Code::QuotaExceeded);
     }
     counted(&world, "quota_messages", 93).await;

@@ -50,6 +50,9 @@ async fn a_hundred_at_the_last_unit_use_one() {
         }
     }
     assert_eq!(reserved.len(), 1);
+    // Nothing is used yet: who holds it may give it back any moment.
+    let refused = one(&quotas, None, noon()).await.unwrap_err();
+    assert_eq!(refused.retry_after, Some(Duration::from_secs(1)));
     // Given back, it is there for another one; used, it is not.
     reserved.clear();
     one(&quotas, None, noon()).await.unwrap().settle(1);
