@@ -103,6 +103,46 @@ async fn what_a_provider_asks_to_wait_is_waited() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_model_that_asks_to_be_left_alone_is_by_every_turn() {
+    let world = world().await;
+    let busy = |seconds| {
+        let fault = ModelFault::new(Kind::RateLimited, "slow down");
+        Play::Refuse(fault.with_retry_after(Some(Duration::from_secs(seconds))))
+    };
+    world.stage.plays("one/m", [busy(100), busy(3_600), good()]);
+    world.stage.plays("one/n", [good()]);
+    let refused = async |left: u64| {
+        let failure = world.turn().await.1.unwrap_err();
+        assert_eq!(failure.code, Code::ModelRateLimited.as_str());
+        assert_eq!(failure.retry_after_ms, Some(left * 1_000), "{failure:?}");
+        assert_eq!(failure.usage.total(), 0);
+    };
+    refused(100).await;
+    world.pass(Duration::from_secs(40)).await;
+    refused(60).await;
+    assert_eq!(world.stage.asked().len(), 1, "it was not asked again");
+    // Another model of the provider has limits of its own.
+    let other = ended(world.begin_with("one/n", "hello").await).await;
+    assert!(other.1.is_ok());
+    // Asked again when the time is over, it may name another, and is not believed for ever.
+    world.pass(Duration::from_secs(60)).await;
+    refused(3_600).await;
+    world.pass(Duration::from_secs(120)).await;
+    world.stage.plays("one/m", [busy(100), good()]);
+    assert!(world.turn().await.1.is_ok());
+    refused(100).await;
+    // A person's word ends it.
+    let word = caxton_core::breaker::Override::None;
+    world
+        .app
+        .provider_override(&ctx(), "one", word)
+        .await
+        .unwrap();
+    assert!(world.turn().await.1.is_ok());
+    assert_eq!(world.stage.asked().len(), 6);
+}
+
+#[tokio::test(start_paused = true)]
 async fn silence_ends_a_call_before_and_after_the_first_word() {
     let world = world().await;
     let hang = Play::Answer(vec![Step::Hang]);

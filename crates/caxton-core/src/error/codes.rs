@@ -207,7 +207,7 @@ codes! {
         "a tenant has this id, or had it: ids are never used again";
         "choose another id".
     TenantSuspended "CX-4012" Forbidden "tenant suspended";
-        "the platform has suspended this tenant: its agents rest and its keys are refused";
+        "the platform has suspended this tenant: its agents rest, its keys are refused and its streams end";
         "ask the platform's operator; `caxton tenant resume` ends it".
     TenantProtected "CX-4013" Conflict "tenant cannot be removed";
         "the tenant `default` is where the server's own operator works";
@@ -237,8 +237,8 @@ codes! {
         "a rate limit of the server, the tenant, the key or the operation is used up until it refills; the detail says which";
         "send again after the time in Retry-After; spread requests out".
     QuotaExceeded "CX-4031" Limited "quota used up";
-        "the tenant or key has used what its quota allows in this period";
-        "wait for the next period, or ask the platform's operator for more; `caxton usage` tells where it stands".
+        "the tenant or key has used what its quota allows in this period, or calls on their way hold what is left";
+        "wait as long as the answer says, or ask the platform's operator for more; `caxton usage` tells where it stands".
     LimitMalformed "CX-4032" Invalid "malformed limit";
         "a rate or quota is out of its bounds";
         "mend the value the answer names".
@@ -276,8 +276,8 @@ codes! {
         "a defect of the server; the log has the details under the request id";
         "report it with the request id".
     Draining "CX-6002" Unavailable "server is shutting down";
-        "the server drains before it stops and takes no new work";
-        "send again in a moment, or to another server".
+        "the server stops: it takes no new work, and an answer had not ended in the time that was left";
+        "send again in a moment, or to another server; a turn goes on after the start and is followed with `Last-Event-ID`".
     DeadlineExceeded "CX-6003" Timeout "deadline exceeded";
         "the request's own deadline passed before it was done";
         "give it more time".

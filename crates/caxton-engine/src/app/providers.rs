@@ -6,7 +6,6 @@ use crate::models::{Provider, ProviderView};
 use crate::opctx::OpCtx;
 use crate::port::page;
 use crate::port::store::{Page, PageRequest};
-use caxton_core::TenantId;
 use caxton_core::breaker::Override;
 use caxton_core::error::Error;
 use caxton_core::grant::Permission;
@@ -70,7 +69,8 @@ impl App {
         let set = self.act(ctx, scope.tenant(), "provider.set", target, work);
         let set = set.await?;
         // It may be another one now, or have the right key.
-        self.forget_own_provider(scope.tenant(), &name);
+        let models = &self.shared.services.models;
+        models.forget_provider(scope.tenant(), &name);
         Ok(set)
     }
 
@@ -82,13 +82,9 @@ impl App {
         let work = directory.remove(&scope, name);
         self.act(ctx, scope.tenant(), "provider.remove", target, work)
             .await?;
-        self.forget_own_provider(scope.tenant(), name);
+        let models = &self.shared.services.models;
+        models.forget_provider(scope.tenant(), name);
         Ok(())
-    }
-
-    fn forget_own_provider(&self, tenant: &TenantId, name: &str) {
-        let thing = Thing::of_own_provider(tenant, name);
-        self.shared.services.breakers.forget_thing(&thing);
     }
 
     /// A person's word over a breaker's own judgement; `None` also closes it. That of a provider of
@@ -108,7 +104,7 @@ impl App {
         let (tenant, target) = (scope.tenant(), format!("providers/{}", endpoint.provider));
         let work = async {
             let thing = Thing::of_provider(tenant, &endpoint);
-            models.breakers.set_override(&thing, word);
+            models.set_override(&thing, word);
             Ok(models.breakers.view(&thing))
         };
         self.act(ctx, tenant, "provider.override", target, work)

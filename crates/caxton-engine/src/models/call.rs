@@ -1,5 +1,6 @@
 //! One call: reserve, enter in the ledger, ask, fail over, settle.
 
+use super::cooling::Place;
 use super::ledger::OpenCall;
 use super::{CallOutcome, Models};
 use crate::breakers::Thing;
@@ -250,6 +251,12 @@ impl Asking<'_> {
             _ => Thing::of_provider(&tenant, endpoint),
         };
         self.asked = false;
+        let place = Place::of(&thing, &candidate.name);
+        if let Some(left) = models.cooling.left(&place, models.clock.now()) {
+            let detail = format!("{} asked to be left alone", candidate.name);
+            let fault = ModelFault::new(ModelFaultKind::RateLimited, detail);
+            return Err(fault.with_retry_after(Some(left)).into());
+        }
         let admitted = models.breakers.admit(thing).map_err(|left_alone| {
             let detail = format!(
                 "provider {} failed several times in a row",
@@ -284,6 +291,11 @@ impl Asking<'_> {
             },
             Err(_) => Outcome::Untold,
         });
+        if let Err(End::Fault(fault)) = &ended
+            && let Some(pause) = fault.retry_after.filter(|_| fault.kind.may_pass())
+        {
+            models.cooling.begin(place, pause, models.clock.now());
+        }
         let label = match &ended {
             Ok(()) => "ok",
             Err(End::Fault(fault)) => fault.kind.as_str(),

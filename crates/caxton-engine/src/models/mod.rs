@@ -5,6 +5,7 @@
 //! so honestly afterwards. Providers' wire formats are the adapter's ([`crate::port::model`]).
 
 mod call;
+mod cooling;
 mod directory;
 mod ledger;
 mod meters;
@@ -20,15 +21,17 @@ pub(crate) use call::Caller;
 pub(crate) use directory::Kept as KeptProvider;
 pub(crate) use ledger::{CallId, Ledger};
 
-use crate::breakers::Breakers;
+use crate::breakers::{Breakers, Thing};
 use crate::documents::Documents;
 use crate::limits::Quotas;
 use crate::port::model::{Endpoint, ModelFacts};
 use crate::port::{Clock, Entropy, Model, Secrets};
 use crate::task::Tasks;
 use caxton_core::TenantId;
+use caxton_core::breaker::Override;
 use caxton_core::error::Error;
 use caxton_core::model::{FailoverOptions, ModelName};
+use cooling::Cooling;
 use directory::Directory;
 use std::fmt;
 use std::sync::Arc;
@@ -66,6 +69,7 @@ pub(crate) struct Models {
     pub(crate) breakers: Arc<Breakers>,
     pub(crate) ledger: Ledger,
     pub(crate) meters: Meters,
+    cooling: Cooling,
     model: Arc<dyn Model>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -114,6 +118,7 @@ impl Models {
                 parts.meters.clone(),
             ),
             meters: parts.meters,
+            cooling: Cooling::default(),
             model: parts.model,
             clock: parts.clock,
             entropy: parts.entropy,
@@ -133,8 +138,22 @@ impl Models {
         Ok(self.model.facts(endpoint.kind, name.model()))
     }
 
+    /// A tenant's provider is another one now: it is asked whatever it said before.
+    pub(crate) fn forget_provider(&self, tenant: &TenantId, name: &str) {
+        let thing = Thing::of_own_provider(tenant, name);
+        self.breakers.forget_thing(&thing);
+        self.cooling.forget(&thing);
+    }
+
+    /// A person's word over whether a provider is asked.
+    pub(crate) fn set_override(&self, thing: &Thing, word: Override) {
+        self.breakers.set_override(thing, word);
+        self.cooling.forget(thing);
+    }
+
     /// Forgets a tenant that goes.
     pub(crate) fn forget(&self, tenant: &TenantId) {
+        self.cooling.forget_tenant(tenant);
         self.directory.forget(tenant);
         self.ledger.forget(tenant);
     }

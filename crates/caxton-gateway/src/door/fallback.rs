@@ -12,13 +12,21 @@ use super::{is_grpc, refuse};
 /// A path the API does not have; on gRPC a method it does not have.
 pub(crate) async fn route_unknown(request: Request) -> Response {
     if is_grpc(request.headers()) {
-        let detail = "the server has no such service or method";
-        return tonic::Status::unimplemented(detail)
-            .into_http::<axum::body::Body>()
-            .into_response();
+        return rpc_unknown();
     }
     let detail = format!("nothing is at {}", shown(request.uri().path()));
     refuse(&request, ApiError::new(Code::RouteUnknown, detail))
+}
+
+/// A service or method that gRPC does not have here.
+pub(crate) fn rpc_unknown() -> Response {
+    let detail = "the server has no such service or method";
+    let known = tonic::Status::from(ApiError::new(Code::RouteUnknown, detail));
+    let (message, details) = (known.message(), known.details().to_vec());
+    let code = tonic::Code::Unimplemented;
+    tonic::Status::with_details(code, message, details.into())
+        .into_http::<axum::body::Body>()
+        .into_response()
 }
 
 /// A method the path does not have. axum adds `Allow`.

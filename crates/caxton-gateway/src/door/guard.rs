@@ -14,7 +14,7 @@ use http::StatusCode;
 use super::auth::{Authenticator, Caller};
 use super::failures::{Attempt, Failures};
 use super::log::Noted;
-use super::{Shell, is_grpc, limits, log, tokens};
+use super::{Shell, fallback, is_grpc, limits, log, tokens};
 use crate::api::Api;
 use crate::jwt::JwtAuthenticator;
 use crate::ws;
@@ -60,6 +60,7 @@ impl Guard {
         };
         let mut response = match refusal {
             Some(error) => super::refuse(&request, error),
+            None if is_grpc && operation == limits::OTHER => fallback::rpc_unknown(),
             None => next.run(request).await,
         };
         // A refusal says it as well: that is when a client needs it.

@@ -45,7 +45,7 @@ pub(crate) fn is_operation(name: &str) -> bool {
 }
 
 /// What is no operation of the contract is counted together.
-const OTHER: &str = "other";
+pub(crate) const OTHER: &str = "other";
 
 /// The full name of the operation that a request asks for.
 pub(crate) fn operation(request: &Request) -> &'static str {

@@ -236,6 +236,9 @@ async fn the_services_tell_of_themselves() {
     let requests = vec![
         ask(MessageRequest::ListServices(String::new())),
         ask(MessageRequest::FileContainingSymbol(SERVICES[0].to_owned())),
+        ask(MessageRequest::FileContainingSymbol(
+            "google.rpc.ErrorInfo".to_owned(),
+        )),
     ];
     let answers = client.server_reflection_info(futures::stream::iter(requests));
     let mut answers = answers.await.unwrap().into_inner();
@@ -257,6 +260,11 @@ async fn the_services_tell_of_themselves() {
         panic!("{file:?}");
     };
     assert!(!file.file_descriptor_proto.is_empty());
+    let file = guard(answers.next()).await.unwrap().unwrap();
+    let Some(MessageResponse::FileDescriptorResponse(file)) = file.message_response else {
+        panic!("what errors have in them cannot be read: {file:?}");
+    };
+    assert!(!file.file_descriptor_proto.is_empty());
 }
 
 #[tokio::test]
@@ -266,5 +274,6 @@ async fn an_unknown_method_is_unimplemented() {
         let headers = [("content-type", "application/grpc")];
         let answer = world.call_with("POST", path, "", &headers).await.is(200);
         assert_eq!(answer.header("grpc-status"), "12", "{path}");
+        assert!(!answer.header("grpc-status-details-bin").is_empty());
     }
 }

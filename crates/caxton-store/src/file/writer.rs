@@ -432,6 +432,8 @@ impl<'a> Writer<'a> {
             return Ok(0);
         };
         let shared = self.shared;
+        // Somebody asked for it: the pages are overwritten and not only given back.
+        self.conn.pragma_update(None, "secure_delete", true)?;
         let done = self.change(|conn| {
             let ask = rows::Ask {
                 conn,
@@ -440,7 +442,9 @@ impl<'a> Writer<'a> {
                 home,
             };
             rows::forget_conversation(&ask, id, rows_max)
-        })?;
+        });
+        self.conn.pragma_update(None, "secure_delete", false)?;
+        let done = done?;
         if done.whole {
             self.known.forget_conversation(tenant, id);
         }
