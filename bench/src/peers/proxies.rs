@@ -24,6 +24,8 @@ const LITELLM_KEY: &str = "sk-1f0c2b7e94ad4d5f8a63c1e2907bb8d6a57e4c3f9d210b68e5
 /// After the first word of the brief model's answer: time for whoever passes it on, with nothing else
 /// to do.
 const BRIEF: Duration = Duration::from_millis(5);
+/// What is asked of Caxton, as its limits call it.
+const OPERATION: &str = "openai.v1/CreateChatCompletion";
 /// How long a server may take to begin.
 const START_MAX: Duration = Duration::from_secs(120);
 
@@ -263,7 +265,7 @@ fn tenants_key(data: &Path) -> anyhow::Result<String> {
         Ok(String::from_utf8(ran.stdout)?.trim().to_owned())
     };
     run(&["tenant", "create", "customer"])?;
-    for scope in ["tenant", "key", "operation"] {
+    for scope in ["tenant", "key", OPERATION] {
         run(&["limit", "set", scope, wide, "customer"])?;
     }
     let many = "1000000000/month";

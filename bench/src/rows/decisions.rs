@@ -116,7 +116,7 @@ async fn rate(run: &Run, report: &mut Report) -> anyhow::Result<()> {
         times,
         each: |_: usize| {
             let now: Timestamp = clock.now();
-            if black_box(&bucket).look(rate, now).allowed {
+            if black_box(&bucket).decide(rate, now).0.allowed {
                 bucket.take(rate, now);
             }
         },

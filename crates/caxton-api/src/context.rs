@@ -98,21 +98,24 @@ impl CallContext {
         headers: &HeaderMap,
         extensions: Extensions,
     ) -> Result<Self, ApiError> {
+        let given = Given::of(headers);
         let own = |text: Option<&str>| text.map(str::to_owned);
-        let traceparent = text(headers, &TRACEPARENT).ok().flatten();
+        let traceparent = given.traceparent.text(&TRACEPARENT).ok().flatten();
         // Only repeated, so an odd one is dropped and not an error.
-        let request_id = text(headers, &REQUEST_ID).ok().flatten();
+        let request_id = given.request_id.text(&REQUEST_ID).ok().flatten();
+        let credential = found(&given.authorization, &given.api_key)?;
         Ok(Self {
             method,
             uri: uri.cloned(),
-            credential: found(headers)?.map(|(_, credential)| credential),
-            tenant: own(tenant(headers)?),
+            credential: credential.map(|(_, credential)| credential),
+            tenant: own(given.tenant.text(&TENANT)?),
             trace: traceparent.and_then(TraceContext::parse),
-            request_id: request_id.and_then(|_| headers.get(&REQUEST_ID).cloned()),
-            idempotency_key: own(text(headers, &IDEMPOTENCY_KEY)?),
-            last_event_id: own(text(headers, &LAST_EVENT_ID)?),
-            timeout: headers
-                .get(&GRPC_TIMEOUT)
+            request_id: request_id.and_then(|_| given.request_id.first.cloned()),
+            idempotency_key: own(given.idempotency_key.text(&IDEMPOTENCY_KEY)?),
+            last_event_id: own(given.last_event_id.text(&LAST_EVENT_ID)?),
+            timeout: given
+                .grpc_timeout
+                .first
                 .and_then(|it| grpc_timeout(it.to_str().ok()?)),
             extensions,
         })
@@ -147,7 +150,7 @@ impl CallContext {
 /// # Errors
 /// `ParameterMalformed`.
 pub fn tenant(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
-    text(headers, &TENANT)
+    Value::of(headers, &TENANT).text(&TENANT)
 }
 
 /// The text of the credential, if any: `Authorization: Bearer` first, then [`API_KEY`].
@@ -156,21 +159,24 @@ pub fn tenant(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
 /// `ParameterMalformed` for a header that cannot be read, `Unauthenticated` for an `Authorization` of
 /// another scheme than Bearer.
 pub fn credential(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
-    Ok(found(headers)?.map(|(text, _)| text))
+    let authorization = Value::of(headers, &header::AUTHORIZATION);
+    let api_key = Value::of(headers, &API_KEY);
+    Ok(found(&authorization, &api_key)?.map(|(text, _)| text))
 }
 
 /// The text of the credential, and the same to be kept.
-fn found(headers: &HeaderMap) -> Result<Option<(&str, Credential)>, ApiError> {
-    let read = |name: &HeaderName| -> Result<_, ApiError> {
-        let text = text_within(headers, name, CREDENTIAL_BYTES_MAX)?;
-        let credential = headers.get(name).map(|it| Credential {
-            header: it.clone(),
-            bearer: *name == header::AUTHORIZATION,
-        });
-        Ok(text.zip(credential))
+fn found<'h>(
+    authorization: &Value<'h>,
+    api_key: &Value<'h>,
+) -> Result<Option<(&'h str, Credential)>, ApiError> {
+    let read = |name: &HeaderName, value: &Value<'h>, bearer: bool| -> Result<_, ApiError> {
+        let text = value.text_within(name, CREDENTIAL_BYTES_MAX)?;
+        let header = value.first.cloned();
+        Ok(text.zip(header.map(|header| Credential { header, bearer })))
     };
-    let Some((authorization, credential)) = read(&header::AUTHORIZATION)? else {
-        return read(&API_KEY);
+    let Some((authorization, credential)) = read(&header::AUTHORIZATION, authorization, true)?
+    else {
+        return read(&API_KEY, api_key, false);
     };
     let (scheme, key) = authorization.split_once(' ').unwrap_or((authorization, ""));
     let key = key.trim();
@@ -181,34 +187,88 @@ fn found(headers: &HeaderMap) -> Result<Option<(&str, Credential)>, ApiError> {
     Ok(Some((key, credential)))
 }
 
-fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, ApiError> {
-    text_within(headers, name, HEADER_BYTES_MAX)
+/// What stands in the headers that a context is read from. They are gone through once: each search for
+/// one of them by its name would take as long as this does for all.
+#[derive(Default)]
+struct Given<'h> {
+    authorization: Value<'h>,
+    api_key: Value<'h>,
+    tenant: Value<'h>,
+    traceparent: Value<'h>,
+    request_id: Value<'h>,
+    idempotency_key: Value<'h>,
+    last_event_id: Value<'h>,
+    grpc_timeout: Value<'h>,
 }
 
-fn text_within<'h>(
-    headers: &'h HeaderMap,
-    name: &HeaderName,
-    bytes_max: usize,
-) -> Result<Option<&'h str>, ApiError> {
-    let malformed = |what: &str| {
-        ApiError::new(Code::ParameterMalformed, format!("header `{name}` {what}"))
-            .with_field(name.as_str(), what)
-    };
-    let mut values = headers.get_all(name).iter();
-    let Some(value) = values.next() else {
-        return Ok(None);
-    };
-    if values.next().is_some() {
-        return Err(malformed("is given more than once"));
+impl<'h> Given<'h> {
+    fn of(headers: &'h HeaderMap) -> Self {
+        let mut given = Self::default();
+        for (name, value) in headers {
+            let place = match name.as_str() {
+                "authorization" => &mut given.authorization,
+                "x-api-key" => &mut given.api_key,
+                "caxton-tenant" => &mut given.tenant,
+                "traceparent" => &mut given.traceparent,
+                "x-request-id" => &mut given.request_id,
+                "idempotency-key" => &mut given.idempotency_key,
+                "last-event-id" => &mut given.last_event_id,
+                "grpc-timeout" => &mut given.grpc_timeout,
+                _ => continue,
+            };
+            place.repeated |= place.first.is_some();
+            place.first.get_or_insert(value);
+        }
+        given
     }
-    let value = value
-        .to_str()
-        .map_err(|_| malformed("is not printable ASCII"))?
-        .trim();
-    match value.len() {
-        0 => Ok(None),
-        bytes if bytes <= bytes_max => Ok(Some(value)),
-        _ => Err(malformed(&format!("is longer than {bytes_max} bytes"))),
+}
+
+/// What a request has under one header's name.
+#[derive(Default)]
+struct Value<'h> {
+    first: Option<&'h HeaderValue>,
+    /// There is more than one.
+    repeated: bool,
+}
+
+impl<'h> Value<'h> {
+    fn of(headers: &'h HeaderMap, name: &HeaderName) -> Self {
+        let mut values = headers.get_all(name).iter();
+        Self {
+            first: values.next(),
+            repeated: values.next().is_some(),
+        }
+    }
+
+    /// Its text, without white space around it; an empty one is none.
+    fn text(&self, name: &HeaderName) -> Result<Option<&'h str>, ApiError> {
+        self.text_within(name, HEADER_BYTES_MAX)
+    }
+
+    fn text_within(
+        &self,
+        name: &HeaderName,
+        bytes_max: usize,
+    ) -> Result<Option<&'h str>, ApiError> {
+        let malformed = |what: &str| {
+            ApiError::new(Code::ParameterMalformed, format!("header `{name}` {what}"))
+                .with_field(name.as_str(), what)
+        };
+        let Some(value) = self.first else {
+            return Ok(None);
+        };
+        if self.repeated {
+            return Err(malformed("is given more than once"));
+        }
+        let value = value
+            .to_str()
+            .map_err(|_| malformed("is not printable ASCII"))?
+            .trim_ascii();
+        match value.len() {
+            0 => Ok(None),
+            bytes if bytes <= bytes_max => Ok(Some(value)),
+            _ => Err(malformed(&format!("is longer than {bytes_max} bytes"))),
+        }
     }
 }
 
@@ -272,6 +332,42 @@ mod tests {
             Some("cx_1"),
         );
         check(&[], None);
+    }
+
+    #[test]
+    fn every_header_is_read_by_its_name() {
+        let names = [
+            &header::AUTHORIZATION,
+            &API_KEY,
+            &TENANT,
+            &TRACEPARENT,
+            &REQUEST_ID,
+            &IDEMPOTENCY_KEY,
+            &LAST_EVENT_ID,
+            &GRPC_TIMEOUT,
+        ];
+        let mut map = HeaderMap::new();
+        for name in names {
+            map.append(name, HeaderValue::from_name(name.clone()));
+        }
+        map.append(&TENANT, HeaderValue::from_static("another"));
+        let given = Given::of(&map);
+        let found = [
+            &given.authorization,
+            &given.api_key,
+            &given.tenant,
+            &given.traceparent,
+            &given.request_id,
+            &given.idempotency_key,
+            &given.last_event_id,
+            &given.grpc_timeout,
+        ];
+        for (name, value) in names.into_iter().zip(found) {
+            let searched = Value::of(&map, name);
+            assert_eq!(value.first, searched.first, "{name}");
+            assert_eq!(value.repeated, searched.repeated, "{name}");
+            assert_eq!(value.repeated, name == TENANT, "{name}");
+        }
     }
 
     #[test]

@@ -85,6 +85,13 @@ impl MessageId {
     }
 }
 
+impl MessageId {
+    /// Its text, written where the caller wants it: every request makes one.
+    pub fn encode(self, text: &mut [u8; 36]) -> &str {
+        self.0.hyphenated().encode_lower(text)
+    }
+}
+
 impl fmt::Display for MessageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)

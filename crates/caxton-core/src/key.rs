@@ -13,8 +13,10 @@ use std::fmt;
 pub const ID_BYTES: usize = 8;
 /// Random bytes of a secret.
 pub const SECRET_BYTES: usize = 32;
-/// Longest text that is looked at as a key, in bytes.
-pub const KEY_BYTES_MAX: usize = 128;
+/// Letters of a kind.
+const KIND_BYTES: usize = 3;
+const ID_DIGITS: usize = digits(ID_BYTES);
+const SECRET_DIGITS: usize = digits(SECRET_BYTES);
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -82,31 +84,12 @@ impl KeyText {
     /// Reads a key: exactly of the form, nothing before or after. What is wrong with it is not said,
     /// for whoever has no key should learn nothing from trying.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let fail = || Error::new(Code::Unauthenticated, "the key is not known");
-        if text.len() > KEY_BYTES_MAX {
-            return Err(fail());
-        }
-        let mut parts = text.split('_');
-        let (Some("cx"), Some(kind), Some(id), Some(secret), None) = (
-            parts.next(),
-            parts.next(),
-            parts.next(),
-            parts.next(),
-            parts.next(),
-        ) else {
-            return Err(fail());
-        };
-        let fits = |part: &str, bytes: usize| {
-            part.len() == digits(bytes) && part.bytes().all(|b| b.is_ascii_alphanumeric())
-        };
-        match Kind::parse(kind) {
-            Some(kind) if fits(id, ID_BYTES) && fits(secret, SECRET_BYTES) => Ok(Self {
-                kind,
-                id: id.to_owned(),
-                secret: secret.to_owned(),
-            }),
-            _ => Err(fail()),
-        }
+        let parts = KeyParts::parse(text)?;
+        Ok(Self {
+            kind: parts.kind,
+            id: parts.id.to_owned(),
+            secret: parts.secret.to_owned(),
+        })
     }
 
     /// All of it, secret included: to be shown once.
@@ -119,13 +102,54 @@ impl KeyText {
     }
 }
 
+/// The parts of a key, where they stand in its text.
+#[derive(Clone, Copy)]
+pub struct KeyParts<'a> {
+    pub kind: Kind,
+    pub id: &'a str,
+    secret: &'a str,
+}
+
+impl<'a> KeyParts<'a> {
+    /// As [`KeyText::parse`], which it is the same as.
+    pub fn parse(text: &'a str) -> Result<Self, Error> {
+        Self::read(text).ok_or_else(|| Error::new(Code::Unauthenticated, "the key is not known"))
+    }
+
+    fn read(text: &'a str) -> Option<Self> {
+        let (kind, rest) = text.strip_prefix("cx_")?.split_at_checked(KIND_BYTES)?;
+        let (id, rest) = rest.strip_prefix('_')?.split_at_checked(ID_DIGITS)?;
+        let secret = rest.strip_prefix('_')?;
+        let all = |part: &str| {
+            // Without a way out of the loop, so that many bytes are looked at in one step.
+            let digits = part
+                .bytes()
+                .fold(true, |all, it| all & it.is_ascii_alphanumeric());
+            digits.then_some(())
+        };
+        let kind = Kind::parse(kind)?;
+        (secret.len() == SECRET_DIGITS).then_some(())?;
+        all(id).and_then(|()| all(secret))?;
+        Some(Self { kind, id, secret })
+    }
+
+    pub fn hash(&self) -> SecretHash {
+        Sha256::digest(self.secret).into()
+    }
+}
+
+impl fmt::Debug for KeyParts<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cx_{}_{}_…", self.kind.as_str(), self.id)
+    }
+}
+
 impl fmt::Debug for KeyText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "cx_{}_{}_…", self.kind.as_str(), self.id)
     }
 }
 
-/// Digits of so many bytes: log 256 / log 62 = 1.3437 a byte.
 /// The text with no key's secret in it: somebody who gives a whole key where its id is asked for must not
 /// find it in a log.
 pub fn without_secrets(text: &str) -> Cow<'_, str> {
@@ -138,9 +162,9 @@ pub fn without_secrets(text: &str) -> Cow<'_, str> {
     while !rest.is_empty() {
         let word = rest.find(|c| !inner(c)).unwrap_or(rest.len());
         let (word, after) = rest.split_at(word);
-        match KeyText::parse(word) {
+        match KeyParts::parse(word) {
             Ok(key) => {
-                out.push_str(&format!("cx_{}_{}_…", key.kind.as_str(), key.id));
+                out.push_str(&format!("{key:?}"));
             }
             Err(_) => out.push_str(word),
         }
@@ -152,6 +176,7 @@ pub fn without_secrets(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// Digits of so many bytes: log 256 / log 62 = 1.3437 a byte.
 const fn digits(bytes: usize) -> usize {
     (bytes * 13_437).div_ceil(10_000)
 }

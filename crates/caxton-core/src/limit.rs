@@ -4,6 +4,10 @@
 //! be full again. It never drifts, needs no timer, and a bucket nobody uses is equal to a new one, so
 //! that idle ones can be thrown away.
 
+mod buckets;
+
+pub use buckets::{Asked, Buckets, RateState};
+
 use crate::error::{Code, Error};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -52,13 +56,14 @@ impl Rate {
     }
 
     /// Nanoseconds that one costs. In nanoseconds, so that a thousand million a second is still one.
-    fn each_ns(self) -> i128 {
-        i128::from(self.seconds) * 1_000_000_000 / i128::from(self.count)
+    fn each_ns(self) -> u64 {
+        // Within bounds: a day has 86,400 thousand million of them.
+        self.seconds.saturating_mul(1_000_000_000) / self.count.max(1)
     }
 
     /// How far ahead of now a bucket may be.
     fn ahead_ns(self) -> i128 {
-        self.each_ns() * i128::from(self.burst)
+        i128::from(self.each_ns()) * i128::from(self.burst)
     }
 }
 
@@ -84,11 +89,6 @@ pub struct Decision {
 }
 
 impl Bucket {
-    /// Looks whether one more may come, and takes nothing.
-    pub fn look(self, rate: Rate, now: Timestamp) -> Decision {
-        self.decide(rate, now).0
-    }
-
     /// Takes one, if it may.
     pub fn take(&mut self, rate: Rate, now: Timestamp) -> Decision {
         let (decision, next) = self.decide(rate, now);
@@ -96,21 +96,19 @@ impl Bucket {
         decision
     }
 
-    /// Takes the clock as it is: one that went back does not make a bucket wait longer than its burst.
-    pub fn settle(&mut self, rate: Rate, now: Timestamp) {
-        self.full_at = self.full_at.min(ns(now) + rate.ahead_ns());
-    }
-
     /// Whether it says the same as one that was never used.
     pub fn is_idle(self, now: Timestamp) -> bool {
         self.full_at <= ns(now)
     }
 
-    fn decide(self, rate: Rate, now: Timestamp) -> (Decision, Self) {
-        let now = ns(now);
-        let from = self.full_at.clamp(now, now + rate.ahead_ns());
-        let full_at = from + rate.each_ns();
-        let room = now + rate.ahead_ns() - full_at;
+    /// What it says of one more, and what it is then: with that one taken, where it may.
+    pub fn decide(self, rate: Rate, now: Timestamp) -> (Decision, Self) {
+        let (now, each) = (ns(now), rate.each_ns());
+        let latest = now + rate.ahead_ns();
+        // The clock is taken as it is: one that went back makes nobody wait longer than for a burst.
+        let from = self.full_at.clamp(now, latest);
+        let full_at = from + i128::from(each);
+        let room = latest - full_at;
         if room < 0 {
             let decision = Decision {
                 allowed: false,
@@ -121,7 +119,11 @@ impl Bucket {
             };
             return (decision, Self { full_at: from });
         }
-        let remaining = u64::try_from(room / rate.each_ns().max(1)).unwrap_or(u64::MAX);
+        // Where 64 bits are enough, a division takes a tenth of the time.
+        let remaining = match u64::try_from(room) {
+            Ok(room) => room / each.max(1),
+            Err(_) => u64::try_from(room / i128::from(each.max(1))).unwrap_or(u64::MAX),
+        };
         #[allow(clippy::cast_precision_loss)]
         let left = remaining as f64 / rate.burst as f64;
         let slow = if left < SLOW_BELOW && rate.burst > 1 {

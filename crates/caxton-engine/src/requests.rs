@@ -13,7 +13,7 @@ use caxton_core::error::{Code, Error};
 use caxton_core::grant::Principal;
 use caxton_core::{TenantId, Timestamp};
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
@@ -26,8 +26,6 @@ const LOG: LogName = LogName::of("requests");
 const WAITING_MAX: usize = 65_536;
 /// Entries of one block.
 const BLOCK_ENTRIES_MAX: usize = 1000;
-/// Bytes a line is made room for: one with an id, a trace and a path of common length.
-const LINE_BYTES: usize = 384;
 /// Bytes a block is made room for at first: a few lines.
 const BLOCK_BYTES_FIRST: usize = 2048;
 /// Blocks that are looked at for one page; past it the page ends, and its token goes on from there.
@@ -38,12 +36,11 @@ const CHUNK_ROWS: u32 = 20;
 const TRIM_EVERY: Duration = Duration::from_secs(3600);
 
 /// A request, as it is added.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct RequestNote<'a> {
     pub time: Timestamp,
     pub id: &'a str,
     pub trace_id: &'a str,
-    #[serde(serialize_with = "as_text")]
     pub actor: &'a Principal,
     pub operation: &'a str,
     pub path: &'a str,
@@ -51,11 +48,59 @@ pub struct RequestNote<'a> {
     pub duration_us: u64,
 }
 
-fn as_text<S: Serializer>(it: &impl fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(it)
+impl RequestNote<'_> {
+    /// Adds the JSON of a [`RequestEntry`], as an array of its fields: a third less to write than with
+    /// their names. Every request writes one, and through a serializer it takes three times as long.
+    fn write(&self, line: &mut Line<'_>) {
+        line.number("[", self.time.as_us());
+        line.text(",\"", self.id);
+        line.text("\",\"", self.trace_id);
+        line.text("\",\"", "");
+        // Writing into memory does not fail.
+        let _ = fmt::Write::write_fmt(line, format_args!("{}", self.actor));
+        line.text("\",\"", self.operation);
+        line.text("\",\"", self.path);
+        line.number("\",", self.status);
+        line.number(",", self.duration_us);
+        line.0.push(b']');
+    }
 }
 
-/// A request, as kept: what [`RequestNote`] writes.
+/// JSON that is being written.
+struct Line<'a>(&'a mut Vec<u8>);
+
+impl Line<'_> {
+    fn number(&mut self, before: &str, value: impl itoa::Integer) {
+        self.0.extend_from_slice(before.as_bytes());
+        let mut digits = itoa::Buffer::new();
+        self.0.extend_from_slice(digits.format(value).as_bytes());
+    }
+
+    /// What stands before, then the inside of a string.
+    fn text(&mut self, before: &str, text: &str) {
+        self.0.extend_from_slice(before.as_bytes());
+        // Without a way out of the loop, so that many bytes are looked at in one step.
+        let plain = |it: &u8| *it >= b' ' && *it != b'"' && *it != b'\\';
+        if text.as_bytes().iter().fold(true, |all, it| all & plain(it)) {
+            self.0.extend_from_slice(text.as_bytes());
+            return;
+        }
+        let quoted = serde_json::Value::from(text).to_string();
+        let inside = quoted.strip_prefix('"').and_then(|it| it.strip_suffix('"'));
+        self.0
+            .extend_from_slice(inside.unwrap_or_default().as_bytes());
+    }
+}
+
+impl fmt::Write for Line<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.text("", text);
+        Ok(())
+    }
+}
+
+/// A request, as kept: as an array of these, in this order. Blocks of before have them by name, and both
+/// are read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestEntry {
     pub time: Timestamp,
@@ -114,9 +159,9 @@ impl Block {
         }
     }
 
-    fn add(&mut self, line: &[u8]) {
+    fn add(&mut self, note: &RequestNote<'_>) {
         self.text.push(if self.entries == 0 { b'[' } else { b',' });
-        self.text.extend_from_slice(line);
+        note.write(&mut Line(&mut self.text));
         self.entries += 1;
     }
 
@@ -133,6 +178,15 @@ struct Waiting {
     dropped: u64,
 }
 
+/// What was written of a tenant.
+#[derive(Clone, Copy, Debug)]
+struct Written {
+    /// When its old blocks were last let go.
+    trimmed: Timestamp,
+    /// The newest block.
+    newest: u64,
+}
+
 /// The log of requests. One a server.
 pub(crate) struct Requests {
     store: Arc<dyn Store>,
@@ -143,8 +197,8 @@ pub(crate) struct Requests {
     /// Held while a tenant's entries are on their way from what waits to the store, where for a while
     /// neither has them.
     writing: tokio::sync::Mutex<()>,
-    /// When each tenant's old blocks were last let go; only of tenants that ask for something.
-    trimmed: Mutex<HashMap<TenantId, Timestamp>>,
+    /// What is remembered of each tenant that asks for something.
+    written: Mutex<HashMap<TenantId, Written>>,
 }
 
 impl fmt::Debug for Requests {
@@ -167,7 +221,7 @@ impl Requests {
             history,
             waiting: Mutex::default(),
             writing: tokio::sync::Mutex::default(),
-            trimmed: Mutex::default(),
+            written: Mutex::default(),
         }
     }
 
@@ -177,10 +231,6 @@ impl Requests {
 
     /// Takes an entry, to be written soon.
     pub(crate) fn add(&self, tenant: &TenantId, note: &RequestNote<'_>) {
-        let mut line = Vec::with_capacity(LINE_BYTES);
-        if serde_json::to_writer(&mut line, note).is_err() {
-            return;
-        }
         let mut waiting = self.waiting.lock();
         if waiting.count >= WAITING_MAX {
             waiting.dropped += 1;
@@ -192,10 +242,10 @@ impl Requests {
             None => waiting.blocks.entry(tenant.clone()).or_default(),
         };
         match blocks.last_mut() {
-            Some(block) if block.entries < BLOCK_ENTRIES_MAX => block.add(&line),
+            Some(block) if block.entries < BLOCK_ENTRIES_MAX => block.add(note),
             _ => {
                 let mut block = Block::new(note.time);
-                block.add(&line);
+                block.add(note);
                 blocks.push(block);
             }
         }
@@ -217,6 +267,11 @@ impl Requests {
         for tenant in tenants {
             self.flush_tenant(&tenant).await;
         }
+        // Bounded: whoever has not asked for an hour is forgotten.
+        let now = self.clock.now();
+        let at = |it: &Written| Timestamp::from_us(i64::try_from(it.newest).unwrap_or(i64::MAX));
+        let mut written = self.written.lock();
+        written.retain(|_, it| now.since(at(it)) < TRIM_EVERY);
     }
 
     /// Writes what waits of one tenant. Tenants take turns, so that who lists waits for one of them at most.
@@ -237,36 +292,39 @@ impl Requests {
     }
 
     async fn write(&self, tenant: &TenantId, block: Block) -> Result<(), Error> {
+        let now = self.clock.now();
+        let before = self.written.lock().get(tenant).copied();
+        // The store has to be asked only for who has not been seen for a while.
+        let newest = match before {
+            Some(before) => Some(before.newest),
+            None => {
+                let scope = Self::scope(tenant);
+                let last = self.store.log(&scope, &LOG, LogRange::NEWEST, 1).await?;
+                last.first().map(|(index, _)| *index)
+            }
+        };
         // The next free microsecond: two blocks may begin in the same one.
-        let newest = LogRange::NEWEST;
-        let last = self
-            .store
-            .log(&Self::scope(tenant), &LOG, newest, 1)
-            .await?;
-        let after = last.first().map_or(0, |(index, _)| index + 1);
+        let after = newest.map_or(0, |it| it + 1);
         let index = u64::try_from(block.first.as_us()).unwrap_or(0).max(after);
         let mut ops = vec![Op::LogPut {
             log: LOG,
             index,
             body: block.finish().into(),
         }];
-        ops.extend(self.trim(tenant));
-        self.documents.commit(&Self::scope(tenant), ops).await
-    }
-
-    /// Lets old blocks go, now and then.
-    fn trim(&self, tenant: &TenantId) -> Option<Op> {
-        let now = self.clock.now();
-        let mut trimmed = self.trimmed.lock();
-        // Bounded: whoever has not asked for an hour is forgotten.
-        trimmed.retain(|_, at| now.since(*at) < TRIM_EVERY);
-        if trimmed.contains_key(tenant) {
-            return None;
+        let trimmed = before.map(|it| it.trimmed);
+        let trimmed = trimmed.filter(|at| now.since(*at) < TRIM_EVERY);
+        if trimmed.is_none() {
+            let history = i64::try_from(self.history.as_micros()).unwrap_or(i64::MAX);
+            let before = u64::try_from(now.as_us().saturating_sub(history)).unwrap_or(0);
+            ops.push(Op::LogTrim { log: LOG, before });
         }
-        trimmed.insert(tenant.clone(), now);
-        let history = i64::try_from(self.history.as_micros()).unwrap_or(i64::MAX);
-        let before = u64::try_from(now.as_us().saturating_sub(history)).unwrap_or(0);
-        Some(Op::LogTrim { log: LOG, before })
+        // Noted before it is known to be there: an index that stays free does no harm.
+        let written = Written {
+            trimmed: trimmed.unwrap_or(now),
+            newest: index,
+        };
+        self.written.lock().insert(tenant.clone(), written);
+        self.documents.commit(&Self::scope(tenant), ops).await
     }
 
     /// Newest first. The first page has all that was added before it was asked for.
@@ -337,6 +395,53 @@ impl Requests {
                     return Ok(Page { rows, next });
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use caxton_core::grant::{Member, Permissions, Subject};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_noted_is_read_again(
+            texts in prop::array::uniform4(any::<String>()),
+            name in any::<String>(),
+            us in any::<i64>(),
+            status in any::<u16>(),
+            duration_us in any::<u64>(),
+        ) {
+            let [id, trace_id, operation, path] = texts;
+            let actor = Principal::Member(Arc::new(Member {
+                subject: Subject::Certificate(name),
+                tenant: TenantId::platform(),
+                permissions: Permissions::all(),
+            }));
+            let note = RequestNote {
+                time: Timestamp::from_us(us),
+                id: &id,
+                trace_id: &trace_id,
+                actor: &actor,
+                operation: &operation,
+                path: &path,
+                status,
+                duration_us,
+            };
+            let mut block = Block::new(note.time);
+            block.add(&note);
+            block.add(&note);
+            let read: Vec<RequestEntry> = serde_json::from_slice(&block.finish()).unwrap();
+            let expected = RequestEntry {
+                time: note.time,
+                actor: actor.to_string(),
+                operation: Cow::Owned(operation.clone()),
+                id, trace_id, path, status, duration_us,
+            };
+            prop_assert_eq!(read, vec![expected.clone(), expected]);
         }
     }
 }

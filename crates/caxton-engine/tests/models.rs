@@ -406,6 +406,25 @@ async fn what_a_kill_leaves_open_is_settled_once_with_an_estimate() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_that_lasts_is_in_the_ledger_before_it_is_over() {
+    let world = world().await;
+    let hangs = Play::Answer(vec![Step::Say("half"), Step::Hang]);
+    world.stage.plays("one/m", [hangs]);
+    let mut follow = world.begin().await;
+    assert_eq!(world.stage.asked().len(), 1, "asked before anybody is told");
+    heard(&mut follow, 2).await;
+    assert!(world.ledger().await.is_empty());
+    world.pass(Duration::from_millis(11)).await;
+    assert_eq!(world.ledger().await[0].outcome, CallOutcome::Open);
+    let id = follow.turn().id();
+    world.app.turn_cancel(&ctx(), id).await.unwrap();
+    world.pass(Duration::from_secs(1)).await;
+    let ledger = world.ledger().await;
+    assert_eq!(ledger.len(), 1);
+    assert_eq!(ledger[0].outcome, CallOutcome::Cancelled);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stop_of_the_server_accounts_for_calls_on_their_way() {
     let world = world().await;
     world

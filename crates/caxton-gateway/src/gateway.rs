@@ -20,8 +20,10 @@ use crate::api::Api;
 use crate::backups::Backups;
 use crate::door::auth::Authenticator;
 use crate::door::cors::{self, Cors};
+use crate::door::envelope::Envelope;
 use crate::door::guard::{self, Guard};
-use crate::door::{envelope, failures, fallback};
+use crate::door::layer::Around;
+use crate::door::{failures, fallback};
 use crate::health::Health;
 use crate::jwt::JwtAuthenticator;
 use crate::keys::Keys;
@@ -154,7 +156,7 @@ impl Gateway {
             .merge(tools::grpc_router(tools, limits))
             .merge(approvals::router(Arc::clone(&approvals), limits))
             .merge(approvals::grpc_router(approvals, limits))
-            .layer(from_fn_with_state(guard, guard::pass));
+            .layer(Around(guard));
         let health = Health::new(self.api.clone());
         let metrics = metrics::router(
             self.api.clone(),
@@ -175,10 +177,7 @@ impl Gateway {
             Some(cors) => router.layer(cors),
             None => router,
         };
-        router.layer(from_fn_with_state(
-            envelope::Envelope::new(&self.api, &self.metrics),
-            envelope::wrap,
-        ))
+        router.layer(Around(Envelope::new(&self.api, &self.metrics)))
     }
 
     fn sockets(&self) -> Router {

@@ -33,6 +33,7 @@ mod ws;
 
 pub use backups::{Backups, NoBackups, Verified};
 pub use door::cors_origin;
+pub use door::limits::operations;
 pub use error_page::render as error_page;
 pub use gateway::{Gateway, Ports};
 pub use keys::{KeyEmpty, Keys};

@@ -25,7 +25,7 @@ pub type Path = Result<RawPathParams, RawPathParamsRejection>;
 /// read cannot be shared between threads, and the context is.
 #[derive(Debug)]
 pub struct Input {
-    path: Vec<(String, String)>,
+    path: RawPathParams,
     query: Query,
     headers: HeaderMap,
     body: Body,
@@ -61,10 +61,6 @@ pub(crate) fn open(
             "the path is not UTF-8",
         ))
     })?;
-    let path = path
-        .iter()
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect();
     let query = Query::read(parts.uri.query().unwrap_or_default()).map_err(refuse)?;
     Ok((
         context,
@@ -114,24 +110,23 @@ impl Input {
         proto: &str,
         field: &mut String,
     ) -> Result<(), ApiError> {
-        let Some(at) = self.path.iter().position(|(name, _)| name == proto) else {
+        let Some((_, value)) = self.path.iter().find(|(name, _)| *name == proto) else {
             // The route and the binding are generated from one template.
             return Err(ApiError::new(
                 Code::Internal,
                 format!("the route has no `{json}`"),
             ));
         };
-        let (_, value) = self.path.swap_remove(at);
         if !field.is_empty() && *field != value {
             let what = format!(
                 "is `{}` in the body and `{}` in the path",
                 shown(field),
-                shown(&value)
+                shown(value)
             );
             let error = ApiError::new(Code::ParameterMalformed, format!("`{json}` {what}"));
             return Err(error.with_field(json, what));
         }
-        *field = value;
+        value.clone_into(field);
         Ok(())
     }
 

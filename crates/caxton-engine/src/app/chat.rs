@@ -136,13 +136,18 @@ impl App {
             deadline: self.now().plus(STRAIGHT_TIMEOUT),
         };
         let follow = turn.follow(0);
-        self.shared
-            .tasks
-            .spawn_until_stop("straight model turn", async move {
-                let last = services.models.straight(&caller, completion).await;
-                let _ = turn.emit(last);
-                services.turns.ended(&turn);
-            });
+        let mut work = Box::pin(async move {
+            let last = services.models.straight(&caller, completion).await;
+            let _ = turn.emit(last);
+            services.turns.ended(&turn);
+        });
+        // The model is asked here and now, and not when a task comes to it: that would be after the
+        // beginning of the answer was written to the client. Nothing waits before it is spawned.
+        if futures::poll!(&mut work).is_pending() {
+            let tasks = &self.shared.tasks;
+            tasks.spawn_until_stop("straight model turn", work);
+            tokio::task::yield_now().await;
+        }
         Ok(follow)
     }
 

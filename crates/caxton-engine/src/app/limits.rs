@@ -11,19 +11,21 @@ use std::sync::Arc;
 impl App {
     /// Takes one request of all the rates it is held to, or of none. Answers where the tightest
     /// stands, or the one that refuses it ([`RateState::refusal`]). The holder of `admin.key` is held
-    /// to none. Errors: those of reading what is set.
+    /// to none, nor is the server itself. Errors: those of reading what is set.
     pub async fn rate_take(
         &self,
         principal: &Principal,
         tenant: &TenantId,
         operation: &'static str,
     ) -> Result<Option<RateState>, Error> {
-        // Whoever sets the limits must be able to lift them.
-        if principal.is_operator() {
-            return Ok(None);
-        }
-        let (who, now) = (principal.to_string(), self.shared.services.clock.now());
-        self.rates.take(tenant, &who, operation, now).await
+        let member = match principal {
+            // Whoever sets the limits must be able to lift them.
+            Principal::Member(member) if !principal.is_operator() => member,
+            _ => return Ok(None),
+        };
+        let now = self.shared.services.clock.now();
+        let taken = self.rates.take(tenant, &member.subject, operation, now);
+        taken.await
     }
 
     /// The rates of every tenant that has no others.

@@ -4,7 +4,7 @@ use super::{Directory, ENDINGS_MAX};
 use crate::port::Clock;
 use caxton_core::error::{Code, Error};
 use caxton_core::grant::{Member, Permissions, Principal, Subject};
-use caxton_core::key::KeyText;
+use caxton_core::key::KeyParts;
 use caxton_core::{TenantId, Timestamp};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -170,10 +170,10 @@ impl Directory {
     pub(crate) async fn identify_key(&self, text: &str) -> Result<Identity, Error> {
         let unknown = || Error::new(Code::Unauthenticated, "the key is not known");
         let seen = self.news.count();
-        let key = KeyText::parse(text)?;
-        let known = self.key_known(&key.id).await?.ok_or_else(unknown)?;
-        let now = self.clock.now();
-        let fits = known.record.kind == key.kind && known.opens(&key.hash(), now);
+        let key = KeyParts::parse(text)?;
+        let known = self.key_known(key.id).await?.ok_or_else(unknown)?;
+        let (now, hash) = (self.clock.now(), key.hash());
+        let fits = known.record.kind == key.kind && known.opens(&hash, now);
         if !fits {
             return Err(unknown());
         }
@@ -182,7 +182,7 @@ impl Directory {
             .record
             .secrets
             .iter()
-            .find(|it| it.until.is_some() && it.hash == key.hash());
+            .find(|it| it.until.is_some() && it.hash == hash);
         let until = old.and_then(|it| it.until);
         let until = until.into_iter().chain(known.record.expires).min();
         let principal = Principal::Member(Arc::clone(&known.member));

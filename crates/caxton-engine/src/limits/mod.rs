@@ -7,8 +7,9 @@ mod quota;
 mod rate;
 mod refusals;
 
+pub use caxton_core::limit::RateState;
 pub use quota::{Overage, Period, Quota, QuotaLimit, Usage, Used};
-pub use rate::{RateSettings, RateState};
+pub use rate::RateSettings;
 
 pub(crate) use quota::{Counted, Quotas, Reservation, Unit};
 pub(crate) use rate::Rates;

@@ -10,11 +10,11 @@ mod limit;
 pub(crate) use limit::Unit;
 pub use limit::{Overage, Period, Quota, QuotaLimit, Usage, Used};
 
-use super::rate::RateState;
 use super::refusals::Refusals;
 use crate::documents::{self, Documents};
 use crate::opctx::TenantScope;
 use caxton_core::error::{Code, Error};
+use caxton_core::limit::RateState;
 use caxton_core::limit::{Decision, Rate};
 use caxton_core::{TenantId, Timestamp};
 use parking_lot::Mutex;

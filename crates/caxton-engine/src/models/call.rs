@@ -160,7 +160,7 @@ impl Models {
             models: self,
             caller,
             deadline: ask.deadline,
-            open: self.ledger.open(tenant, record, reserved),
+            open: self.ledger.open(tenant, record, reserved, caller.durable),
             reply: ModelReply::default(),
             asked: false,
             spent: Tokens::default(),

@@ -2,6 +2,10 @@
 //! written when a call begins and again when it ends, by a task of its own, so that no way of ending
 //! (a client or worker that goes away, a stop) leaves one out. What a kill leaves open is settled
 //! when the tenant's models are next used, with an estimate that says so.
+//!
+//! Of a call whose turn is not kept the first writing may wait for [`OPEN_AFTER`], sooner than any
+//! model's first word: the store would take processors from the question on its way, and a call that is
+//! over by then is written once.
 
 use super::{Meters, Models};
 use crate::documents::{self, Document, Documents};
@@ -27,6 +31,8 @@ use tokio::sync::oneshot;
 const WRITE_TRIES_MAX: u32 = 8;
 /// The first pause between two of them; doubles.
 const WRITE_PAUSE: Duration = Duration::from_millis(100);
+/// When a call that nobody waits for is written to have begun.
+const OPEN_AFTER: Duration = Duration::from_millis(10);
 /// Open entries settled at a time when a tenant's models are used first.
 const RECOVER_ROWS: u32 = 100;
 
@@ -225,14 +231,16 @@ impl Ledger {
         TenantScope::system(tenant.clone(), "model ledger")
     }
 
-    /// Enters a call that begins. The entry is written by a task, in order: open, then settled.
+    /// Enters a call that begins. The entry is written by a task, in order: open, then settled; the
+    /// first at once where its turn is kept, which waits for it.
     pub(super) fn open(
         &self,
         tenant: &TenantId,
         record: ModelCallRecord,
         reserved: Reserved,
+        kept: bool,
     ) -> OpenCall {
-        let (end, ended) = oneshot::channel::<ModelCallRecord>();
+        let (end, mut ended) = oneshot::channel::<ModelCallRecord>();
         let (say_opened, opened) = oneshot::channel();
         let (say_settled, settled) = oneshot::channel();
         let (documents, clock, meters) = (
@@ -243,12 +251,25 @@ impl Ledger {
         let (scope, first) = (Self::scope(tenant), record.clone());
         self.meters.calls_now.inc();
         self.tasks.spawn("model ledger", async move {
-            let wrote = match opening(&first) {
-                Ok(ops) => documents.commit(&scope, ops).await,
-                Err(error) => Err(error),
+            let due = clock.now().plus(OPEN_AFTER);
+            let over = tokio::select! {
+                biased;
+                () = std::future::ready(()), if kept => None,
+                over = &mut ended => Some(over),
+                () = clock.sleep_until(due) => None,
             };
-            let _ = say_opened.send(wrote);
-            let Ok(record) = ended.await else { return };
+            let ended = match over {
+                Some(ended) => ended,
+                None => {
+                    let wrote = match opening(&first) {
+                        Ok(ops) => documents.commit(&scope, ops).await,
+                        Err(error) => Err(error),
+                    };
+                    let _ = say_opened.send(wrote);
+                    ended.await
+                }
+            };
+            let Ok(record) = ended else { return };
             write(&documents, &*clock, &meters, &scope, &record).await;
             let _ = say_settled.send(());
         });

@@ -99,8 +99,9 @@ pub(super) async fn usage(
 }
 
 fn settings(rates: v1::Rates) -> Result<RateSettings, ApiError> {
+    let known = crate::door::limits::operations();
     let operations = rates.operations.into_iter().map(|(name, it)| {
-        if !crate::door::limits::is_operation(&name) {
+        if !known.contains(name.as_str()) {
             let what = "names no operation";
             let shown = caxton_core::error::shown(&name);
             let error = ApiError::new(Code::LimitMalformed, format!("`{shown}` {what}"));

@@ -192,20 +192,21 @@ impl Api {
     }
 
     /// Decides before anything of the request is looked at; `App` decides again. A denial is written
-    /// to the audit, and so is what the platform does or sees in a tenant.
+    /// to the audit, and so is what the platform does or sees in a tenant. What few calls come to is on
+    /// the heap: every call has to make room for all of it, and moves it.
     async fn admit(&self, call: &CallContext, ctx: &OpCtx) -> Result<(), ApiError> {
         let needed = permission(call.method)?;
         let action = call.method;
         if !ctx.principal.may(needed, &ctx.tenant) {
             let denied = Act::denied(action, target(call), Code::PermissionDenied);
-            self.app().audit_note(ctx, denied).await?;
+            Box::pin(self.app().audit_note(ctx, denied)).await?;
             let detail = format!("{} needs the permission {}", ctx.principal, needed.as_str());
             return Err(ApiError::new(Code::PermissionDenied, detail));
         }
         // What administers is written down by `App`, with what it is done to.
         if is_foreign(&ctx.principal, &ctx.tenant) && touches_data(needed) {
             let seen = Act::permitted(action, target(call));
-            self.app().audit_note(ctx, seen).await?;
+            Box::pin(self.app().audit_note(ctx, seen)).await?;
         }
         Ok(())
     }
@@ -215,13 +216,16 @@ impl Api {
         if *tenant == ctx.tenant || !is_foreign(&ctx.principal, tenant) {
             return Ok(());
         }
-        self.within(ctx, self.app().tenant_ensure(tenant)).await?;
-        let there = OpCtx {
-            tenant: tenant.clone(),
-            ..ctx.clone()
-        };
-        let seen = Act::permitted(ctx.operation, format!("tenants/{tenant}"));
-        Ok(self.app().audit_note(&there, seen).await?)
+        Box::pin(async {
+            self.within(ctx, self.app().tenant_ensure(tenant)).await?;
+            let there = OpCtx {
+                tenant: tenant.clone(),
+                ..ctx.clone()
+            };
+            let seen = Act::permitted(ctx.operation, format!("tenants/{tenant}"));
+            Ok(self.app().audit_note(&there, seen).await?)
+        })
+        .await
     }
 
     /// Gives a stream its place, and its end: when what opened it is good no more, it is over.
@@ -279,7 +283,7 @@ impl Api {
             && is_denial(error.code)
         {
             let denied = Act::denied(ctx.operation, "", error.code);
-            self.app().audit_note(ctx, denied).await?;
+            Box::pin(self.app().audit_note(ctx, denied)).await?;
         }
         done.map_err(refused)
     }
@@ -395,13 +399,15 @@ fn touches_data(needed: Permission) -> bool {
 /// What an operation needs, as the contract says. Default deny: one that is not of the contract, or
 /// whose permission nobody knows, is nobody's to call.
 fn permission(method: &str) -> Result<Permission, ApiError> {
-    static NEEDED: LazyLock<HashMap<&str, Permission>> = LazyLock::new(|| {
-        let row = |it: &caxton_api::Operation| Some((it.method, Permission::parse(it.permission)?));
-        let compatible = crate::compat::operations();
-        let all = caxton_api::OPERATIONS.iter();
-        let all = all.chain(compatible.iter().map(|(operation, _)| operation));
-        all.filter_map(row).collect()
-    });
+    static NEEDED: LazyLock<HashMap<&str, Permission, foldhash::fast::RandomState>> =
+        LazyLock::new(|| {
+            let row =
+                |it: &caxton_api::Operation| Some((it.method, Permission::parse(it.permission)?));
+            let compatible = crate::compat::operations();
+            let all = caxton_api::OPERATIONS.iter();
+            let all = all.chain(compatible.iter().map(|(operation, _)| operation));
+            all.filter_map(row).collect()
+        });
     NEEDED.get(method).copied().ok_or_else(|| {
         let detail = format!("nobody is permitted {method}");
         ApiError::new(Code::PermissionDenied, detail)

@@ -50,7 +50,7 @@ impl Authenticator {
         let named = context::tenant(headers)?;
         let named = named.map(TenantId::parse).transpose()?;
         if let Some(token) = extensions.get::<Arc<VerifiedToken>>() {
-            return self.user(token, named).await;
+            return Box::pin(self.user(token, named)).await;
         }
         if let Some(credential) = context::credential(headers)? {
             let identity = self.identify(credential).await?;
@@ -66,9 +66,7 @@ impl Authenticator {
                 return Err(ApiError::new(Code::Unauthenticated, detail));
             }
             let subject = Subject::Certificate(name.to_owned());
-            return self
-                .vouched(subject, None, named, certificate.expires)
-                .await;
+            return Box::pin(self.vouched(subject, None, named, certificate.expires)).await;
         }
         Err(ApiError::new(
             Code::Unauthenticated,

@@ -10,8 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody as _};
-use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::Next;
+use axum::extract::{MatchedPath, Request};
 use axum::response::Response;
 use caxton_api::context::{GRPC_TIMEOUT, REQUEST_ID, TRACEPARENT};
 use caxton_api::{ApiError, duration};
@@ -22,8 +21,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 use tokio::sync::Semaphore;
 use tracing::Instrument;
 
+use super::layer::{Pass, Within};
 use super::patience::Patient;
-use super::{Shell, refuse};
+use super::{Shell, is_grpc};
 use crate::api::Api;
 use crate::compat::error::Family;
 use crate::metrics::DoorMetrics;
@@ -76,7 +76,7 @@ impl Envelope {
 
 impl Parts {
     /// The client's request id where it is fit to be repeated, else a new one.
-    fn request_id(&self, headers: &HeaderMap) -> HeaderValue {
+    fn request_id(&self, headers: &HeaderMap, random: [u8; 10]) -> HeaderValue {
         let fit = |value: &&HeaderValue| {
             (1..=REQUEST_ID_BYTES_MAX).contains(&value.len())
                 && value.as_bytes().iter().all(u8::is_ascii_graphic)
@@ -84,84 +84,110 @@ impl Parts {
         if let Some(given) = headers.get(&REQUEST_ID).filter(fit) {
             return given.clone();
         }
-        let mut random = [0; 10];
-        self.entropy.fill(&mut random);
         let id = MessageId::from_parts(self.clock.now(), random);
-        once(HeaderValue::try_from(id.to_string()))
+        once(HeaderValue::from_str(id.encode(&mut [0; 36])))
     }
 
-    /// This server's span: of the caller's trace, or of a new one.
-    fn trace(&self, headers: &HeaderMap) -> TraceContext {
-        let mut span_id = [0; 8];
-        self.entropy.fill(&mut span_id);
-        // All zero is no span (W3C Trace Context, 2.2.2.4).
-        if span_id == [0; 8] {
-            span_id[7] = 1;
-        }
-        let mut given = headers.get_all(&TRACEPARENT).iter();
-        let parsed = match (given.next(), given.next()) {
-            (Some(one), None) => one.to_str().ok().and_then(TraceContext::parse),
-            _ => None,
-        };
-        if let Some(caller) = parsed {
-            return caller.child(span_id);
-        }
-        let mut trace_id = [0; 16];
-        self.entropy.fill(&mut trace_id);
-        if trace_id == [0; 16] {
-            trace_id[15] = 1;
-        }
-        TraceContext {
-            trace_id,
-            span_id,
-            sampled: false,
-        }
+    /// What is random in a request's names: it is asked for once.
+    fn random(&self) -> Random {
+        let mut bytes = [0; 34];
+        self.entropy.fill(&mut bytes);
+        let mut random = Random::default();
+        let (trace_id, rest) = bytes.split_at(random.trace_id.len());
+        let (span_id, request_id) = rest.split_at(random.span_id.len());
+        random.trace_id.copy_from_slice(trace_id);
+        random.span_id.copy_from_slice(span_id);
+        random.request_id.copy_from_slice(request_id);
+        random
     }
 }
 
-/// Wraps every request there is.
-pub(crate) async fn wrap(
-    State(Envelope(envelope)): State<Envelope>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let always = route
-        .as_ref()
-        .is_some_and(|it| ALWAYS.contains(&it.as_str()));
-    let counting = envelope
-        .metrics
-        .begin(request.method(), route, request.uri());
-    let request_id = envelope.request_id(request.headers());
-    let trace = envelope.trace(request.headers());
-    let traceparent = once(HeaderValue::from_bytes(&trace.to_ascii()));
-    let headers = request.headers_mut();
-    headers.insert(REQUEST_ID.clone(), request_id.clone());
-    headers.insert(TRACEPARENT.clone(), traceparent.clone());
-    let span = tracing::info_span!(
-        "request",
-        method = %request.method(),
-        path = %caxton_core::error::shown(request.uri().path()),
-        request_id = request_id.to_str().unwrap_or_default(),
-        trace_id = %trace.trace_id_hex(),
-    );
-    let family = Family::of(request.uri().path());
-    let mut response = answer(&envelope, request, next, always)
-        .instrument(span)
-        .await;
-    let headers = response.headers_mut();
-    if family == Some(Family::Anthropic) {
-        // As its clients know it.
-        headers.insert(HeaderName::from_static("request-id"), request_id.clone());
+#[derive(Default)]
+struct Random {
+    trace_id: [u8; 16],
+    span_id: [u8; 8],
+    request_id: [u8; 10],
+}
+
+/// This server's span: of the caller's trace, or of a new one.
+fn trace(headers: &HeaderMap, random: &Random) -> TraceContext {
+    let (mut trace_id, mut span_id) = (random.trace_id, random.span_id);
+    // All zero is no span (W3C Trace Context, 2.2.2.4).
+    if span_id == [0; 8] {
+        span_id[7] = 1;
     }
-    headers.insert(REQUEST_ID.clone(), request_id);
-    headers.insert(TRACEPARENT.clone(), traceparent);
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
-    counting.end(&response);
-    response
+    let mut given = headers.get_all(&TRACEPARENT).iter();
+    let parsed = match (given.next(), given.next()) {
+        (Some(one), None) => one.to_str().ok().and_then(TraceContext::parse),
+        _ => None,
+    };
+    if let Some(caller) = parsed {
+        return caller.child(span_id);
+    }
+    if trace_id == [0; 16] {
+        trace_id[15] = 1;
+    }
+    TraceContext {
+        trace_id,
+        span_id,
+        sampled: false,
+    }
+}
+
+impl Pass for Envelope {
+    /// Wraps every request there is.
+    async fn pass(self, mut request: Request, within: Within) -> Response {
+        let Self(envelope) = self;
+        let route = request.extensions().get::<MatchedPath>().cloned();
+        let always = route
+            .as_ref()
+            .is_some_and(|it| ALWAYS.contains(&it.as_str()));
+        let counting = envelope
+            .metrics
+            .begin(request.method(), route, request.uri());
+        let random = envelope.random();
+        let request_id = envelope.request_id(request.headers(), random.request_id);
+        let trace = trace(request.headers(), &random);
+        let traceparent = once(HeaderValue::from_bytes(&trace.to_ascii()));
+        let headers = request.headers_mut();
+        headers.insert(&REQUEST_ID, request_id.clone());
+        headers.insert(&TRACEPARENT, traceparent.clone());
+        let span = tracing::info_span!(
+            "request",
+            method = %request.method(),
+            path = %caxton_core::error::shown(request.uri().path()),
+            request_id = request_id.to_str().unwrap_or_default(),
+            trace_id = %trace.trace_id_hex(),
+        );
+        let family = Family::of(request.uri().path());
+        // Kept for the answer to a panic: the request itself is gone by then.
+        let shell = Shell {
+            is_grpc: is_grpc(request.headers()),
+            uri: request.uri().clone(),
+            traceparent: Some(traceparent.clone()),
+            request_id: family.and_then(|_| Some(request_id.to_str().ok()?.to_owned())),
+        };
+        let mut response = answer(&envelope, &shell, request, &within, always)
+            .instrument(span)
+            .await;
+        let headers = response.headers_mut();
+        if family == Some(Family::Anthropic) {
+            // As its clients know it.
+            headers.insert(HeaderName::from_static("request-id"), request_id.clone());
+        }
+        headers.insert(&REQUEST_ID, request_id);
+        // No browser reads what gRPC answers, and metadata that nobody looks for costs both sides more
+        // than the operation does: a client has the trace it sent, or finds one by the request's id.
+        if !shell.is_grpc {
+            headers.insert(&TRACEPARENT, traceparent);
+            headers.insert(
+                header::X_CONTENT_TYPE_OPTIONS,
+                HeaderValue::from_static("nosniff"),
+            );
+        }
+        counting.end(&response);
+        response
+    }
 }
 
 /// Bytes of the path with its query, and of all headers.
@@ -183,9 +209,13 @@ fn one_host(request: &Request) -> Result<(), ApiError> {
     Err(ApiError::new(Code::ParameterMalformed, detail))
 }
 
-async fn answer(envelope: &Parts, mut request: Request, next: Next, always: bool) -> Response {
-    // Kept for the answer to a panic: the request itself is gone by then.
-    let shell = Shell::of(&request);
+async fn answer(
+    envelope: &Parts,
+    shell: &Shell,
+    mut request: Request,
+    within: &Within,
+    always: bool,
+) -> Response {
     let place = envelope.places.try_acquire();
     if place.is_err() && !always {
         let mut error = ApiError::new(
@@ -193,7 +223,7 @@ async fn answer(envelope: &Parts, mut request: Request, next: Next, always: bool
             "as many requests as the server takes are being answered",
         );
         error.retry_after = Some(RETRY_AFTER);
-        return refuse(&request, error);
+        return shell.refuse(error);
     }
     let head = head_bytes(&request);
     if head > envelope.headers_bytes_max {
@@ -203,10 +233,10 @@ async fn answer(envelope: &Parts, mut request: Request, next: Next, always: bool
         );
         let error = ApiError::new(Code::HeadTooLarge, detail);
         let error = error.with_status(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
-        return refuse(&request, error);
+        return shell.refuse(error);
     }
     if let Err(error) = one_host(&request).and_then(|()| read_timeout(request.headers_mut())) {
-        return refuse(&request, error);
+        return shell.refuse(error);
     }
     // A body that stops coming holds nobody up.
     let timeout = envelope.body_timeout;
@@ -217,7 +247,10 @@ async fn answer(envelope: &Parts, mut request: Request, next: Next, always: bool
         false if whole => Body::new(Patient::whole(body, timeout)),
         false => Body::new(Patient::new(body, timeout)),
     });
-    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+    match AssertUnwindSafe(within.answer(request))
+        .catch_unwind()
+        .await
+    {
         Ok(response) => response,
         Err(panic) => {
             let what = panic

@@ -4,8 +4,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::Response;
 use caxton_api::ApiError;
 use caxton_engine::limits::RateState;
@@ -13,6 +12,7 @@ use http::StatusCode;
 
 use super::auth::{Authenticator, Caller};
 use super::failures::{Attempt, Failures};
+use super::layer::{Pass, Within};
 use super::log::Noted;
 use super::{Shell, fallback, is_grpc, limits, log, tokens};
 use crate::api::Api;
@@ -46,7 +46,7 @@ impl Guard {
     }
 
     /// Answers for somebody who is known.
-    async fn answer(&self, caller: Caller, request: Request, next: Next) -> Response {
+    async fn answer(&self, caller: Caller, request: Request, within: Within) -> Response {
         let api = &self.0.api;
         let is_grpc = is_grpc(request.headers());
         let operation = limits::operation(&request);
@@ -61,13 +61,13 @@ impl Guard {
         let mut response = match refusal {
             Some(error) => super::refuse(&request, error),
             None if is_grpc && operation == limits::OTHER => fallback::rpc_unknown(),
-            None => next.run(request).await,
+            None => within.answer(request).await,
         };
         // A refusal says it as well: that is when a client needs it.
         let is_rates = state.as_ref().is_some_and(|it| !it.decision.allowed);
         let is_limited = log::status(&response) == StatusCode::TOO_MANY_REQUESTS.as_u16();
         let quota = match is_limited && !is_rates {
-            true => limits::quota(api, &caller).await,
+            true => Box::pin(limits::quota(api, &caller)).await,
             false => None,
         };
         if let Some(state) = quota.or(state)
@@ -80,16 +80,20 @@ impl Guard {
     }
 }
 
-/// Lets through only requests with a credential that is good, and what the limits leave of them.
-pub(crate) async fn pass(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
-    ws::lift_credential(request.headers_mut());
-    let (shell, attempt) = (Shell::of(&request), Attempt::of(&request));
-    let response = match guard.caller(&mut request).await {
-        Ok(caller) => {
-            request.extensions_mut().insert(caller.clone());
-            guard.answer(caller, request, next).await
+impl Pass for Guard {
+    /// Lets through only requests with a credential that is good, and what the limits leave of them.
+    async fn pass(self, mut request: Request, within: Within) -> Response {
+        ws::lift_credential(request.headers_mut());
+        match self.caller(&mut request).await {
+            Ok(caller) => {
+                request.extensions_mut().insert(caller.clone());
+                self.answer(caller, request, within).await
+            }
+            Err(error) => {
+                let shell = Shell::of(&request);
+                let (attempt, refused) = (Attempt::of(&request), shell.refuse(error));
+                self.0.failures.judge(&attempt, &shell, refused)
+            }
         }
-        Err(error) => shell.refuse(error),
-    };
-    guard.0.failures.judge(&attempt, &shell, response)
+    }
 }

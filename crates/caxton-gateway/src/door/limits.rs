@@ -4,7 +4,7 @@
 //! Headers: `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers), and the
 //! `x-ratelimit-*` that clients of other services know.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use axum::extract::{MatchedPath, Request};
 use bytes::BytesMut;
 use caxton_api::{ApiError, CallContext, OPERATIONS};
 use caxton_engine::limits::RateState;
+use foldhash::fast::RandomState;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::auth::Caller;
@@ -20,7 +21,9 @@ use crate::api::Api;
 /// The operations of a route (REST's template, gRPC's path), by HTTP method.
 type Methods = Vec<(String, &'static str)>;
 
-static ROUTES: LazyLock<HashMap<String, Methods>> = LazyLock::new(|| {
+/// Asked at each request by names that are looked for among a few known ones: it need not be guarded
+/// against names that were made to collide.
+static ROUTES: LazyLock<HashMap<String, Methods, RandomState>> = LazyLock::new(|| {
     let rest = OPERATIONS
         .iter()
         .map(|it| (it.verb.to_uppercase(), it.path.to_owned(), it.method));
@@ -31,17 +34,18 @@ static ROUTES: LazyLock<HashMap<String, Methods>> = LazyLock::new(|| {
     let compatible = compatible.map(|(it, path)| (it.verb.to_uppercase(), path, it.method));
     let it = crate::mcp::OPERATION;
     let mcp = (it.verb.to_uppercase(), it.path.to_owned(), it.method);
-    let mut routes = HashMap::<String, Methods>::new();
+    let mut routes = HashMap::<String, Methods, RandomState>::default();
     for (verb, path, method) in rest.chain(grpc).chain(compatible).chain([mcp]) {
         routes.entry(path).or_default().push((verb, method));
     }
     routes
 });
 
-/// Whether requests are counted under a name.
-pub(crate) fn is_operation(name: &str) -> bool {
-    let mut methods = ROUTES.values().flatten();
-    methods.any(|(_, method)| *method == name)
+/// The names that requests are counted under and that rates may be set for, those of the compatible
+/// doors and of MCP included; sorted.
+pub fn operations() -> BTreeSet<&'static str> {
+    let methods = ROUTES.values().flatten();
+    methods.map(|(_, method)| *method).collect()
 }
 
 /// What is no operation of the contract is counted together.
@@ -116,37 +120,38 @@ const HEADERS_ADDED: usize = 10;
 pub(crate) fn tell(headers: &mut HeaderMap, state: &RateState) {
     let (name, rate, decision) = (state.name, &state.rate, &state.decision);
     let reset = decision.wait.as_secs() + u64::from(decision.wait.subsec_nanos() > 0);
+    let mut digits = [(); 4].map(|()| itoa::Buffer::new());
+    let [count, left, reset, seconds] = {
+        let [count, left, reset_digits, seconds] = &mut digits;
+        [
+            count.format(rate.count),
+            left.format(decision.remaining),
+            reset_digits.format(reset),
+            seconds.format(rate.seconds),
+        ]
+    };
     headers.reserve(HEADERS_ADDED);
     // All in one text, which the values share.
     let mut text = BytesMut::with_capacity(128);
-    let mut digits = itoa::Buffer::new();
-    let mut put = |header: &HeaderName, pieces: &[Piece]| {
+    let mut put = |header: &HeaderName, changes: bool, pieces: &[&str]| {
         for piece in pieces {
-            match piece {
-                Piece::Text(it) => text.extend_from_slice(it.as_bytes()),
-                Piece::Number(it) => text.extend_from_slice(digits.format(*it).as_bytes()),
-            }
+            text.extend_from_slice(piece.as_bytes());
         }
         if let Ok(mut value) = HeaderValue::from_maybe_shared(text.split().freeze()) {
             // HTTP/2 need not keep for the next answer what will be another number there.
-            value.set_sensitive(*header == REMAINING || *header == RATE);
-            headers.insert(header.clone(), value);
+            value.set_sensitive(changes);
+            headers.insert(header, value);
         }
     };
-    let (count, left) = (Piece::Number(rate.count), Piece::Number(decision.remaining));
-    let (name, reset) = (Piece::Text(name), Piece::Number(reset));
-    put(&LIMIT, &[count]);
-    put(&REMAINING, &[left]);
-    put(&RESET, &[reset]);
-    let seconds = Piece::Number(rate.seconds);
-    let (quote, quoted) = (Piece::Text("\""), Piece::Text("\";"));
-    let (q, w) = (Piece::Text("q="), Piece::Text(";w="));
-    put(&RATE_POLICY, &[quote, name, quoted, q, count, w, seconds]);
-    let (r, t) = (Piece::Text("r="), Piece::Text(";t="));
-    put(&RATE, &[quote, name, quoted, r, left, t, reset]);
+    put(&LIMIT, false, &[count]);
+    put(&REMAINING, true, &[left]);
+    put(&RESET, false, &[reset]);
+    let policy = ["\"", name, "\";q=", count, ";w=", seconds];
+    put(&RATE_POLICY, false, &policy);
+    put(&RATE, true, &["\"", name, "\";r=", left, ";t=", reset]);
     if decision.warned && decision.allowed {
-        let (little, limit) = ("little is left of the ", "'s limit");
-        put(&WARNING, &[Piece::Text(little), name, Piece::Text(limit)]);
+        let warning = ["little is left of the ", name, "'s limit"];
+        put(&WARNING, false, &warning);
     }
 }
 
@@ -156,10 +161,3 @@ static RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 static RATE_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 static RATE: HeaderName = HeaderName::from_static("ratelimit");
 static WARNING: HeaderName = HeaderName::from_static("x-ratelimit-warning");
-
-/// A part of a header's value.
-#[derive(Clone, Copy)]
-enum Piece {
-    Text(&'static str),
-    Number(u64),
-}

@@ -52,13 +52,13 @@ impl Noted {
 
     pub(crate) fn end(self, api: &Api, tenant: &TenantId, response: &Response) {
         let took = api.clock().now().since(self.time);
-        let trace_id = self.traceparent.to_str().ok().and_then(|it| it.get(3..35));
+        let (id, trace) = (text(&self.id), text(&self.traceparent));
         api.app().request_add(
             tenant,
             &RequestNote {
                 time: self.time,
-                id: self.id.to_str().unwrap_or_default(),
-                trace_id: trace_id.unwrap_or_default(),
+                id,
+                trace_id: trace.get(3..35).unwrap_or_default(),
                 actor: &self.actor,
                 operation: self.operation,
                 path: &shown_up_to(self.uri.path(), PATH_CHARS_MAX),
@@ -67,6 +67,11 @@ impl Noted {
             },
         );
     }
+}
+
+/// A value that the envelope wrote, which has no byte that is not of some text.
+fn text(value: &HeaderValue) -> &str {
+    std::str::from_utf8(value.as_bytes()).unwrap_or_default()
 }
 
 /// The status; a gRPC answer that is an error says so in its headers and is 200 otherwise.

@@ -7,6 +7,7 @@ pub(crate) mod envelope;
 pub(crate) mod failures;
 pub(crate) mod fallback;
 pub(crate) mod guard;
+pub(crate) mod layer;
 pub(crate) mod limits;
 pub(crate) mod log;
 mod patience;

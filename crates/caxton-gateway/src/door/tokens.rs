@@ -22,7 +22,7 @@ pub(crate) async fn verify(
     let Some(token) = credential.filter(|it| jwt::is_token(it)) else {
         return Ok(None);
     };
-    match authenticator.verify(token).await {
+    match Box::pin(authenticator.verify(token)).await {
         Ok(verified) => Ok(Some(verified)),
         Err(refused) => {
             tracing::debug!(%refused, "a token was refused");

@@ -34,6 +34,12 @@ pub(crate) async fn begin(
 ) -> Result<Follow, ApiError> {
     let (app, inner, method) = (api.app().clone(), ctx.clone(), call.method);
     if ctx.idempotency_key.is_none() {
+        if let Wanted::Model(model, request) = wanted {
+            // Nothing is written that could be left half done.
+            return api
+                .within(ctx, app.turn_start_model(ctx, model, *request))
+                .await;
+        }
         let work = async move { start(&app, &inner, wanted).await };
         return api.settle(ctx, method, work).await;
     }

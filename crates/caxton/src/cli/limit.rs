@@ -128,7 +128,8 @@ impl What {
             "key" => return Ok(Self::Key),
             _ => {}
         }
-        let all = || caxton_api::OPERATIONS.iter().map(|it| it.method);
+        let known = caxton_gateway::operations();
+        let all = || known.iter().copied();
         let short = |it: &&'static str| it.rsplit('/').next() == Some(text);
         if let Some(found) = all().find(|it| *it == text).or_else(|| all().find(short)) {
             return Ok(Self::Operation(found.to_owned()));

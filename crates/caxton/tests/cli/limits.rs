@@ -36,6 +36,15 @@ fn a_limit_is_set_felt_and_cleared() {
     home.ok(&["limit", "clear", "all", "acme"]);
     assert_eq!(home.ok(&["limit", "list", "acme"]), "");
 
+    // What the compatible doors do has names too.
+    home.ok(&["limit", "set", "CreateChatCompletion", "9/s", "acme"]);
+    let listed = home.ok(&["limit", "list", "acme"]);
+    assert!(
+        listed.contains("openai.v1/CreateChatCompletion"),
+        "{listed}"
+    );
+    home.ok(&["limit", "clear", "all", "acme"]);
+
     // Of every tenant.
     home.ok(&["limit", "set", "tenant", "1/day"]);
     assert_eq!([list(), list()], [Some(0), Some(4)]);
