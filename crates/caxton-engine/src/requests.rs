@@ -401,10 +401,23 @@ impl Requests {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
     use caxton_core::grant::{Member, Permissions, Subject};
     use proptest::prelude::*;
+
+    #[test]
+    fn blocks_with_names_are_read_too() {
+        let block = r#"[{"time":5,"id":"a","trace_id":"b","actor":"admin","operation":"c","path":"/d",
+            "status":200,"duration_us":7}]"#;
+        let read: Vec<RequestEntry> = serde_json::from_str(block).unwrap();
+        let array = r#"[[5,"a","b","admin","c","/d",200,7]]"#;
+        assert_eq!(
+            read,
+            serde_json::from_str::<Vec<RequestEntry>>(array).unwrap()
+        );
+        assert_eq!((read[0].status, read[0].actor.as_str()), (200, "admin"));
+    }
 
     proptest! {
         #[test]
