@@ -83,9 +83,7 @@ impl MessageId {
             )
         })
     }
-}
 
-impl MessageId {
     /// Its text, written where the caller wants it: every request makes one.
     pub fn encode(self, text: &mut [u8; 36]) -> &str {
         self.0.hyphenated().encode_lower(text)

@@ -120,17 +120,14 @@ impl<'a> KeyParts<'a> {
         let (kind, rest) = text.strip_prefix("cx_")?.split_at_checked(KIND_BYTES)?;
         let (id, rest) = rest.strip_prefix('_')?.split_at_checked(ID_DIGITS)?;
         let secret = rest.strip_prefix('_')?;
-        let all = |part: &str| {
-            // Without a way out of the loop, so that many bytes are looked at in one step.
-            let digits = part
-                .bytes()
-                .fold(true, |all, it| all & it.is_ascii_alphanumeric());
-            digits.then_some(())
-        };
         let kind = Kind::parse(kind)?;
-        (secret.len() == SECRET_DIGITS).then_some(())?;
-        all(id).and_then(|()| all(secret))?;
-        Some(Self { kind, id, secret })
+        // Without a way out of the loop, so that many bytes are looked at in one step.
+        let digits = |part: &str| {
+            part.bytes()
+                .fold(true, |all, it| all & it.is_ascii_alphanumeric())
+        };
+        let fits = secret.len() == SECRET_DIGITS && digits(id) && digits(secret);
+        fits.then_some(Self { kind, id, secret })
     }
 
     pub fn hash(&self) -> SecretHash {

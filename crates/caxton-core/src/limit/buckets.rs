@@ -10,6 +10,7 @@ use std::collections::HashMap;
 /// Buckets of tenants in use at one time. There, those that are full again are forgotten, and if there
 /// is none, all are: each is then as new, which gives a burst too many and never shuts anybody out.
 const BUCKETS_MAX: usize = 65_536;
+
 /// Where the tightest of a request's limits stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateState {
@@ -154,4 +155,66 @@ fn take_all(limits: &mut [Option<(Rate, &mut Bucket)>; 4], now: Timestamp) -> Op
         }
     }
     tightest
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn asked<'a>(tenant: &'a TenantId, who: &'a Subject, rates: [Option<Rate>; 4]) -> Asked<'a> {
+        Asked {
+            tenant,
+            who,
+            operation: "op",
+            rates,
+        }
+    }
+
+    #[test]
+    fn one_that_refuses_takes_nothing_of_the_others() {
+        let (wide, narrow) = (Rate::new(3, 60, 3).unwrap(), Rate::new(1, 60, 1).unwrap());
+        let tenant = TenantId::parse("acme").unwrap();
+        let (one, other) = (Subject::Key("one".into()), Subject::Key("other".into()));
+        let rates = [Some(wide), None, Some(narrow), None];
+        let (mut buckets, now) = (Buckets::default(), Timestamp::from_us(1));
+        let mut take = |who: &Subject| buckets.take(&asked(&tenant, who, rates), now).unwrap();
+        assert!(take(&one).decision.allowed);
+        for _ in 0..5 {
+            let refused = take(&one);
+            assert_eq!((refused.name, refused.decision.allowed), ("key", false));
+        }
+        // Had the refused ones counted, the server's three would be gone.
+        assert!(take(&other).decision.allowed);
+        assert_eq!(take(&Subject::Admin).decision.remaining, 0);
+        let refused = take(&Subject::Certificate("x".into()));
+        assert_eq!((refused.name, refused.decision.allowed), ("server", false));
+    }
+
+    #[test]
+    fn the_buckets_are_bounded_and_those_in_use_are_kept() {
+        let rates = [None, None, Some(Rate::new(1, 3600, 1).unwrap()), None];
+        let tenant = TenantId::parse("acme").unwrap();
+        let (mut buckets, mut now) = (Buckets::default(), Timestamp::from_us(1));
+        for n in 0..BUCKETS_MAX - 10 {
+            buckets.take(&asked(&tenant, &Subject::Key(n.to_string()), rates), now);
+        }
+        // The first are full again, and make room for more.
+        now = Timestamp::from_us(4_000_000_000);
+        let used = Subject::Key("used".into());
+        for n in 0..20 {
+            let more = Subject::Key(format!("more {n}"));
+            buckets.take(&asked(&tenant, &more, rates), now);
+            let state = buckets.take(&asked(&tenant, &used, rates), now).unwrap();
+            assert_eq!(state.decision.allowed, n == 0, "{n}");
+        }
+        let counted: usize = buckets.tenants.values().map(TenantBuckets::len).sum();
+        assert_eq!(buckets.count, counted);
+        assert!(counted < 100, "{counted}");
+        // Where all are in use, all are forgotten.
+        for n in 0..2 * BUCKETS_MAX {
+            buckets.take(&asked(&tenant, &Subject::Key(n.to_string()), rates), now);
+            assert!(buckets.count <= BUCKETS_MAX + 2);
+        }
+    }
 }
