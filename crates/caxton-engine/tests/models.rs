@@ -376,6 +376,34 @@ async fn a_follower_may_leave_and_come_back_and_sees_each_event_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn each_of_several_calls_is_in_the_ledger_at_its_own_time() {
+    let world = world().await;
+    let hangs = || Play::Answer(vec![Step::Say("half"), Step::Hang]);
+    world
+        .stage
+        .plays("one/m", [hangs(), good(), hangs(), hangs()]);
+    let open = async || {
+        let ledger = world.ledger().await;
+        let open = ledger.iter().filter(|it| it.outcome == CallOutcome::Open);
+        (ledger.len(), open.count())
+    };
+    let _first = world.begin().await;
+    assert!(world.turn().await.1.is_ok());
+    world.pass(Duration::from_millis(6)).await;
+    assert_eq!(open().await, (1, 0), "what is over is written at once");
+    let _third = world.begin().await;
+    world.pass(Duration::from_millis(5)).await;
+    assert_eq!(open().await, (2, 1), "the first is due, the third is not");
+    world.pass(Duration::from_millis(6)).await;
+    assert_eq!(open().await, (3, 2));
+    // Nobody waits any more, and then somebody does again.
+    world.pass(Duration::from_secs(1)).await;
+    let _fourth = world.begin().await;
+    world.pass(Duration::from_millis(11)).await;
+    assert_eq!(open().await, (4, 3));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_kill_leaves_open_is_settled_once_with_an_estimate() {
     let world = world().await;
     world

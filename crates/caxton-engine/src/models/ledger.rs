@@ -5,7 +5,8 @@
 //!
 //! Of a call whose turn is not kept the first writing may wait for [`OPEN_AFTER`], sooner than any
 //! model's first word: the store would take processors from the question on its way, and a call that is
-//! over by then is written once.
+//! over by then is written once. One task waits for all of them, because a task and a timer for each
+//! would wake another processor while the question is on its way.
 
 use super::{Meters, Models};
 use crate::documents::{self, Document, Documents};
@@ -21,7 +22,7 @@ use caxton_core::session::{SessionId, TurnEvent, TurnId};
 use caxton_core::{AgentName, TenantId, Timestamp};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -146,7 +147,8 @@ pub(super) struct OpenCall {
     end: Option<oneshot::Sender<ModelCallRecord>>,
     opened: Option<oneshot::Receiver<Result<(), Error>>>,
     settled: oneshot::Receiver<()>,
-    meters: Meters,
+    late: Late,
+    desk: Arc<Desk>,
 }
 
 impl OpenCall {
@@ -174,10 +176,11 @@ impl OpenCall {
             reserved.tokens.settle(self.record.tokens.total());
             reserved.cost.settle(self.record.cost_micros);
         }
-        self.meters
-            .settled(&self.record.tokens, self.record.cost_micros);
-        self.meters.calls_now.dec();
+        let meters = &self.desk.meters;
+        meters.settled(&self.record.tokens, self.record.cost_micros);
+        meters.calls_now.dec();
         let _ = end.send(self.record.clone());
+        self.desk.begin(&self.late, false);
     }
 }
 
@@ -195,13 +198,114 @@ impl Drop for OpenCall {
 }
 
 pub(crate) struct Ledger {
+    desk: Arc<Desk>,
+    /// Tenants whose open entries of an earlier run are settled.
+    recovered: Mutex<HashSet<TenantId>>,
+    recovering: tokio::sync::Mutex<()>,
+}
+
+/// Where entries are written.
+struct Desk {
     documents: Documents,
     clock: Arc<dyn Clock>,
     tasks: Tasks,
     meters: Meters,
-    /// Tenants whose open entries of an earlier run are settled.
-    recovered: Mutex<HashSet<TenantId>>,
-    recovering: tokio::sync::Mutex<()>,
+    /// Entries that may wait, and when they are due, the first first. While there are any a task waits
+    /// for them. Bounded by the calls that can begin within [`OPEN_AFTER`].
+    waiting: Mutex<VecDeque<(Timestamp, Late)>>,
+}
+
+/// An entry that nobody is writing yet.
+type Late = Arc<Mutex<Option<Entry>>>;
+
+/// What is to be written of a call, and who is told.
+struct Entry {
+    scope: TenantScope,
+    first: ModelCallRecord,
+    ended: oneshot::Receiver<ModelCallRecord>,
+    say_opened: oneshot::Sender<Result<(), Error>>,
+    say_settled: oneshot::Sender<()>,
+}
+
+impl Desk {
+    /// Begins to write an entry, where nobody has.
+    fn begin(self: &Arc<Self>, late: &Late, open: bool) {
+        let Some(entry) = late.lock().take() else {
+            return;
+        };
+        // Without a runtime the process is about to end, and nothing can be written.
+        if tokio::runtime::Handle::try_current().is_ok() {
+            let desk = Arc::clone(self);
+            let work = async move { desk.write(entry, open).await };
+            self.tasks.spawn("model ledger", work);
+        }
+    }
+
+    /// Writes an entry, in order: open (or not, where its call is over), then settled.
+    async fn write(&self, entry: Entry, open: bool) {
+        let scope = &entry.scope;
+        if open {
+            let wrote = match opening(&entry.first) {
+                Ok(ops) => self.documents.commit(scope, ops).await,
+                Err(error) => Err(error),
+            };
+            let _ = entry.say_opened.send(wrote);
+        }
+        let Ok(record) = entry.ended.await else {
+            return;
+        };
+        self.settled(scope, &record).await;
+        let _ = entry.say_settled.send(());
+    }
+
+    async fn settled(&self, scope: &TenantScope, record: &ModelCallRecord) {
+        let mut pause = WRITE_PAUSE;
+        for _ in 0..WRITE_TRIES_MAX {
+            let wrote = match documents::put(&record.id, record) {
+                Ok(put) => {
+                    let ops = vec![put, documents::remove::<OpenMark>(&record.id)];
+                    self.documents.commit(scope, ops).await
+                }
+                Err(error) => Err(error),
+            };
+            let Err(error) = wrote else { return };
+            tracing::warn!(call = %record.id, %error, "an entry of the model ledger was not written; trying again");
+            self.clock.sleep_until(self.clock.now().plus(pause)).await;
+            pause = pause.saturating_mul(2);
+        }
+        self.meters.ledger_failures.inc();
+        tracing::error!(call = %record.id, tokens = record.tokens.total(), cost_micros = record.cost_micros, "an entry of the model ledger is lost");
+    }
+
+    /// Lets an entry wait for its time, or for the end of its call.
+    fn delay(self: &Arc<Self>, late: &Late) {
+        let due = self.clock.now().plus(OPEN_AFTER);
+        let mut waiting = self.waiting.lock();
+        waiting.push_back((due, Arc::clone(late)));
+        if waiting.len() == 1 {
+            let desk = Arc::clone(self);
+            let work = async move { desk.wait().await };
+            self.tasks.spawn_until_stop("model ledger's wait", work);
+        }
+    }
+
+    /// Begins what is due, until nothing waits.
+    async fn wait(self: &Arc<Self>) {
+        loop {
+            let first = self.waiting.lock().front().map(|(due, _)| *due);
+            let Some(due) = first else { return };
+            self.clock.sleep_until(due).await;
+            let now = self.clock.now();
+            let mut waiting = self.waiting.lock();
+            while let Some((_, late)) = waiting.pop_front_if(|(due, _)| *due <= now) {
+                self.begin(&late, true);
+            }
+            // Whoever comes next finds that nobody waits.
+            if waiting.is_empty() {
+                return;
+            }
+        }
+    }
 }
 
 impl fmt::Debug for Ledger {
@@ -218,10 +322,13 @@ impl Ledger {
         meters: Meters,
     ) -> Self {
         Self {
-            documents,
-            clock,
-            tasks,
-            meters,
+            desk: Arc::new(Desk {
+                documents,
+                clock,
+                tasks,
+                meters,
+                waiting: Mutex::default(),
+            }),
             recovered: Mutex::default(),
             recovering: tokio::sync::Mutex::new(()),
         }
@@ -231,8 +338,7 @@ impl Ledger {
         TenantScope::system(tenant.clone(), "model ledger")
     }
 
-    /// Enters a call that begins. The entry is written by a task, in order: open, then settled; the
-    /// first at once where its turn is kept, which waits for it.
+    /// Enters a call that begins; at once where its turn is kept, which waits for it.
     pub(super) fn open(
         &self,
         tenant: &TenantId,
@@ -240,39 +346,21 @@ impl Ledger {
         reserved: Reserved,
         kept: bool,
     ) -> OpenCall {
-        let (end, mut ended) = oneshot::channel::<ModelCallRecord>();
+        let (end, ended) = oneshot::channel::<ModelCallRecord>();
         let (say_opened, opened) = oneshot::channel();
         let (say_settled, settled) = oneshot::channel();
-        let (documents, clock, meters) = (
-            self.documents.clone(),
-            Arc::clone(&self.clock),
-            self.meters.clone(),
-        );
-        let (scope, first) = (Self::scope(tenant), record.clone());
-        self.meters.calls_now.inc();
-        self.tasks.spawn("model ledger", async move {
-            let due = clock.now().plus(OPEN_AFTER);
-            let over = tokio::select! {
-                biased;
-                () = std::future::ready(()), if kept => None,
-                over = &mut ended => Some(over),
-                () = clock.sleep_until(due) => None,
-            };
-            let ended = match over {
-                Some(ended) => ended,
-                None => {
-                    let wrote = match opening(&first) {
-                        Ok(ops) => documents.commit(&scope, ops).await,
-                        Err(error) => Err(error),
-                    };
-                    let _ = say_opened.send(wrote);
-                    ended.await
-                }
-            };
-            let Ok(record) = ended else { return };
-            write(&documents, &*clock, &meters, &scope, &record).await;
-            let _ = say_settled.send(());
-        });
+        let late = Arc::new(Mutex::new(Some(Entry {
+            scope: Self::scope(tenant),
+            first: record.clone(),
+            ended,
+            say_opened,
+            say_settled,
+        })));
+        self.desk.meters.calls_now.inc();
+        match kept {
+            true => self.desk.begin(&late, true),
+            false => self.desk.delay(&late),
+        }
         OpenCall {
             record,
             heard: 0,
@@ -281,7 +369,8 @@ impl Ledger {
             end: Some(end),
             opened: Some(opened),
             settled,
-            meters: self.meters.clone(),
+            late,
+            desk: Arc::clone(&self.desk),
         }
     }
 
@@ -291,7 +380,7 @@ impl Ledger {
         id: &CallId,
     ) -> Result<Option<ModelCallRecord>, Error> {
         let id = id.to_string();
-        self.documents.get(&Self::scope(tenant), &id).await
+        self.desk.documents.get(&Self::scope(tenant), &id).await
     }
 
     /// Writes down that something of an open call's answer is about to be seen.
@@ -301,7 +390,10 @@ impl Ledger {
         record: &ModelCallRecord,
     ) -> Result<(), Error> {
         let put = documents::put(&record.id, record)?;
-        self.documents.commit(&Self::scope(tenant), vec![put]).await
+        self.desk
+            .documents
+            .commit(&Self::scope(tenant), vec![put])
+            .await
     }
 
     /// The entries of a tenant, or of one of its turns, the newest first.
@@ -312,7 +404,7 @@ impl Ledger {
         asked: &PageRequest,
     ) -> Result<Page<ModelCallRecord>, Error> {
         let prefix = turn.map(|turn| format!("{turn}.")).unwrap_or_default();
-        self.documents.list_newest(scope, &prefix, asked).await
+        self.desk.documents.list_newest(scope, &prefix, asked).await
     }
 
     /// What takes the answers out of a turn's entries, when it will not be handled again.
@@ -332,6 +424,7 @@ impl Ledger {
     ) -> Result<bool, Error> {
         let page = PageRequest::first(RECOVER_ROWS);
         let page = self
+            .desk
             .documents
             .list::<ModelCallRecord>(scope, "", &page)
             .await?;
@@ -342,7 +435,7 @@ impl Ledger {
         if ops.is_empty() {
             return Ok(false);
         }
-        self.documents.commit(scope, ops).await?;
+        self.desk.documents.commit(scope, ops).await?;
         Ok(true)
     }
 
@@ -364,14 +457,19 @@ impl Ledger {
         let mut left = Vec::new();
         loop {
             let page = PageRequest::first(RECOVER_ROWS);
-            let page = self.documents.list::<OpenMark>(&scope, "", &page).await?;
+            let page = self
+                .desk
+                .documents
+                .list::<OpenMark>(&scope, "", &page)
+                .await?;
             if page.rows.is_empty() {
                 break;
             }
             let mut ops = Vec::new();
             for mark in page.rows {
                 ops.push(documents::remove::<OpenMark>(&mark.id));
-                let found: Option<ModelCallRecord> = self.documents.get(&scope, &mark.id).await?;
+                let found: Option<ModelCallRecord> =
+                    self.desk.documents.get(&scope, &mark.id).await?;
                 if let Some(mut record) = found
                     && record.outcome == CallOutcome::Open
                 {
@@ -389,7 +487,7 @@ impl Ledger {
                     left.push(record);
                 }
             }
-            self.documents.commit(&scope, ops).await?;
+            self.desk.documents.commit(&scope, ops).await?;
         }
         self.recovered.lock().insert(tenant.clone());
         Ok(left)
@@ -405,7 +503,11 @@ impl Ledger {
         let mut page = PageRequest::first(RECOVER_ROWS);
         loop {
             let prefix = Chunk::prefix(record.turn);
-            let found = self.documents.list::<Chunk>(scope, &prefix, &page).await?;
+            let found = self
+                .desk
+                .documents
+                .list::<Chunk>(scope, &prefix, &page)
+                .await?;
             for (_, event) in found.rows.iter().flat_map(|chunk| &chunk.events) {
                 match event {
                     TurnEvent::Text { text } | TurnEvent::Thinking { text } => bytes += text.len(),
@@ -433,29 +535,4 @@ fn opening(record: &ModelCallRecord) -> Result<Vec<Op>, Error> {
         documents::put(&record.id, record)?,
         documents::put(&record.id, &mark)?,
     ])
-}
-
-async fn write(
-    documents: &Documents,
-    clock: &dyn Clock,
-    meters: &Meters,
-    scope: &TenantScope,
-    record: &ModelCallRecord,
-) {
-    let mut pause = WRITE_PAUSE;
-    for _ in 0..WRITE_TRIES_MAX {
-        let wrote = match documents::put(&record.id, record) {
-            Ok(put) => {
-                let ops = vec![put, documents::remove::<OpenMark>(&record.id)];
-                documents.commit(scope, ops).await
-            }
-            Err(error) => Err(error),
-        };
-        let Err(error) = wrote else { return };
-        tracing::warn!(call = %record.id, %error, "an entry of the model ledger was not written; trying again");
-        clock.sleep_until(clock.now().plus(pause)).await;
-        pause = pause.saturating_mul(2);
-    }
-    meters.ledger_failures.inc();
-    tracing::error!(call = %record.id, tokens = record.tokens.total(), cost_micros = record.cost_micros, "an entry of the model ledger is lost");
 }

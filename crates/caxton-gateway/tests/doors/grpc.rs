@@ -71,6 +71,18 @@ async fn both_doors_give_the_same_answers() {
 }
 
 #[tokio::test]
+async fn an_answer_brings_no_metadata_that_its_clients_do_not_look_for() {
+    let world = World::new().await;
+    let mut client = client(&world).await;
+    let answer = client.list_agents(v1::ListAgentsRequest::default()).await;
+    let metadata = answer.unwrap().metadata().clone().into_headers();
+    assert!(metadata.contains_key("x-request-id"), "{metadata:?}");
+    for name in ["traceparent", "x-content-type-options", "ratelimit"] {
+        assert!(!metadata.contains_key(name), "{name}: {metadata:?}");
+    }
+}
+
+#[tokio::test]
 async fn errors_carry_their_code_and_details() {
     let world = World::new().await;
     let mut client = client(&world).await;
