@@ -105,6 +105,7 @@ fn input(asked: &mut Asked, input: Option<Value>) -> Result<(), ApiError> {
             }
             Ok(())
         }
+        Some(Value::Array(_)) => Err(wrong("input", "is empty")),
         Some(_) => Err(wrong("input", "is neither a string nor a list of items")),
     }
 }
