@@ -12,11 +12,12 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 const USAGE: &str = "\
-Usage: cargo xtask bench [--yes] [OPTIONS] [NAME…]
+Usage: cargo xtask bench [--yes] [--dist] [OPTIONS] [NAME…]
 
   (nothing)   every row, against its peers
   NAME…       some groups of rows; --list tells the names
   fresh       instead: a fresh clone to talking agents, nothing built before (many minutes)
+  --dist      build as what is packed is built, in place of `--release` (many minutes)
   --yes       install a missing peer (Debian's erlang-base) with apt-get; as root it is anyway
 
 What else is given goes to the bench: --quick, --rounds N, --out DIR, --stem NAME, --list.
@@ -32,7 +33,14 @@ const PEERS: &[(&str, &[&str])] = &[
 /// Runs the command; see [`USAGE`].
 pub fn run(args: &[String]) -> anyhow::Result<()> {
     let yes = args.iter().any(|arg| arg == "--yes");
-    let rest: Vec<&String> = args.iter().filter(|arg| *arg != "--yes").collect();
+    let profile = match args.iter().any(|arg| arg == "--dist") {
+        true => "--profile=dist",
+        false => "--release",
+    };
+    let rest: Vec<&String> = args
+        .iter()
+        .filter(|arg| !["--yes", "--dist"].contains(&arg.as_str()))
+        .collect();
     if rest.iter().any(|arg| *arg == "--help" || *arg == "-h") {
         print!("{USAGE}");
         return Ok(());
@@ -48,20 +56,13 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
     );
     // The rows that measure a process of its own start the server's binary beside the bench's.
     let built = repo::cargo()?
-        .args(["build", "--release", "--quiet", "--package", "caxton"])
+        .args(["build", profile, "--quiet", "--package", "caxton"])
         .status()
         .context("cannot run cargo")?;
     ensure!(built.success(), "the server does not build ({built})");
     let mut command = repo::cargo()?;
     command
-        .args([
-            "run",
-            "--release",
-            "--quiet",
-            "--package",
-            "caxton-bench",
-            "--",
-        ])
+        .args(["run", profile, "--quiet", "--package", "caxton-bench", "--"])
         .args(&rest);
     let workshop = tools::Workshop::open(yes)?;
     for (peer, groups) in PEERS {
