@@ -33,6 +33,9 @@ pub const IDLE_PROBE: &str = "idle-probe";
 /// The hidden command that makes this process a provider of models.
 pub const PROVIDER: &str = "provider";
 
+/// The hidden command that makes this process a proxy that does nothing but pass on.
+pub const PROXY: &str = "proxy";
+
 const USAGE: &str = "\
 Usage: caxton-bench [OPTIONS] [NAME…]
 
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
     let result = match std::env::args().nth(1) {
         Some(arg) if arg == IDLE_PROBE => probe(),
         Some(arg) if arg == PROVIDER => provide(),
+        Some(arg) if arg == PROXY => pass_on(),
         _ => run(),
     };
     match result {
@@ -99,6 +103,14 @@ fn provide() -> anyhow::Result<()> {
     let address = std::env::args().nth(2).context("which address")?.parse()?;
     let runtime = tokio::runtime::Runtime::new().context("start tokio")?;
     runtime.block_on(peers::proxies::provide(address))
+}
+
+fn pass_on() -> anyhow::Result<()> {
+    let mut args = std::env::args().skip(2);
+    let address = args.next().context("which address")?.parse()?;
+    let provider = args.next().context("which provider")?.parse()?;
+    let runtime = tokio::runtime::Runtime::new().context("start tokio")?;
+    runtime.block_on(peers::proxies::pass_on(address, provider))
 }
 
 fn run() -> anyhow::Result<()> {

@@ -1,14 +1,19 @@
 //! A provider of models that answers at once, and what stands before it: nothing, nginx as a plain
-//! proxy, the LiteLLM proxy, and Caxton. Each is a process of its own, whose processor time is read from
-//! outside.
+//! proxy, a bare one of the same libraries as Caxton, the LiteLLM proxy, and Caxton. Each is a process
+//! of its own, whose processor time is read from outside.
 
 use anyhow::{Context as _, bail, ensure};
 use axum::Router;
 use axum::body::{Body, Bytes};
+use axum::extract::Request;
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::serve::ListenerExt as _;
 use futures::StreamExt as _;
+use http::StatusCode;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -181,6 +186,37 @@ pub async fn nginx(folder: &Path, provider: SocketAddr) -> anyhow::Result<Server
         .spawn()
         .context("nginx is missing (Debian's nginx-light)")?;
     ready(child, address, String::new(), "mock".to_owned()).await
+}
+
+/// A proxy of nothing but axum and hyper's client, which Caxton's doors and providers are made of: it
+/// reads no body, knows nobody and writes nothing down.
+pub async fn bare(provider: SocketAddr) -> anyhow::Result<Server> {
+    let address = free_port()?;
+    let child = Command::new(std::env::current_exe()?)
+        .arg(crate::PROXY)
+        .args([address.to_string(), provider.to_string()])
+        .spawn()
+        .context("start the bare proxy")?;
+    ready(child, address, String::new(), "mock".to_owned()).await
+}
+
+/// What the bare proxy's process does, until it is killed.
+pub async fn pass_on(address: SocketAddr, provider: SocketAddr) -> anyhow::Result<()> {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    let client = Client::builder(TokioExecutor::new()).build::<_, Body>(connector);
+    let app = Router::new().fallback(async move |mut request: Request| {
+        let path = request.uri().path();
+        let there = format!("http://{provider}{path}").parse();
+        *request.uri_mut() = there.map_err(|_| StatusCode::BAD_REQUEST)?;
+        let answer = client.request(request).await;
+        answer.map_err(|_| StatusCode::BAD_GATEWAY)
+    });
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    let listener = listener.tap_io(|stream| {
+        let _ = stream.set_nodelay(true);
+    });
+    Ok(axum::serve(listener, app).await?)
 }
 
 /// The LiteLLM proxy, from a Python that has it (`CAXTON_TEST_LITELLM`, the path of `litellm`).

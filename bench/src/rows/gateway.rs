@@ -38,9 +38,11 @@ pub async fn run(run: &Run, report: &mut Report) -> anyhow::Result<()> {
     let answers = run.scaled(ANSWERS).max(CLIENTS);
     let mut ours = Asking::new("caxton", ours, answers);
     let mut nginx = Asking::new("nginx", nginx, answers);
+    let hyper = proxies::bare(provider).await?;
+    let mut hyper = Asking::new("bare axum and hyper", hyper, answers);
     let mut bare = Asking::new("the provider itself", bare, answers);
-    let all = race(run, &mut [&mut ours, &mut nginx, &mut bare]).await?;
-    if let [ours, nginx, bare] = all.as_slice() {
+    let all = race(run, &mut [&mut ours, &mut nginx, &mut hyper, &mut bare]).await?;
+    if let [ours, nginx, hyper, bare] = all.as_slice() {
         let work = format!(
             "{CLIENTS} clients ask /v1/chat/completions for streamed answers of {CHUNKS} pieces, each in a \
              frame of its own, one after the other. Caxton's own binary with a tenant's key, permission, rates, quotas, \
@@ -51,7 +53,8 @@ pub async fn run(run: &Run, report: &mut Report) -> anyhow::Result<()> {
                 .work(work)
                 .ours(Side::of("caxton", ours, CPU_US))
                 .peer(Side::of("nginx", nginx, CPU_US))
-                .goal(Goal::RatioAtMost(3.0)),
+                .goal(Goal::RatioAtMost(3.0))
+                .beside(Side::of("bare axum and hyper", hyper, CPU_US)),
         );
         let added = |scores: &[Scores]| -> Vec<Scores> {
             let direct = median_of(bare, P50_US);
@@ -69,6 +72,7 @@ pub async fn run(run: &Run, report: &mut Report) -> anyhow::Result<()> {
                 .ours(Side::of("caxton", &added(ours), P50_US))
                 .peer(Side::of("nginx", &added(nginx), P50_US))
                 .goal(Goal::RatioAtMost(2.0))
+                .beside(Side::of("bare axum and hyper", &added(hyper), P50_US))
                 .beside(Side::of("the provider itself", bare, P50_US)),
         );
     }
